@@ -1,0 +1,113 @@
+"""Weights in a parameter pytree: their names, their keys, and the random values that belong to each."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import keystr, tree_flatten_with_path, tree_map_with_path
+from jaxtyping import PRNGKeyArray, PyTree
+
+Where = Callable[[str, Any], bool]
+
+
+class Weight(NamedTuple):
+    """One selected weight as `map_selected` hands it out: its name, its scores and its frozen random values."""
+
+    name: str
+    trainable: Any
+    frozen: dict[str, Any]
+
+
+def matrices_and_kernels(name: str, leaf: Any) -> bool:
+    """The default rule for `where=`: two or more floating-point dimensions, and not called `bias` or `scale`.
+
+    >>> slotjax.matrices_and_kernels("Dense_0/kernel", jnp.zeros((3, 4)))
+    True
+    >>> slotjax.matrices_and_kernels("BatchNorm_0/scale", jnp.zeros(4))
+    False
+    """
+    last = name.rsplit("/", 1)[-1]
+    return len(leaf.shape) >= 2 and last not in ("bias", "scale") and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def fold_name(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
+    """The key of the weight called `name`: the same for a name in whichever tree it stands."""
+    for word in np.frombuffer(hashlib.sha256(name.encode()).digest()[:8], "<u4"):
+        key = jax.random.fold_in(key, word)
+    return key
+
+
+def nest(path: tuple[str, ...], leaf: Any) -> Any:
+    """A tree with a single leaf, at `path`."""
+    for name in reversed(path):
+        leaf = {name: leaf}
+    return leaf
+
+
+def unnest(path: tuple[str, ...], tree: Any) -> Any:
+    """The subtree at `path`."""
+    for name in path:
+        tree = tree[name]
+    return tree
+
+
+def init_selected(
+    initialize: Callable[[str, Any], tuple[Any, dict[str, Any]]], where: Where, params: PyTree
+) -> dict[str, PyTree]:
+    """Collections `params` and `frozen`, with `initialize(name, leaf)` in place of every leaf that `where` picks."""
+    paths_and_leaves, treedef = tree_flatten_with_path(params)
+    pairs, selected = [], 0
+    for path, leaf in paths_and_leaves:
+        name = _name(path)
+        chosen = where(name, leaf)
+        selected += bool(chosen)
+        pairs.append(initialize(name, leaf) if chosen else (_value(name, leaf), {}))
+    if not selected:
+        raise ValueError(f"params: `where` picks no leaf of {[_name(path) for path, _ in paths_and_leaves]}")
+    trainable, frozen = zip(*pairs, strict=True)
+    return {"params": treedef.unflatten(trainable), "frozen": treedef.unflatten(frozen)}
+
+
+def map_selected(
+    function: Callable[[Weight], Any], variables: dict[str, PyTree], rest: Callable[[Any], Any]
+) -> PyTree:
+    """The tree of weights, with `function(weight)` for each selected weight and `rest(leaf)` for every other leaf.
+
+    A weight is selected where `frozen` has random values for it, so the rule is needed only by `init`.
+    """
+    frozen = _random_values(variables["frozen"])
+    used = set()
+
+    def one(path, leaf):
+        if path not in frozen:
+            return rest(leaf)
+        used.add(path)
+        return function(Weight(_name(path), leaf, frozen[path]))
+
+    tree = tree_map_with_path(
+        one, variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True
+    )
+    if not frozen or used != set(frozen):
+        missing = sorted(_name(path) for path in set(frozen) - used)
+        raise ValueError(f"variables: 'frozen' and 'params' must name the same weights, but 'params' lacks {missing}")
+    return tree
+
+
+def _random_values(frozen: PyTree) -> dict[tuple, dict[str, Any]]:
+    groups: dict[tuple, dict[str, Any]] = {}
+    for (*path, entry), leaf in tree_flatten_with_path(frozen)[0]:
+        groups.setdefault(tuple(path), {})[entry.key] = leaf
+    return groups
+
+
+def _name(path: tuple) -> str:
+    return keystr(path, simple=True, separator="/")
+
+
+def _value(name: str, leaf: Any) -> Any:
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        raise ValueError(f"params: {name!r} is not selected by `where`, so it needs an array, not only a shape")
+    return leaf

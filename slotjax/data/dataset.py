@@ -1,0 +1,55 @@
+"""What a dataset is."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
+
+
+class Split(NamedTuple):
+    """Images and their labels.
+
+    Attributes:
+        images: `(n, height, width, channels)` or `(n, features)`; `uint8` from 0 to 255, or `float32` used as it is.
+        labels: `(n,)`, `int32` from 0 to the number of classes - 1.
+    """
+
+    images: Num[Array | np.ndarray, "n ..."]
+    labels: Int[Array | np.ndarray, " n"]
+
+
+class Dataset(NamedTuple):
+    """Three splits, and the number of classes. Test examples are never used in training or for choosing an epoch."""
+
+    train: Split
+    validation: Split
+    test: Split
+    classes: int
+
+
+def hold_out(split: Split, count: int) -> tuple[Split, Split]:
+    """Two disjoint parts of a split: all but `count` examples, and `count` examples chosen at random once and for all.
+
+    The choice depends on nothing but the number of examples, so that every run and every seed sees the same parts.
+
+    >>> split = slotjax.data.Split(np.arange(10), np.arange(10, dtype=np.int32))
+    >>> rest, held_out = slotjax.data.hold_out(split, 3)
+    >>> sorted([*rest.labels.tolist(), *held_out.labels.tolist()]) == list(range(10)), len(held_out.labels)
+    (True, 3)
+    """
+    # RandomState, unlike Generator, is guaranteed never to change its streams.
+    order = np.random.RandomState(0).permutation(len(split.labels))
+    rest, held_out = np.sort(order[count:]), np.sort(order[:count])
+    return Split(split.images[rest], split.labels[rest]), Split(split.images[held_out], split.labels[held_out])
+
+
+def as_float(images: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Images as a network sees them: `uint8` scaled to [0, 1] in float32, floats unchanged.
+
+    >>> print(slotjax.data.as_float(jnp.array([0, 51, 255], jnp.uint8)))
+    [0.  0.2 1. ]
+    """
+    if jnp.issubdtype(images.dtype, jnp.floating):
+        return images
+    return images.astype(jnp.float32) / 255

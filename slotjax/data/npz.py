@@ -1,0 +1,95 @@
+"""The user's own arrays, from one `.npz` file."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from slotjax.data.dataset import Dataset, Split, hold_out
+
+_HELD_OUT = 0.15  # of the training examples, for each split that the file does not have
+
+
+def load_npz(path: str) -> Dataset:
+    """Arrays `x_train`, `y_train` and optionally `x_validation`, `y_validation`, `x_test`, `y_test`.
+
+    Images are `(n, height, width)`, `(n, height, width, channels)` or `(n, features)`, `uint8` from 0 to 255 or
+    finite floats; labels are integers from 0 to the number of classes - 1. Where a split is missing, 15 % of the
+    training examples are held out for it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file or an array in it is not of this form.
+    """
+    arrays = _read(path)
+    splits = {name: _split(path, arrays, name) for name in ("train", "validation", "test") if _has(path, arrays, name)}
+    _check_agreement(path, splits)
+    train = splits["train"]
+    held_out = round(_HELD_OUT * len(train.labels))
+    for name in ("test", "validation"):
+        if name not in splits:
+            train, splits[name] = hold_out(train, held_out)
+            _require(len(splits[name].labels) > 0, path, f"has too few examples to hold out a {name} split")
+    return Dataset(train, splits["validation"], splits["test"], classes=_classes(splits["train"]))
+
+
+def _read(path: str) -> dict[str, np.ndarray]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"dataset: npz:{path} names no file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            _require(isinstance(file, Mapping), path, "holds one array and no names; it must be written by np.savez")
+            return dict(file)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if str(error).startswith("dataset:"):
+            raise
+        raise ValueError(f"dataset: npz:{path} cannot be read as an npz file without pickled objects") from error
+
+
+def _has(path: str, arrays: dict[str, np.ndarray], name: str) -> bool:
+    images, labels = f"x_{name}", f"y_{name}"
+    if name != "train" and images not in arrays and labels not in arrays:
+        return False
+    for key in (images, labels):
+        _require(key in arrays, path, f"has no array {key}")
+    return True
+
+
+def _split(path: str, arrays: dict[str, np.ndarray], name: str) -> Split:
+    images, labels = arrays[f"x_{name}"], arrays[f"y_{name}"]
+    kind = images.dtype == np.uint8 or np.issubdtype(images.dtype, np.floating)
+    _require(kind, path, f"x_{name} is {images.dtype}, but must be uint8 or floating point")
+    _require(images.ndim in (2, 3, 4), path, f"x_{name} has {images.ndim} dimensions, but must have 2 to 4")
+    _require(np.issubdtype(labels.dtype, np.integer), path, f"y_{name} is {labels.dtype}, but must be integers")
+    _require(labels.ndim == 1, path, f"y_{name} has {labels.ndim} dimensions, but must have 1")
+    _require(
+        len(images) == len(labels) > 0,
+        path,
+        f"x_{name} has {len(images)} examples and y_{name} has {len(labels)} labels, but both need the same, at least 1",
+    )
+    if images.dtype != np.uint8:
+        images = images.astype(np.float32)
+        _require(bool(np.isfinite(images).all()), path, f"x_{name} has values that are NaN or infinite in float32")
+    return Split(images[..., None] if images.ndim == 3 else images, labels.astype(np.int32))
+
+
+def _check_agreement(path: str, splits: dict[str, Split]) -> None:
+    classes = _classes(splits["train"])
+    _require(classes >= 2, path, "y_train names one class, but must name at least 2")
+    for name, (images, labels) in splits.items():
+        shape, expected = images.shape[1:], splits["train"].images.shape[1:]
+        _require(shape == expected, path, f"x_{name} has examples of shape {shape}, but x_train has {expected}")
+        outside = labels[(labels < 0) | (labels >= classes)]
+        message = f"y_{name} has the label {outside[:1]}, but the {classes} classes of y_train must be 0 to {classes - 1}"
+        _require(not outside.size, path, message)
+
+
+def _classes(train: Split) -> int:
+    return len(np.unique(train.labels))
+
+
+def _require(condition: bool, path: str, message: str) -> None:
+    if not condition:
+        raise ValueError(f"dataset: npz:{path}: {message}")

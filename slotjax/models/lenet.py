@@ -1,0 +1,32 @@
+"""LeNet-300-100, the fully connected network of the papers' MNIST experiments."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+
+class LeNet(nn.Module):
+    """LeNet-300-100: `logits = W_3 relu(W_2 relu(W_1 x))`, no biases.
+
+    Attributes:
+        classes: number of outputs.
+        widths: hidden units per layer.
+
+    Implements Table 1 of Aladago & Torresani (2021), after LeCun et al. (1998).
+
+    >>> variables = slotjax.models.LeNet().init(jax.random.key(0), jnp.ones((1, 28, 28, 1)))
+    >>> [weight.shape for weight in jax.tree.leaves(variables)]
+    [(784, 300), (300, 100), (100, 10)]
+    """
+
+    classes: int = 10
+    widths: Sequence[int] = (300, 100)
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "batch ..."]) -> Float[Array, "batch classes"]:
+        """Logits of a batch of images, which are flattened."""
+        features = images.reshape(images.shape[0], -1)
+        for width in self.widths:
+            features = nn.relu(nn.Dense(width, use_bias=False)(features))
+        return nn.Dense(self.classes, use_bias=False)(features)
