@@ -71,9 +71,7 @@ def init_selected(
     return {"params": treedef.unflatten(trainable), "frozen": treedef.unflatten(frozen)}
 
 
-def map_selected(
-    function: Callable[[Weight], Any], variables: dict[str, PyTree], rest: Callable[[Any], Any]
-) -> PyTree:
+def map_selected(function: Callable[[Weight], Any], variables: dict[str, PyTree], rest: Callable[[Any], Any]) -> PyTree:
     """The tree of weights, with `function(weight)` for each selected weight and `rest(leaf)` for every other leaf.
 
     A weight is selected where `frozen` has random values for it, so the rule is needed only by `init`.
@@ -87,9 +85,7 @@ def map_selected(
         used.add(path)
         return function(Weight(_name(path), leaf, frozen[path]))
 
-    tree = tree_map_with_path(
-        one, variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True
-    )
+    tree = tree_map_with_path(one, variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True)
     if not frozen or used != set(frozen):
         missing = sorted(_name(path) for path in set(frozen) - used)
         raise ValueError(f"variables: 'frozen' and 'params' must name the same weights, but 'params' lacks {missing}")

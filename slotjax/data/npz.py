@@ -39,13 +39,11 @@ def _read(path: str) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"dataset: npz:{path} names no file")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            _require(isinstance(file, Mapping), path, "holds one array and no names; it must be written by np.savez")
-            return dict(file)
+        file = np.load(path, allow_pickle=False)
+        arrays = dict(file) if isinstance(file, Mapping) else {}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if str(error).startswith("dataset:"):
-            raise
         raise ValueError(f"dataset: npz:{path} cannot be read as an npz file without pickled objects") from error
+    return arrays
 
 
 def _has(path: str, arrays: dict[str, np.ndarray], name: str) -> bool:
@@ -82,7 +80,9 @@ def _check_agreement(path: str, splits: dict[str, Split]) -> None:
         shape, expected = images.shape[1:], splits["train"].images.shape[1:]
         _require(shape == expected, path, f"x_{name} has examples of shape {shape}, but x_train has {expected}")
         outside = labels[(labels < 0) | (labels >= classes)]
-        message = f"y_{name} has the label {outside[:1]}, but the {classes} classes of y_train must be 0 to {classes - 1}"
+        message = (
+            f"y_{name} has the label {outside[:1]}, but the {classes} classes of y_train must be 0 to {classes - 1}"
+        )
         _require(not outside.size, path, message)
 
 

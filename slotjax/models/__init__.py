@@ -2,4 +2,6 @@
 
 from slotjax.models.lenet import LeNet
 
-__all__ = ["LeNet"]
+MODELS = {"lenet": LeNet}
+
+__all__ = ["MODELS", "LeNet"]

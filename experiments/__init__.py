@@ -1,0 +1,1 @@
+"""The papers' experiments from the command line."""

@@ -1,0 +1,65 @@
+"""The picture of a run: accuracy, loss, and selections changed per epoch."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.summary import best_record
+
+# Okabe and Ito's palette, told apart with any colour vision; the line styles tell them apart in grey.
+STYLES = {
+    "train": {"color": "#999999", "linestyle": "--"},
+    "validation": {"color": "#E69F00", "linestyle": "-."},
+    "test": {"color": "#0072B2", "linestyle": "-"},
+}
+
+
+def draw_curves(history: list[dict[str, Any]], title: str, path: Path) -> None:
+    """Draws the curves of a run, one record per epoch, into a PNG file."""
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    accuracy, loss, changed = figure.subplots(1, 3)
+    _draw_splits(accuracy, history, "accuracy", "Accuracy (%)", 100)
+    _mark_best(accuracy, history)
+    _draw_splits(loss, history, "loss", "Loss (nats)", 1)
+    loss.set_yscale("log")
+    _draw_changed(changed, history)
+    for axes in (accuracy, loss, changed):
+        axes.set_xlabel("Epoch")
+        axes.grid(alpha=0.3)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _draw_splits(axes: Axes, history: list[dict[str, Any]], metric: str, label: str, factor: float) -> None:
+    for split, style in STYLES.items():
+        records = [record for record in history if split in record]
+        values = [factor * record[split][metric] for record in records]
+        axes.plot([record["epoch"] for record in records], values, label=split, **style)
+    axes.set_ylabel(label)
+    axes.legend(loc="center right")
+
+
+def _mark_best(axes: Axes, history: list[dict[str, Any]]) -> None:
+    best = best_record(history)
+    value = 100 * best["test"]["accuracy"]
+    axes.plot(best["epoch"], value, "o", color=STYLES["test"]["color"])
+    axes.annotate(
+        f"{value:.2f} % at best validation",
+        (best["epoch"], value),
+        xytext=(0, -16),
+        textcoords="offset points",
+        ha="center",
+    )
+
+
+def _draw_changed(axes: Axes, history: list[dict[str, Any]]) -> None:
+    epochs, shares = zip(
+        *((record["epoch"], 100 * record["changed"]) for record in history if "changed" in record), strict=True
+    )
+    axes.plot(epochs, shares, color=STYLES["test"]["color"])
+    # A share of 0 has no place on a logarithmic axis.
+    axes.set_yscale("symlog", linthresh=max(1e-4, min((share for share in shares if share > 0), default=1.0)))
+    axes.set_ylabel("Selections changed per epoch (%)")
+    axes.set_ylim(bottom=0)

@@ -1,0 +1,41 @@
+"""What a run ran on: versions, hardware, and the commit of the source."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, hardware and commit, for `config.json`.
+
+    >>> sorted(environment())
+    ['commit', 'hardware', 'versions']
+    """
+    import slotjax
+
+    versions = {"python": platform.python_version(), "slotjax": slotjax.__version__}
+    return {
+        "versions": versions | {name: version(name) for name in PACKAGES},
+        "hardware": {
+            "platform": jax.default_backend(),
+            "devices": [device.device_kind for device in jax.devices()],
+            "machine": platform.machine(),
+            "system": platform.system(),
+        },
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this file stands in, marked if files differ from it; None if there is none."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

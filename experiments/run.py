@@ -1,0 +1,180 @@
+"""One run: from settings to a summary, with everything it leaves in its workdir."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+import slotjax
+from experiments.curves import draw_curves
+from experiments.fingerprint import fingerprint
+from experiments.logs import Logs
+from experiments.progress import Progress
+from experiments.settings import DISTRIBUTIONS, RunOptions, Settings
+from experiments.summary import History, summarize
+from experiments.workdir import find_run, open_run, write_json
+from slotjax import data, models, training
+from slotjax.training.checkpoints import restore_arrays, save_arrays
+
+
+class RunError(Exception):
+    """What is wrong with a run, in one sentence for the user."""
+
+
+class Experiment(NamedTuple):
+    """The parts of a run that its settings decide."""
+
+    dataset: data.Dataset
+    apply: Callable[..., jax.Array]
+    shapes: PyTree
+    selector: slotjax.Selector
+    schedule: optax.Schedule
+    optimizer: optax.GradientTransformation
+    mesh: Mesh
+
+
+class Start(NamedTuple):
+    """What a run goes on from."""
+
+    state: training.TrainState
+    frozen: PyTree
+    history: History
+
+
+def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
+    """Trains one network, or goes on with the run in the workdir, or reads what it came to if it is finished.
+
+    Returns:
+        The content of `summary.json`.
+
+    Raises:
+        RunError: for settings that do not fit the data or the workdir, before anything is compiled, and if the loss
+            becomes NaN or infinite.
+    """
+    try:
+        summary = find_run(settings, options)
+        if summary is not None:
+            print(f"The run in {options.workdir} is finished; nothing was trained.")
+            return summary
+        experiment = build(settings, data.load(settings.dataset, options.data_dir))
+        workdir = open_run(settings, options)
+    except (ValueError, OSError) as error:
+        raise RunError(str(error)) from error
+    with training.Checkpoints(workdir / "checkpoints", options.keep_epochs) as checkpoints:
+        return train(experiment, settings, options, workdir, checkpoints)
+
+
+def build(settings: Settings, dataset: data.Dataset) -> Experiment:
+    """The experiment that the settings describe. Compiles nothing."""
+    mesh = training.data_mesh()
+    examples, devices = len(dataset.train.labels), mesh.size
+    if settings.batch_size > examples or settings.batch_size % devices:
+        allowed = f"at most the {examples} training examples and a multiple of the number of devices, {devices}"
+        raise ValueError(f"--batch_size: {settings.batch_size} was given, but it must be {allowed}")
+    model = models.MODELS[settings.model](classes=dataset.classes)
+    image = jax.eval_shape(data.as_float, dataset.train.images[:1])
+    schedule = training.learning_rate_schedule(
+        settings.schedule, settings.learning_rate, settings.epochs, examples // settings.batch_size, settings.restarts
+    )
+    return Experiment(
+        dataset=dataset,
+        apply=lambda weights, images: model.apply({"params": weights}, images),
+        shapes=jax.eval_shape(model.init, jax.random.key(0), image)["params"],
+        selector=slotjax.slot_machine(
+            settings.k,
+            settings.selection,
+            distribution=DISTRIBUTIONS[settings.distribution](),
+            score_scale=settings.score_scale,
+        ),
+        schedule=schedule,
+        optimizer=training.sgd(schedule, settings.momentum, settings.weight_decay, settings.nesterov),
+        mesh=mesh,
+    )
+
+
+def train(
+    experiment: Experiment, settings: Settings, options: RunOptions, workdir: Path, checkpoints: training.Checkpoints
+) -> dict[str, Any]:
+    """Trains from the latest checkpoint, or from the start, to the last epoch."""
+    dataset = training.replicate(experiment.dataset, experiment.mesh)
+    state, frozen, history = _start(experiment, settings.seed, workdir, checkpoints, dataset)
+    epoch = training.compile_epoch(
+        experiment.apply, experiment.selector, experiment.optimizer, settings.batch_size, experiment.mesh
+    )
+    with Logs(workdir, history) as logs, Progress(settings.epochs, done=len(history) - 1) as progress:
+        for number in range(len(history), settings.epochs + 1):
+            state, record = _timed_epoch(epoch, state, frozen, dataset, experiment.schedule)
+            history.append(record)
+            logs.write(record)
+            progress.show(record)
+            if number in (*options.keep_epochs, settings.epochs) or number % options.checkpoint_every == 0:
+                checkpoints.save(number, state, history)
+    variables = {"params": state.params, "frozen": frozen}
+    summary = summarize(history, experiment.selector, variables, fingerprint(frozen))
+    title = f"{settings.model} on {settings.dataset}, {settings.selection} selection, K = {settings.k}"
+    draw_curves(history, title, workdir / "curves.png")
+    write_json(workdir / "summary.json", summary)
+    return summary
+
+
+def _start(
+    experiment: Experiment, seed: int, workdir: Path, checkpoints: training.Checkpoints, dataset: data.Dataset
+) -> Start:
+    start = _initial(experiment, jax.random.key(seed))
+    if (workdir / "frozen").exists():
+        start = start._replace(frozen=restore_arrays(workdir / "frozen", start.frozen))
+    else:
+        save_arrays(workdir / "frozen", start.frozen)
+    restored = checkpoints.restore_latest(start.state)
+    if restored is None:
+        return start._replace(history=[_untrained(experiment, start, dataset)])
+    state, history = restored
+    if fingerprint(start.frozen) != history[0]["frozen_sha256"]:
+        raise RunError(f"--workdir: {workdir / 'frozen'} does not hold the options that the run started with")
+    print(f"Resuming after epoch {len(history) - 1}.")
+    return Start(state, start.frozen, history)
+
+
+def _initial(experiment: Experiment, key: jax.Array) -> Start:
+    variables = experiment.selector.init(key, experiment.shapes)
+    state = training.init_state(key, variables["params"], experiment.optimizer)
+    return Start(*training.replicate((state, variables["frozen"]), experiment.mesh), history=[])
+
+
+def _untrained(experiment: Experiment, start: Start, dataset: data.Dataset) -> dict[str, Any]:
+    evaluation = training.compile_evaluation(experiment.apply, experiment.selector, experiment.mesh)
+    metrics = evaluation({"params": start.state.params, "frozen": start.frozen}, dataset)
+    return {"epoch": 0, **_as_numbers(metrics), "frozen_sha256": fingerprint(start.frozen)}
+
+
+def _timed_epoch(epoch: Any, state: training.TrainState, frozen: PyTree, dataset: data.Dataset, schedule: Any) -> Any:
+    first, done, start = int(state.step), int(state.epoch), time.perf_counter()
+    state, metrics = epoch(state, frozen, dataset)
+    losses = np.asarray(metrics.pop("losses"))
+    seconds = time.perf_counter() - start
+    _check_finite(losses, first, done + 1, schedule)
+    record = {"epoch": done + 1, "step": first + len(losses), **_as_numbers(metrics)}
+    record["learning_rate"] = _as_numbers(schedule(first))
+    return state, record | {"time": {"seconds": round(seconds, 3)}}
+
+
+def _check_finite(losses: np.ndarray, first: int, epoch: int, schedule: optax.Schedule) -> None:
+    broken = np.flatnonzero(~np.isfinite(losses))
+    if broken.size:
+        step = first + int(broken[0])
+        rate = float(schedule(step))
+        raise RunError(
+            f"the loss is {losses[broken[0]]} at step {step + 1} (epoch {epoch}, learning rate {rate:g}); "
+            "a smaller --learning_rate may help"
+        )
+
+
+def _as_numbers(metrics: PyTree) -> Any:
+    # Through the shortest text that reads back the same: 0.948 is 0.948 and not 0.9480000138282776.
+    return jax.tree.map(lambda value: float(str(np.asarray(value))), metrics)

@@ -1,0 +1,113 @@
+"""The directory of a run: which settings it belongs to, and its files.
+
+`config.json` is written first and says what the run is; `summary.json` is written last and says that it is finished.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from experiments.environment import environment
+from experiments.settings import RunOptions, Settings
+
+FILES = ("config.json", "metrics.jsonl", "curves.png", "summary.json")
+DIRECTORIES = ("checkpoints", "frozen", "tensorboard")
+
+
+def find_run(settings: Settings, options: RunOptions) -> dict[str, Any] | None:
+    """The summary of the run in the workdir if it is finished, else None. Changes nothing.
+
+    Raises:
+        ValueError: if the workdir belongs to a run with other settings, or to something that is not a run.
+    """
+    workdir = Path(str(options.workdir))
+    if options.overwrite or not workdir.exists() or not _contents(workdir):
+        return None
+    config = workdir / "config.json"
+    if not config.is_file():
+        raise ValueError(f"--workdir: {workdir} is not empty and holds no run (no config.json)")
+    _check_same(settings, _read(config)["settings"], workdir)
+    summary = workdir / "summary.json"
+    return _read(summary) if summary.is_file() else None
+
+
+def open_run(settings: Settings, options: RunOptions) -> Path:
+    """The workdir, made if missing and with its `config.json`; with `overwrite`, without anything of an earlier run.
+
+    Raises:
+        ValueError: if `overwrite` is given for a directory that holds no run, or if it cannot be
+            written.
+    """
+    workdir = Path(str(options.workdir))
+    config = {"settings": dataclasses.asdict(settings), "options": dataclasses.asdict(options), **environment()}
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        if options.overwrite:
+            _delete_run(workdir)
+        if not (workdir / "config.json").exists():
+            write_json(workdir / "config.json", config)
+    except OSError as error:
+        raise ValueError(f"--workdir: {workdir} cannot be written ({error.strerror})") from error
+    return workdir
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file that is there whole or not at all."""
+    _write(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_lines(path: Path, records: list[dict[str, Any]]) -> None:
+    """Writes a JSON-lines file that is there whole or not at all."""
+    _write(path, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def append_line(path: Path, record: dict[str, Any]) -> None:
+    """Appends one line to a JSON-lines file."""
+    with path.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"--workdir: {path} is damaged ({error})") from None
+
+
+def _contents(workdir: Path) -> list[str]:
+    if not workdir.is_dir():
+        raise ValueError(f"--workdir: {workdir} is not a directory")
+    return [path.name for path in workdir.iterdir() if not path.name.startswith(".")]
+
+
+def _check_same(settings: Settings, stored: dict[str, Any], workdir: Path) -> None:
+    given = json.loads(json.dumps(dataclasses.asdict(settings)))
+    names = sorted(name for name in given | stored if given.get(name) != stored.get(name))
+    if names:
+        changes = ", ".join(f"--{name}={stored.get(name)} there and {given.get(name)} here" for name in names)
+        raise ValueError(
+            f"--workdir: {workdir} holds a run with other settings ({changes}); name another --workdir, or give --overwrite"
+        )
+
+
+def _delete_run(workdir: Path) -> None:
+    if _contents(workdir) and not (workdir / "config.json").is_file():
+        raise ValueError(f"--overwrite: {workdir} is not empty and holds no run (no config.json), so it is left alone")
+    for name in DIRECTORIES:
+        if (workdir / name).exists():
+            shutil.rmtree(workdir / name)
+    # config.json goes last: without it, an interrupted deletion could not be taken up again.
+    for name in reversed(FILES):
+        (workdir / name).unlink(missing_ok=True)
