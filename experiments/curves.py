@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from experiments.summary import best_record
 
 # Okabe and Ito's palette, told apart with any colour vision; the line styles tell them apart in grey.
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     "train": {"color": "#999999", "linestyle": "--"},
     "validation": {"color": "#E69F00", "linestyle": "-."},
     "test": {"color": "#0072B2", "linestyle": "-"},
@@ -29,7 +29,7 @@ def draw_curves(history: list[dict[str, Any]], title: str, path: Path) -> None:
         axes.set_xlabel("Epoch")
         axes.grid(alpha=0.3)
     figure.suptitle(title)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.savefig(path, dpi=110, metadata={"Software": ""})
 
 
 def _draw_splits(axes: Axes, history: list[dict[str, Any]], metric: str, label: str, factor: float) -> None:

@@ -16,7 +16,7 @@ from experiments.curves import draw_curves
 from experiments.fingerprint import fingerprint
 from experiments.logs import Logs
 from experiments.progress import Progress
-from experiments.settings import DISTRIBUTIONS, RunOptions, Settings
+from experiments.settings import DISTRIBUTIONS, RunOptions, Settings, recipe
 from experiments.summary import History, summarize
 from experiments.workdir import find_run, open_run, write_json
 from slotjax import data, models, training
@@ -78,13 +78,18 @@ def build(settings: Settings, dataset: data.Dataset) -> Experiment:
         allowed = f"at most the {examples} training examples and a multiple of the number of devices, {devices}"
         raise ValueError(f"--batch_size: {settings.batch_size} was given, but it must be {allowed}")
     model = models.MODELS[settings.model](classes=dataset.classes)
+
+    def apply(weights: PyTree, images: jax.Array) -> Any:
+        return model.apply({"params": weights}, images)
+
     image = jax.eval_shape(data.as_float, dataset.train.images[:1])
+    learning_rate, weight_decay = recipe(settings)
     schedule = training.learning_rate_schedule(
-        settings.schedule, settings.learning_rate, settings.epochs, examples // settings.batch_size, settings.restarts
+        settings.schedule, learning_rate, settings.epochs, examples // settings.batch_size, settings.restarts
     )
     return Experiment(
         dataset=dataset,
-        apply=lambda weights, images: model.apply({"params": weights}, images),
+        apply=apply,
         shapes=jax.eval_shape(model.init, jax.random.key(0), image)["params"],
         selector=slotjax.slot_machine(
             settings.k,
@@ -93,7 +98,7 @@ def build(settings: Settings, dataset: data.Dataset) -> Experiment:
             score_scale=settings.score_scale,
         ),
         schedule=schedule,
-        optimizer=training.sgd(schedule, settings.momentum, settings.weight_decay, settings.nesterov),
+        optimizer=training.sgd(schedule, settings.momentum, weight_decay, settings.nesterov),
         mesh=mesh,
     )
 
@@ -144,7 +149,8 @@ def _start(
 def _initial(experiment: Experiment, key: jax.Array) -> Start:
     variables = experiment.selector.init(key, experiment.shapes)
     state = training.init_state(key, variables["params"], experiment.optimizer)
-    return Start(*training.replicate((state, variables["frozen"]), experiment.mesh), history=[])
+    state, frozen = training.replicate((state, variables["frozen"]), experiment.mesh)
+    return Start(state, frozen, history=[])
 
 
 def _untrained(experiment: Experiment, start: Start, dataset: data.Dataset) -> dict[str, Any]:

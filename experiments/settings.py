@@ -27,8 +27,8 @@ class Settings:
     dataset: str = _flag(
         "mnist_sample",
         flags.DEFINE_string,
-        "mnist_sample (5,000 real digits that come with an installed package), mnist (prepared by TFDS, see --data_dir) "
-        "or npz:PATH (arrays x_train, y_train, optionally x_validation, y_validation, x_test, y_test).",
+        "mnist_sample (5,000 real digits that come with an installed package), mnist (prepared by TFDS, see "
+        "--data_dir) or npz:PATH (arrays x_train, y_train, optionally x_validation, y_validation, x_test, y_test).",
     )
     k: int = _flag(8, flags.DEFINE_integer, "Options per connection.")
     selection: str = _flag("greedy", flags.DEFINE_string, "How an option is chosen: greedy or probabilistic.")
@@ -96,29 +96,30 @@ def from_flags(values: flags.FlagValues) -> tuple[Settings, RunOptions]:
     Raises:
         ValueError: for a value that is not allowed, in one sentence that names the flag.
     """
-    settings, options = (
-        kind(**{field.name: _value(values, field) for field in dataclasses.fields(kind)})
-        for kind in (Settings, RunOptions)
-    )
-    settings = resolve(settings)
+    settings = resolve(Settings(**_values(values, Settings)))
+    options = RunOptions(**_values(values, RunOptions))
     check(settings, options)
     workdir = options.workdir or default_workdir(settings)
     return settings, dataclasses.replace(options, workdir=workdir)
 
 
 def resolve(settings: Settings) -> Settings:
-    """The settings with the paper's recipe (section 4.1) in place of None.
+    """The settings with the paper's learning rate and L2 penalty (section 4.1) where none is given.
 
     >>> resolve(Settings(k=64)).learning_rate, resolve(Settings(selection="probabilistic")).weight_decay
     (0.1, 0.0)
     """
-    greedy = settings.selection == "greedy"
-    recipe = {
-        "learning_rate": (0.2 if settings.k <= 8 else 0.1) if greedy else 25.0,
-        "weight_decay": 1e-4 if greedy else 0.0,
-    }
-    unset = {name: value for name, value in recipe.items() if getattr(settings, name) is None}
-    return dataclasses.replace(settings, **unset)
+    learning_rate, weight_decay = recipe(settings)
+    return dataclasses.replace(settings, learning_rate=learning_rate, weight_decay=weight_decay)
+
+
+def recipe(settings: Settings) -> tuple[float, float]:
+    """Learning rate and L2 penalty: those given, else the paper's (section 4.1)."""
+    greedy = (0.2 if settings.k <= 8 else 0.1), 1e-4
+    paper = greedy if settings.selection == "greedy" else (25.0, 0.0)
+    given = settings.learning_rate, settings.weight_decay
+    learning_rate, weight_decay = (p if g is None else g for g, p in zip(given, paper, strict=True))
+    return learning_rate, weight_decay
 
 
 def default_workdir(settings: Settings) -> str:
@@ -172,9 +173,13 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
+def _values(values: flags.FlagValues, kind: Any) -> dict[str, Any]:
+    return {field.name: _value(values, field) for field in dataclasses.fields(kind)}
+
+
 def _value(values: flags.FlagValues, field: dataclasses.Field) -> Any:
-    value = values[field.name].value
-    if field.metadata["define"] is not flags.DEFINE_list:
+    value: Any = values[field.name].value
+    if not isinstance(field.default, tuple):
         return value
     try:
         return tuple(int(item) for item in value)

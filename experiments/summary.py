@@ -3,9 +3,9 @@
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 import slotjax
-from jaxtyping import PyTree
 
 History = list[dict[str, Any]]
 

@@ -98,7 +98,8 @@ def _check_same(settings: Settings, stored: dict[str, Any], workdir: Path) -> No
     if names:
         changes = ", ".join(f"--{name}={stored.get(name)} there and {given.get(name)} here" for name in names)
         raise ValueError(
-            f"--workdir: {workdir} holds a run with other settings ({changes}); name another --workdir, or give --overwrite"
+            f"--workdir: {workdir} holds a run with other settings ({changes}); "
+            "name another --workdir, or give --overwrite"
         )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+from flax.core.scope import LazyRng
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from slotjax._selectors import Selector, slot_machine
@@ -93,5 +94,4 @@ def _root_key(module: nn.Module, stream: str) -> PRNGKeyArray | None:
     """The key that the user gave for an rng stream: Flax folds paths into it in its own way, selectors in theirs."""
     if module.scope is None or not module.has_rng(stream):
         return None
-    rng = module.scope.rngs[stream]
-    return getattr(rng, "rng", rng)
+    return LazyRng.create(module.scope.rngs[stream]).rng

@@ -88,8 +88,8 @@ def initial_scores(
     >>> slotjax.initial_scores(jax.random.key(0), 8, (300, 100), jnp.float32, 0.1).shape
     (8, 300, 100)
     """
-    uniform = draw_options(key, k, shape, dtype, jax.random.uniform)
-    return uniform * jnp.asarray(limit, dtype)
+    unit = draw_options(key, k, shape, dtype, jax.nn.initializers.uniform(1.0))
+    return unit * jnp.asarray(limit, dtype)
 
 
 def options_scale(

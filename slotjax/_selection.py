@@ -60,7 +60,7 @@ def probabilistic(scores: Float[Array, "k *shape"], key: PRNGKeyArray) -> Int[Ar
     [0 1]
     """
     shape, dtype = scores.shape[1:], scores.dtype
-    largest = _fold(lambda best, score: jnp.maximum(best, score), scores[0], scores[1:])
+    largest = _fold(jnp.maximum, scores[0], scores[1:])
     total = _fold(lambda total, score: total + jnp.exp(score - largest), jnp.zeros(shape, dtype), scores)
     threshold = jax.random.uniform(key, shape, dtype) * total
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import keystr, tree_flatten_with_path, tree_map_with_path
+from jax.tree_util import keystr, tree_flatten_with_path, tree_map_with_path, tree_unflatten
 from jaxtyping import PRNGKeyArray, PyTree
 
 Where = Callable[[str, Any], bool]
@@ -68,7 +68,7 @@ def init_selected(
     if not selected:
         raise ValueError(f"params: `where` picks no leaf of {[_name(path) for path, _ in paths_and_leaves]}")
     trainable, frozen = zip(*pairs, strict=True)
-    return {"params": treedef.unflatten(trainable), "frozen": treedef.unflatten(frozen)}
+    return {"params": tree_unflatten(treedef, trainable), "frozen": tree_unflatten(treedef, frozen)}
 
 
 def map_selected(function: Callable[[Weight], Any], variables: dict[str, PyTree], rest: Callable[[Any], Any]) -> PyTree:

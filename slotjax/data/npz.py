@@ -65,7 +65,7 @@ def _split(path: str, arrays: dict[str, np.ndarray], name: str) -> Split:
     _require(
         len(images) == len(labels) > 0,
         path,
-        f"x_{name} has {len(images)} examples and y_{name} has {len(labels)} labels, but both need the same, at least 1",
+        f"x_{name} has {len(images)} examples and y_{name} has {len(labels)} labels, but must have equally many",
     )
     if images.dtype != np.uint8:
         images = images.astype(np.float32)

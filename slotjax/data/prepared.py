@@ -58,7 +58,7 @@ def _prepared_directory(name: str, data_dir: str | None) -> Path:
     versions = sorted(path.parent for path in root.glob(f"{name}/*/dataset_info.json"))
     if not versions:
         raise FileNotFoundError(
-            f"dataset: {name!r} is not prepared in {root}; name another place with --data_dir, or prepare it there with "
-            f"`pip install 'slotjax[prepare]' && tfds build {name} --file_format=array_record --data_dir={root}`"
+            f"dataset: {name!r} is not prepared in {root}; name another place with --data_dir, or prepare it there "
+            f"with `pip install 'slotjax[prepare]' && tfds build {name} --file_format=array_record --data_dir={root}`"
         )
     return versions[-1]

@@ -31,9 +31,10 @@ def compile_epoch(
         mesh: the devices; each batch is sharded over them, all else is replicated.
 
     Returns:
-        `epoch(state, frozen, dataset) -> (state, metrics)`. It donates `state`. Metrics are `losses` and
-        `learning_steps`... per step, and per epoch `train`, `validation`, `test` with `loss` and `accuracy`, and
-        `changed`, the share of connections whose selected option is another than before.
+        `epoch(state, frozen, dataset) -> (state, metrics)`. It donates `state`. Metrics are `losses`,
+        one per step, and of the epoch: `train`, `validation` and `test`, each with `loss` in nats and `accuracy` from 0
+        to 1, and `changed`, the share of connections whose selected option is another than before. `train` is a mean
+        over the steps as they were taken.
 
     Raises:
         ValueError: if `batch_size` is not a multiple of the number of devices.
@@ -86,7 +87,8 @@ def compile_epoch(
 def compile_evaluation(apply: Apply, selector: Selector, mesh: Mesh) -> Callable[..., dict[str, dict[str, Array]]]:
     """The jitted function `evaluate(variables, dataset) -> {"validation": ..., "test": ...}`.
 
-    >>> evaluation = training.compile_evaluation(lambda weights, images: images, slotjax.slot_machine(), training.data_mesh())
+    >>> apply = lambda weights, images: images @ weights
+    >>> evaluation = training.compile_evaluation(apply, slotjax.slot_machine(), training.data_mesh())
     """
     return jax.jit(lambda variables, dataset: _held_out(apply, selector, variables, dataset, mesh))
 
@@ -116,5 +118,5 @@ def _batches(key: PRNGKeyArray, examples: int, batch_size: int) -> Int[Array, "s
 
 def _share_changed(before: PyTree, after: PyTree, dtype) -> Float[Array, ""]:
     pairs = list(zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True))
-    changed = sum(jnp.sum(old != new) for old, new in pairs)
+    changed = jnp.stack([jnp.sum(old != new) for old, new in pairs]).sum()
     return changed.astype(dtype) / sum(new.size for _, new in pairs)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, PyTree, Shaped
+from jaxtyping import Array, Float, Int, PyTree
 
 from slotjax.data import Split, as_float
 from slotjax.training.devices import DATA_AXIS, shard_batch
@@ -43,12 +43,13 @@ def evaluate(apply: Apply, weights: PyTree, split: Split, mesh: Mesh) -> dict[st
         `{"loss": nats, "accuracy": share from 0 to 1}`.
 
     >>> split = slotjax.data.Split(jnp.ones((4, 2)), jnp.array([0, 0, 0, 1]))
-    >>> result = training.evaluate(lambda weights, images: images @ weights, jnp.zeros((2, 2)), split, training.data_mesh())
+    >>> apply = lambda weights, images: images @ weights
+    >>> result = training.evaluate(apply, jnp.zeros((2, 2)), split, training.data_mesh())
     >>> print(result["accuracy"])
     0.75
     """
 
-    def batch_sums(images: Shaped[Array, "batch ..."], labels: Int[Array, " batch"]):
+    def batch_sums(images, labels):
         losses, correct = loss_and_correct(apply(weights, as_float(images)), labels)
         return losses.sum(), correct.sum()
 

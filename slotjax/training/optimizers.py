@@ -8,7 +8,8 @@ def sgd(
 ) -> optax.GradientTransformation:
     """SGD with momentum and an L2 penalty on whatever trains, scores or weights.
 
-    With gradient `g`, parameter `s`, momentum `mu` and penalty `lambda`: `v <- mu v + g + lambda s`, `s <- s - alpha v`.
+    With gradient `g`, parameter `s`, momentum `mu` and penalty `lambda`: `v <- mu v + g + lambda s`
+    and `s <- s - alpha v`.
 
     Args:
         learning_rate: alpha, or a schedule of it.
