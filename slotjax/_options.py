@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import Initializer, variance_scaling
+from jax.nn.initializers import variance_scaling
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray
+
+Initializer = Callable[..., Array]
 
 
 class Distribution(NamedTuple):

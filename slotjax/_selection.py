@@ -37,7 +37,7 @@ def greedy(scores: Float[Array, "k *shape"]) -> Int[Array, "*shape"]:
         return jnp.where(better, score, best), jnp.where(better, k, index)
 
     first = (scores[0], jnp.zeros(scores.shape[1:], jnp.int32))
-    return _fold(visit, first, _indices(scores)[1:], scores[1:])[1]
+    return _fold(visit, first, _indices(scores), scores)[1]
 
 
 def probabilistic(scores: Float[Array, "k *shape"], key: PRNGKeyArray) -> Int[Array, "*shape"]:
@@ -60,7 +60,7 @@ def probabilistic(scores: Float[Array, "k *shape"], key: PRNGKeyArray) -> Int[Ar
     [0 1]
     """
     shape, dtype = scores.shape[1:], scores.dtype
-    largest = _fold(jnp.maximum, scores[0], scores[1:])
+    largest = _fold(jnp.maximum, scores[0], scores)
     total = _fold(lambda total, score: total + jnp.exp(score - largest), jnp.zeros(shape, dtype), scores)
     threshold = jax.random.uniform(key, shape, dtype) * total
 

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import Initializer
 from jaxtyping import PyTree
 
-from slotjax._options import Distribution, draw_options, glorot_uniform, initial_scores, options_scale
+from slotjax._options import Distribution, Initializer, draw_options, glorot_uniform, initial_scores, options_scale
 from slotjax._selection import greedy, probabilistic, straight_through
 from slotjax._tree import Weight, Where, fold_name, init_selected, map_selected, matrices_and_kernels
 
@@ -64,8 +63,8 @@ def slot_machine(
         A `Selector`.
 
     Raises:
-        ValueError: for arguments outside these ranges; from `init`, if `where` picks nothing, or leaves out a leaf of
-            which only the shape is known.
+        ValueError: for arguments outside these ranges; from `init`, if `where` leaves out a leaf of which only the
+            shape is known; from `select`, if `where` picked nothing.
 
     Implements sections 3.2 and 4.1 of Aladago & Torresani, "Slot Machines: Discovering Winning Combinations of Random
     Weights in Neural Networks" (ICML 2021).
@@ -84,7 +83,7 @@ def slot_machine(
     def init(key, params):
         def one(name, leaf):
             options_key, scores_key = jax.random.split(fold_name(key, name))
-            scores_dtype = jnp.promote_types(leaf.dtype, jnp.float32)
+            scores_dtype = leaf.dtype if jnp.finfo(leaf.dtype).bits >= 32 else jnp.float32
             options = draw_options(options_key, k, leaf.shape, leaf.dtype, draw)
             scale = (0.1 if len(leaf.shape) <= 2 else 1.0) if score_scale is None else score_scale
             limit = scale * options_scale(distribution, options)

@@ -59,14 +59,10 @@ def init_selected(
 ) -> dict[str, PyTree]:
     """Collections `params` and `frozen`, with `initialize(name, leaf)` in place of every leaf that `where` picks."""
     paths_and_leaves, treedef = tree_flatten_with_path(params)
-    pairs, selected = [], 0
-    for path, leaf in paths_and_leaves:
-        name = _name(path)
-        chosen = where(name, leaf)
-        selected += bool(chosen)
-        pairs.append(initialize(name, leaf) if chosen else (_value(name, leaf), {}))
-    if not selected:
-        raise ValueError(f"params: `where` picks no leaf of {[_name(path) for path, _ in paths_and_leaves]}")
+    named = [(_name(path), leaf) for path, leaf in paths_and_leaves]
+    pairs = [
+        _initialized(initialize, name, leaf) if where(name, leaf) else (_value(name, leaf), {}) for name, leaf in named
+    ]
     trainable, frozen = zip(*pairs, strict=True)
     return {"params": tree_unflatten(treedef, trainable), "frozen": tree_unflatten(treedef, frozen)}
 
@@ -86,10 +82,19 @@ def map_selected(function: Callable[[Weight], Any], variables: dict[str, PyTree]
         return function(Weight(_name(path), leaf, frozen[path]))
 
     tree = tree_map_with_path(one, variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True)
-    if not frozen or used != set(frozen):
-        missing = sorted(_name(path) for path in set(frozen) - used)
-        raise ValueError(f"variables: 'frozen' and 'params' must name the same weights, but 'params' lacks {missing}")
+    if not frozen:
+        raise ValueError("variables: 'frozen' holds no random values, so no weight is selected; see `where`")
+    missing = sorted(_name(path) for path in set(frozen) - used)
+    if missing:
+        raise ValueError(f"variables: 'frozen' has random values for {missing}, for which 'params' has no scores")
     return tree
+
+
+def _initialized(initialize: Callable[[str, Any], Any], name: str, leaf: Any) -> Any:
+    try:
+        return initialize(name, leaf)
+    except ValueError as error:
+        raise ValueError(f"params: {name!r}: {error}") from error
 
 
 def _random_values(frozen: PyTree) -> dict[tuple, dict[str, Any]]:
