@@ -83,11 +83,11 @@ class RunOptions:
     )
 
 
-def define_flags() -> None:
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one absl flag per field; to be called before `app.run`."""
     for field in (*dataclasses.fields(Settings), *dataclasses.fields(RunOptions)):
         default = [str(item) for item in field.default] if isinstance(field.default, tuple) else field.default
-        field.metadata["define"](field.name, default, field.metadata["help"])
+        field.metadata["define"](field.name, default, field.metadata["help"], flag_values=values)
 
 
 def from_flags(values: flags.FlagValues) -> tuple[Settings, RunOptions]:

@@ -17,6 +17,19 @@ checked = ("_options", "_selection", "_selectors", "_tree", "data", "models", "t
 install_import_hook([f"slotjax.{module}" for module in checked], "beartype.beartype")
 
 
+@pytest.fixture(scope="session")
+def compilations():
+    """A list that grows by one entry at every compilation."""
+    events = []
+
+    def listen(event, duration, **_):
+        if event.endswith("backend_compile_duration"):
+            events.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return events
+
+
 @pytest.fixture
 def x64():
     with jax.enable_x64(True):

@@ -39,11 +39,11 @@ def _read(path: str) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"dataset: npz:{path} names no file")
     try:
-        file = np.load(path, allow_pickle=False)
-        arrays = dict(file) if isinstance(file, Mapping) else {}
+        with Path(path).open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            return dict(content) if isinstance(content, Mapping) else {}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"dataset: npz:{path} cannot be read as an npz file without pickled objects") from error
-    return arrays
 
 
 def _has(path: str, arrays: dict[str, np.ndarray], name: str) -> bool:

@@ -27,7 +27,7 @@ def loss_and_correct(
     # Optax relies on JAX's standard promotion of dtypes; all else here works under the strict one.
     with jax.numpy_dtype_promotion("standard"):
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    return losses, (jnp.argmax(logits, -1) == labels).astype(jnp.int32)
+    return losses, (jnp.argmax(logits, -1).astype(labels.dtype) == labels).astype(jnp.int32)
 
 
 def evaluate(apply: Apply, weights: PyTree, split: Split, mesh: Mesh) -> dict[str, Float[Array, ""]]:

@@ -1,0 +1,162 @@
+"""Datasets: what is in them, how they are split, and what is refused."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from slotjax import data
+from slotjax.data.dataset import Split
+
+
+def test_the_sample_holds_real_digits_of_every_class_in_disjoint_splits():
+    dataset = data.load("mnist_sample")
+    assert [len(split.labels) for split in dataset[:3]] == [3500, 500, 1000]
+    for split in dataset[:3]:
+        assert split.images.shape[1:] == (28, 28, 1)
+        assert split.images.dtype == np.uint8
+        assert np.bincount(split.labels, minlength=10).min() > 30
+    images = np.concatenate([split.images for split in dataset[:3]]).reshape(5000, -1)
+    assert len(np.unique(images, axis=0)) == 5000
+    # The mean and deviation of all of MNIST's training images are 33.3 and 78.6.
+    assert abs(images.mean() - 33.3) < 1
+    assert abs(images.std() - 78.6) < 1
+
+
+def test_hold_out_is_the_same_every_time_and_loses_nothing():
+    split = Split(np.arange(100), np.arange(100, dtype=np.int32))
+    first, second = data.hold_out(split, 15), data.hold_out(split, 15)
+    assert [len(part.labels) for part in first] == [85, 15]
+    np.testing.assert_array_equal(first[1].images, second[1].images)
+    np.testing.assert_array_equal(np.sort(np.concatenate([part.images for part in first])), np.arange(100))
+
+
+def png(image):
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0]).save(file, "png")
+    return file.getvalue()
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """A small dataset called mnist, prepared by TFDS without TensorFlow: its images count up."""
+    import tensorflow_datasets as tfds
+
+    images = np.arange(120, dtype=np.uint8)[:, None, None, None] * np.ones((1, 28, 28, 1), np.uint8)
+
+    class Mnist(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("3.0.1")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(28, 28, 1)),
+                "label": tfds.features.ClassLabel(num_classes=10),
+            }
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, _):
+            return {"train": self._generate_examples(range(100)), "test": self._generate_examples(range(100, 120))}
+
+        def _generate_examples(self, indices):
+            for index in indices:
+                yield index, {"image": png(images[index]), "label": index % 10}
+
+    Mnist(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_prepared_dataset_is_read_whole_without_tensorflow(prepared, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    dataset = data.load("mnist")
+    assert [len(split.labels) for split in dataset[:3]] == [85, 15, 20]
+    assert dataset.classes == 10
+    train = np.concatenate([dataset.train.images, dataset.validation.images])[:, 0, 0, 0]
+    assert sorted(train) == list(range(100))
+    for split in dataset[:3]:
+        np.testing.assert_array_equal(split.images[:, 5, 5, 0] % 10, split.labels)
+        assert split.images.dtype == np.uint8
+
+
+def test_a_dataset_that_is_not_prepared_is_refused_at_once_with_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="not prepared in .*--data_dir.*tfds build mnist --file_format=array"):
+        data.load("mnist", str(tmp_path))
+
+
+def test_an_unknown_dataset_is_refused():
+    with pytest.raises(ValueError, match="dataset: 'cifar' was given, but it must be one of mnist_sample"):
+        data.load("cifar")
+
+
+def arrays(**changes):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (40, 5, 4)).astype(np.uint8)
+    return {"x_train": images, "y_train": np.arange(40) % 4} | changes
+
+
+def saved(path, content):
+    np.savez(path / "own.npz", **content)
+    return f"npz:{path / 'own.npz'}"
+
+
+def test_own_arrays_with_and_without_the_other_splits(tmp_path):
+    dataset = data.load(saved(tmp_path, arrays()))
+    assert [len(split.labels) for split in dataset[:3]] == [28, 6, 6]
+    assert dataset.classes == 4
+    assert dataset.train.images.shape == (28, 5, 4, 1)
+    floats = np.linspace(-1, 1, 60, dtype=np.float64).reshape(3, 5, 4)
+    dataset = data.load(saved(tmp_path, arrays(x_test=floats.astype(np.float16), y_test=np.array([3, 0, 1]))))
+    assert [len(split.labels) for split in dataset[:3]] == [34, 6, 3]
+    np.testing.assert_array_equal(dataset.test.labels, [3, 0, 1])
+    assert dataset.test.images.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_test": np.zeros((3, 5, 4), np.uint8)}, "has no array y_test"),
+        ({"y_validation": np.zeros(3, int)}, "has no array x_validation"),
+        ({"y_train": np.zeros(39, int)}, "x_train has 40 examples and y_train has 39 labels"),
+        ({"y_train": np.arange(40) % 4 - 1}, r"y_train has the label \[-1\], but the 4 classes"),
+        ({"y_train": np.r_[np.arange(39) % 4, 7]}, r"y_train has the label \[7\], but the 5 classes .* 0 to 4"),
+        ({"x_test": np.zeros((1, 5, 4), np.uint8), "y_test": np.array([4])}, r"y_test has the label \[4\]"),
+        ({"y_train": np.zeros(40, int)}, "y_train names one class"),
+        ({"y_train": np.arange(40) % 4 + 0.0}, "y_train is float64, but must be integers"),
+        ({"y_train": np.zeros((40, 1), int)}, "y_train has 2 dimensions"),
+        ({"x_train": np.full((40, 5, 4), np.nan)}, "x_train has values that are NaN or infinite"),
+        ({"x_train": np.full((40, 5, 4), 1e300)}, "x_train has values that are NaN or infinite in float32"),
+        ({"x_train": np.zeros((40, 5, 4), int)}, "x_train is int64, but must be uint8 or floating point"),
+        ({"x_train": np.zeros(40)}, "x_train has 1 dimensions"),
+        ({"x_test": np.zeros((1, 4, 5), np.uint8), "y_test": np.array([0])}, "x_test has examples of shape"),
+        ({"x_train": np.zeros((0, 5, 4), np.uint8), "y_train": np.zeros(0, int)}, "x_train has 0 examples"),
+        ({"x_train": np.zeros((2, 5, 4), np.uint8), "y_train": np.array([0, 1])}, "too few examples to hold out"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_unusable_arrays_are_named(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        data.load(saved(tmp_path, arrays(**changes)))
+
+
+def test_arrays_without_training_examples_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="has no array x_train"):
+        data.load(saved(tmp_path, {"images": np.zeros(3)}))
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip file", b"PK\x03\x04 truncated"])
+def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
+    path = tmp_path / "own.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read as an npz file"):
+        data.load(f"npz:{path}")
+
+
+def test_pickled_objects_and_single_arrays_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="without pickled objects"):
+        data.load(saved(tmp_path, arrays(x_train=np.array([{}, {}]))))
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(ValueError, match="has no array x_train"):
+        data.load(f"npz:{tmp_path / 'one.npy'}")
+    with pytest.raises(FileNotFoundError, match="names no file"):
+        data.load(f"npz:{tmp_path / 'none.npz'}")
