@@ -17,10 +17,10 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 def draw_curves(history: list[dict[str, Any]], title: str, path: Path) -> None:
-    """Draws the curves of a run, one record per epoch, into a PNG file."""
+    """Draws the curves of a run, one record per epoch and one before training, into a PNG file."""
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     accuracy, loss, changed = figure.subplots(1, 3)
-    _draw_splits(accuracy, history, "accuracy", "Accuracy (%)", 100)
+    _draw_splits(accuracy, history[1:], "accuracy", "Accuracy (%)", 100)
     _mark_best(accuracy, history)
     _draw_splits(loss, history, "loss", "Loss (nats)", 1)
     loss.set_yscale("log")
@@ -38,20 +38,14 @@ def _draw_splits(axes: Axes, history: list[dict[str, Any]], metric: str, label: 
         values = [factor * record[split][metric] for record in records]
         axes.plot([record["epoch"] for record in records], values, label=split, **style)
     axes.set_ylabel(label)
-    axes.legend(loc="center right")
 
 
 def _mark_best(axes: Axes, history: list[dict[str, Any]]) -> None:
     best = best_record(history)
-    value = 100 * best["test"]["accuracy"]
-    axes.plot(best["epoch"], value, "o", color=STYLES["test"]["color"])
-    axes.annotate(
-        f"{value:.2f} % at best validation",
-        (best["epoch"], value),
-        xytext=(0, -16),
-        textcoords="offset points",
-        ha="center",
-    )
+    value, untrained = 100 * best["test"]["accuracy"], 100 * history[0]["test"]["accuracy"]
+    axes.plot(best["epoch"], value, "o", color=STYLES["test"]["color"], label=f"test at best validation: {value:.2f}")
+    axes.plot([], [], " ", label=f"test before training: {untrained:.2f}")
+    axes.legend(loc="lower right")
 
 
 def _draw_changed(axes: Axes, history: list[dict[str, Any]]) -> None:

@@ -90,7 +90,7 @@ def build(settings: Settings, dataset: data.Dataset) -> Experiment:
     return Experiment(
         dataset=dataset,
         apply=apply,
-        shapes=jax.eval_shape(model.init, jax.random.key(0), image)["params"],
+        shapes=jax.eval_shape(lambda image: model.init(jax.random.key(0), image), image)["params"],
         selector=slotjax.slot_machine(
             settings.k,
             settings.selection,

@@ -36,17 +36,13 @@ def x64():
         yield
 
 
-@pytest.fixture
-def digits(tmp_path):
-    """A small dataset that can be learned, as an npz file: each class is one noisy pattern."""
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """An npz file of 800 images that can be learned: each class is one pattern with noise."""
     random = np.random.default_rng(0)
     patterns = random.integers(0, 200, (10, 28, 28))
-    arrays = {}
-    for split, count in {"train": 640, "validation": 100, "test": 100}.items():
-        labels = random.integers(0, 10, count)
-        labels[:10] = range(10)
-        noise = random.integers(0, 56, (count, 28, 28))
-        arrays |= {f"x_{split}": (patterns[labels] + noise).astype(np.uint8), f"y_{split}": labels}
-    path = tmp_path / "digits.npz"
-    np.savez(path, **arrays)
+    labels = np.arange(800) % 10
+    images = (patterns[labels] + random.integers(0, 56, (800, 28, 28))).astype(np.uint8)
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x_train=images, y_train=labels)
     return path

@@ -80,7 +80,7 @@ def test_a_prepared_dataset_is_read_whole_without_tensorflow(prepared, monkeypat
 
 
 def test_a_dataset_that_is_not_prepared_is_refused_at_once_with_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match="not prepared in .*--data_dir.*tfds build mnist --file_format=array"):
+    with pytest.raises(FileNotFoundError, match=r"not prepared in .*--data_dir.*tfds build mnist --file_format=array"):
         data.load("mnist", str(tmp_path))
 
 

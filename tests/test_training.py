@@ -74,7 +74,9 @@ def test_an_epoch_equals_numpy_in_float64(x64):
     assert changed > 0
     assert float(metrics["changed"]) == pytest.approx(changed, rel=1e-6)
     logits = np.asarray(data.test.images) @ reference.selected(options, reference.greedy(expected))
-    assert float(metrics["test"]["accuracy"]) == pytest.approx(np.mean(logits.argmax(1) == np.asarray(data.test.labels)))
+    assert float(metrics["test"]["accuracy"]) == pytest.approx(
+        np.mean(logits.argmax(1) == np.asarray(data.test.labels))
+    )
 
 
 @pytest.mark.parametrize("selection", slotjax.SELECTIONS)

@@ -47,8 +47,8 @@ def hold_out(split: Split, count: int) -> tuple[Split, Split]:
 def as_float(images: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Images as a network sees them: `uint8` scaled to [0, 1] in float32, floats unchanged.
 
-    >>> print(slotjax.data.as_float(jnp.array([0, 51, 255], jnp.uint8)))
-    [0.  0.2 1. ]
+    >>> print(slotjax.data.as_float(jnp.array([0, 255], jnp.uint8)))
+    [0. 1.]
     """
     if jnp.issubdtype(images.dtype, jnp.floating):
         return images

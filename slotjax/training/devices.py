@@ -14,8 +14,8 @@ DATA_AXIS = "data"
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh with the single axis `data`, over all devices unless given.
 
-    >>> training.data_mesh(jax.devices()[:1]).shape
-    OrderedDict({'data': 1})
+    >>> training.data_mesh(jax.devices()[:1]).shape["data"]
+    1
     """
     devices = jax.devices() if devices is None else devices
     return Mesh(np.asarray(devices), (DATA_AXIS,), axis_types=(AxisType.Auto,))

@@ -1,0 +1,89 @@
+"""What the documentation shows works: doctests, the README's snippets and commands, and a light import."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from absl import flags
+
+import experiments
+import slotjax
+from experiments import settings
+from slotjax import training
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+MODULES = sorted(
+    module.name
+    for package in (slotjax, experiments)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+)
+
+
+def snippets(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_example_in_a_docstring(name):
+    names = {"jax": jax, "jnp": jnp, "np": np, "slotjax": slotjax, "training": training}
+    outcome = doctest.testmod(importlib.import_module(name), extraglobs=names)
+    assert outcome.failed == 0
+
+
+@pytest.mark.parametrize("package", [slotjax, slotjax.data, slotjax.models, training])
+def test_every_public_function_has_an_example(package):
+    for name in package.__all__:
+        item = getattr(package, name)
+        if callable(item) and not (isinstance(item, type) and issubclass(item, tuple)):
+            assert ">>>" in (item.__doc__ or ""), name
+
+
+def test_the_readme_snippets_run_in_order(capsys):
+    names = {}
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        for snippet in snippets("python"):
+            exec(snippet, names)
+    accuracy = float(capsys.readouterr().out.removeprefix("accuracy "))
+    assert accuracy > 0.9
+    assert names["logits"].shape == (1, 10)
+    assert np.any(names["logits"] != names["sampled"])
+
+
+def test_the_readme_commands_have_valid_flags():
+    commands = re.findall(r"python -m experiments\.train[^`\n]*", README)
+    assert len(commands) >= 7
+    for command in commands:
+        values = flags.FlagValues()
+        settings.define_flags(values)
+        arguments = shlex.split(command.replace("=S`", "=0").replace("=S", "=0"))[3:]
+        arguments = [argument for argument in arguments if argument.startswith("--") and argument != "--help"]
+        values(["train", *arguments])
+        assert settings.from_flags(values)[0].model == "lenet"
+
+
+def test_the_readme_names_only_what_exists():
+    root = Path(__file__).parent.parent
+    for path in re.findall(r"(?:slotjax|experiments)/[\w/]+\.(?:py|png)", README):
+        assert (root / path).exists(), path
+
+
+def test_importing_the_library_is_light():
+    heavy = ("tensorflow", "tensorflow_datasets", "matplotlib", "orbax", "pandas", "mlxtend")
+    code = f"import slotjax, sys; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_importing_the_experiments_defines_no_flag():
+    for name in MODULES:
+        importlib.import_module(name)
+    assert "learning_rate" not in flags.FLAGS

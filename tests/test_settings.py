@@ -1,0 +1,123 @@
+"""Flags and settings: the papers' recipes, and one sentence for whatever is not allowed."""
+
+import re
+
+import numpy as np
+import pytest
+from absl import flags
+
+from experiments import run, settings
+from experiments.settings import RunOptions, Settings
+from slotjax import training
+
+
+def parse(*arguments):
+    values = flags.FlagValues()
+    settings.define_flags(values)
+    values(["train", *arguments])
+    return settings.from_flags(values)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "learning_rate", "weight_decay"),
+    [
+        (["--k=2"], 0.2, 1e-4),
+        (["--k=8"], 0.2, 1e-4),
+        (["--k=16"], 0.1, 1e-4),
+        (["--selection=probabilistic"], 25, 0),
+        (["--selection=probabilistic", "--k=64"], 25, 0),
+        (["--k=8", "--learning_rate=0.5", "--weight_decay=0"], 0.5, 0),
+    ],
+)
+def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
+    chosen, _ = parse(*arguments)
+    assert (chosen.learning_rate, chosen.weight_decay) == (learning_rate, weight_decay)
+    assert (chosen.batch_size, chosen.momentum, chosen.restarts) == (128, 0.9, (25, 75))
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--model=alexnet", "--model: 'alexnet' was given, but it must be one of lenet"),
+        ("--dataset=svhn", "--dataset: 'svhn' was given, but it must be one of mnist_sample, mnist, npz:PATH"),
+        ("--selection=best", "--selection: 'best' was given, but it must be one of greedy, probabilistic"),
+        ("--schedule=linear", "--schedule: 'linear' was given, but it must be one of constant, cosine, warm_restarts"),
+        ("--distribution=cauchy", "--distribution: 'cauchy' was given"),
+        ("--k=0", "--k: 0 was given, but it must be at least 1"),
+        ("--k=-3", "--k: -3 was given"),
+        ("--epochs=0", "--epochs: 0 was given"),
+        ("--batch_size=0", "--batch_size: 0 was given"),
+        ("--learning_rate=-0.1", "--learning_rate: -0.1 was given, but it must be finite and not negative"),
+        ("--learning_rate=nan", "--learning_rate: nan was given"),
+        ("--weight_decay=-1", "--weight_decay: -1.0 was given"),
+        ("--score_scale=inf", "--score_scale: inf was given"),
+        ("--momentum=1", "--momentum: 1.0 was given, but it must be from 0 to less than 1"),
+        ("--seed=-1", "--seed: -1 was given"),
+        ("--restarts=75,25", "--restarts: (75, 25) was given, but it must be ascending epochs from 1"),
+        ("--restarts=a", "--restarts: 'a' was given, but it must be whole numbers"),
+        ("--checkpoint_every=0", "--checkpoint_every: 0 was given"),
+        ("--keep_epochs=0,3", "--keep_epochs: (0, 3) was given"),
+        ("--keep_epochs=201", "--keep_epochs: (201,) was given, but --epochs is 200"),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named(argument, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse(argument)
+
+
+def test_every_flag_is_explained_with_its_default():
+    values = flags.FlagValues()
+    settings.define_flags(values)
+    for name in values:
+        assert len(values[name].help) >= 15, name
+        assert values[name].help.endswith("."), name
+    assert {"model", "k", "seed", "workdir", "overwrite", "data_dir", "keep_epochs"} < set(values)
+
+
+@pytest.fixture
+def no_compilation(compilations):
+    compilations.clear()
+    yield
+    assert not compilations
+
+
+def refused(message, *arguments):
+    with pytest.raises(run.RunError, match=message):
+        run.run(*parse(*arguments))
+
+
+def test_what_does_not_fit_the_data_is_refused_before_compiling(tmp_path, digits, no_compilation):
+    workdir = f"--workdir={tmp_path / 'run'}"
+    refused(
+        "--batch_size: 801 was given, .* at most the 560 training",
+        f"--dataset=npz:{digits}",
+        "--batch_size=801",
+        workdir,
+    )
+    refused("--batch_size: 6 was given, .* devices, 4", f"--dataset=npz:{digits}", "--batch_size=6", workdir)
+    refused("not prepared in", "--dataset=mnist", f"--data_dir={tmp_path}", workdir)
+    refused("names no file", "--dataset=npz:none.npz", workdir)
+    np.savez(tmp_path / "bad.npz", x_train=np.full((4, 2), np.nan), y_train=np.arange(4))
+    refused("NaN", f"--dataset=npz:{tmp_path / 'bad.npz'}", workdir)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_workdir_that_cannot_be_used_is_refused_before_compiling(tmp_path, digits, no_compilation):
+    (tmp_path / "file").write_text("")
+    dataset = f"--dataset=npz:{digits}"
+    refused("--workdir: .* cannot be written", dataset, f"--workdir={tmp_path / 'file' / 'run'}")
+    refused("--workdir: .* is not a directory", dataset, f"--workdir={tmp_path / 'file'}")
+    refused("--workdir: .* holds no run", dataset, f"--workdir={tmp_path}")
+    refused("--overwrite: .* holds no run .* left alone", dataset, f"--workdir={tmp_path}", "--overwrite")
+    assert (tmp_path / "file").exists()
+    assert digits.exists()
+
+
+def test_the_model_is_built_for_the_classes_and_shapes_of_the_data(digits):
+    from slotjax import data
+
+    experiment = run.build(Settings(dataset=f"npz:{digits}"), data.load(f"npz:{digits}"))
+    assert experiment.shapes["Dense_2"]["kernel"].shape == (100, 10)
+    assert experiment.mesh.size == 4
+    assert training.SCHEDULES
+    assert RunOptions().checkpoint_every == 1
