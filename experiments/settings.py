@@ -156,7 +156,7 @@ _EPOCHS = (_is_ascending, "ascending epochs from 1")
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": _one_of(models.MODELS),
     "dataset": (_is_dataset, f"one of {', '.join(data.DATASETS)}"),
-    "k": _POSITIVE,
+    "k": (lambda value: 1 <= value <= 2**16, "from 1 to 65536"),
     "selection": _one_of(slotjax.SELECTIONS),
     "distribution": _one_of(DISTRIBUTIONS),
     "score_scale": _RATE,

@@ -1,5 +1,9 @@
 """Train networks without ever updating a weight: training selects among frozen random values."""
 
+import importlib
+from typing import Any
+
+from slotjax import data, models
 from slotjax._linen import Conv, Dense
 from slotjax._options import Distribution, draw_options, glorot_deviation, glorot_uniform, initial_scores
 from slotjax._selection import greedy, probabilistic, straight_through
@@ -14,13 +18,23 @@ __all__ = [
     "Dense",
     "Distribution",
     "Selector",
+    "data",
     "draw_options",
     "glorot_deviation",
     "glorot_uniform",
     "greedy",
     "initial_scores",
     "matrices_and_kernels",
+    "models",
     "probabilistic",
     "slot_machine",
     "straight_through",
+    "training",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use, because it brings Orbax.
+    if name == "training":
+        return importlib.import_module("slotjax.training")
+    raise AttributeError(f"module 'slotjax' has no attribute {name!r}")

@@ -24,7 +24,8 @@ class Dense(nn.Dense):
             distribution, so `kernel_init` cannot be given for it.
 
     Raises:
-        ValueError: if `kernel_init` is given for a kernel that the selector draws.
+        ValueError: if `kernel_init` is given for a kernel that the selector draws, and if the collection `frozen` is
+            missing.
 
     See section 3.2 of Aladago & Torresani (2021).
 
@@ -76,13 +77,17 @@ def _select(module: Dense | Conv, name: str, initializer: Any, *shape_and_dtype:
     abstract = jax.eval_shape(lambda: initialize(None, jax.random.key(0)))
     if not jax.tree.leaves(abstract["frozen"]):
         return nn.Module.param(module, name, initializer, *shape_and_dtype)
-    if initializer is not type(module).kernel_init:
+    if initializer not in (nn.Dense.kernel_init, nn.Conv.kernel_init):
         raise ValueError(f"kernel_init: {'/'.join(path)} is drawn by its selector; give the distribution to that")
+    if module.has_variable("params", name) and not module.has_variable("frozen", name):
+        raise ValueError(f"frozen: the collection with the random values of {'/'.join(path)} is missing")
     initial: dict[str, Any] = {}
 
     def initial_scores(default_key):
-        initial.update(initialize(_root_key(module, "params"), default_key))
-        return unnest(path, initial["params"])
+        variables = initialize(_root_key(module, "params"), default_key)
+        if not module.has_variable("params", name):
+            initial.update(variables)
+        return unnest(path, variables["params"])
 
     scores = nn.Module.param(module, name, initial_scores)
     frozen = module.variable("frozen", name, lambda: unnest(path, initial["frozen"])).value

@@ -59,6 +59,8 @@ def probabilistic(scores: Float[Array, "k *shape"], key: PRNGKeyArray) -> Int[Ar
     >>> print(slotjax.probabilistic(scores, jax.random.key(0)))
     [0 1]
     """
+    # Half precision would lose the options of small probability, and all after the 256th.
+    scores = scores if jnp.finfo(scores.dtype).bits >= 32 else scores.astype(jnp.float32)
     shape, dtype = scores.shape[1:], scores.dtype
     largest = _fold(jnp.maximum, scores[0], scores)
     total = _fold(lambda total, score: total + jnp.exp(score - largest), jnp.zeros(shape, dtype), scores)

@@ -1,6 +1,7 @@
 """Selectors: ways of choosing the weights of a network, over any parameter pytree."""
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -83,8 +84,9 @@ def slot_machine(
     def init(key, params):
         def one(name, leaf):
             options_key, scores_key = jax.random.split(fold_name(key, name))
-            scores_dtype = leaf.dtype if jnp.finfo(leaf.dtype).bits >= 32 else jnp.float32
-            options = draw_options(options_key, k, leaf.shape, leaf.dtype, draw)
+            dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+            scores_dtype = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
+            options = draw_options(options_key, k, leaf.shape, dtype, draw)
             scale = (0.1 if len(leaf.shape) <= 2 else 1.0) if score_scale is None else score_scale
             limit = scale * options_scale(distribution, options)
             return initial_scores(scores_key, k, leaf.shape, scores_dtype, limit), {"options": options}
@@ -99,7 +101,9 @@ def slot_machine(
 
     def select(variables, key=None):
         def one(weight):
-            return straight_through(weight.trainable, weight.frozen["options"], choose(weight, key))
+            options = weight.frozen["options"]
+            _check_shapes(weight.name, weight.trainable.shape, options.shape)
+            return straight_through(weight.trainable, options, choose(weight, key))
 
         return map_selected(one, variables, rest=lambda leaf: leaf)
 
@@ -109,8 +113,13 @@ def slot_machine(
     return Selector(init, select, indices)
 
 
+def _check_shapes(name: str, scores: tuple[int, ...], options: tuple[int, ...]) -> None:
+    if scores != options:
+        raise ValueError(f"variables: {name!r} has scores of shape {scores}, but options of shape {options}")
+
+
 def _check_slot_machine(k: Any, selection: Any, score_scale: Any) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+    if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k: {k!r} was given, but it must be a whole number of options, at least 1")
     if selection not in SELECTIONS:
         raise ValueError(f"selection: {selection!r} was given, but it must be one of {', '.join(SELECTIONS)}")

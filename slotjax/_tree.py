@@ -1,13 +1,14 @@
 """Weights in a parameter pytree: their names, their keys, and the random values that belong to each."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import keystr, tree_flatten_with_path, tree_map_with_path, tree_unflatten
+from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_map_with_path, tree_unflatten
 from jaxtyping import PRNGKeyArray, PyTree
 
 Where = Callable[[str, Any], bool]
@@ -29,8 +30,10 @@ def matrices_and_kernels(name: str, leaf: Any) -> bool:
     >>> slotjax.matrices_and_kernels("BatchNorm_0/scale", jnp.zeros(4))
     False
     """
-    last = name.rsplit("/", 1)[-1]
-    return len(leaf.shape) >= 2 and last not in ("bias", "scale") and jnp.issubdtype(leaf.dtype, jnp.floating)
+    last, shape = name.rsplit("/", 1)[-1], getattr(leaf, "shape", ())
+    if len(shape) < 2 or 0 in shape or last in ("bias", "scale"):
+        return False
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def fold_name(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
@@ -60,11 +63,14 @@ def init_selected(
     """Collections `params` and `frozen`, with `initialize(name, leaf)` in place of every leaf that `where` picks."""
     paths_and_leaves, treedef = tree_flatten_with_path(params)
     named = [(_name(path), leaf) for path, leaf in paths_and_leaves]
+    _check_names([name for name, _ in named])
     pairs = [
         _initialized(initialize, name, leaf) if where(name, leaf) else (_value(name, leaf), {}) for name, leaf in named
     ]
-    trainable, frozen = zip(*pairs, strict=True)
-    return {"params": tree_unflatten(treedef, trainable), "frozen": tree_unflatten(treedef, frozen)}
+    return {
+        "params": tree_unflatten(treedef, [trainable for trainable, _ in pairs]),
+        "frozen": tree_unflatten(treedef, [frozen for _, frozen in pairs]),
+    }
 
 
 def map_selected(function: Callable[[Weight], Any], variables: dict[str, PyTree], rest: Callable[[Any], Any]) -> PyTree:
@@ -105,7 +111,16 @@ def _random_values(frozen: PyTree) -> dict[tuple, dict[str, Any]]:
 
 
 def _name(path: tuple) -> str:
+    # The boxes around a leaf in NNX states and partitioned Linen variables are no part of its name.
+    if path and path[-1] == GetAttrKey("value"):
+        path = path[:-1]
     return keystr(path, simple=True, separator="/")
+
+
+def _check_names(names: list[str]) -> None:
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise ValueError(f"params: {twice} name two leaves each, which would have the same random values")
 
 
 def _value(name: str, leaf: Any) -> Any:

@@ -118,7 +118,9 @@ def test_own_arrays_with_and_without_the_other_splits(tmp_path):
         ({"x_test": np.zeros((3, 5, 4), np.uint8)}, "has no array y_test"),
         ({"y_validation": np.zeros(3, int)}, "has no array x_validation"),
         ({"y_train": np.zeros(39, int)}, "x_train has 40 examples and y_train has 39 labels"),
-        ({"y_train": np.arange(40) % 4 - 1}, r"y_train has the label \[-1\], but the 4 classes"),
+        ({"y_train": np.arange(40) % 4 - 1}, r"y_train has the label \[-1\], which is no class"),
+        ({"y_train": np.arange(40) % 4 + 2**32}, r"y_train has the label \[4294967296\], which is no class"),
+        ({"x_train": np.zeros((40, 0), np.uint8)}, "x_train has examples of shape .0,., which hold no values"),
         ({"y_train": np.r_[np.arange(39) % 4, 7]}, r"y_train has the label \[7\], but the 5 classes .* 0 to 4"),
         ({"x_test": np.zeros((1, 5, 4), np.uint8), "y_test": np.array([4])}, r"y_test has the label \[4\]"),
         ({"y_train": np.zeros(40, int)}, "y_train names one class"),
@@ -133,7 +135,6 @@ def test_own_arrays_with_and_without_the_other_splits(tmp_path):
         ({"x_train": np.zeros((2, 5, 4), np.uint8), "y_train": np.array([0, 1])}, "too few examples to hold out"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 def test_unusable_arrays_are_named(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         data.load(saved(tmp_path, arrays(**changes)))

@@ -137,6 +137,18 @@ def test_a_kernel_init_that_would_be_ignored_is_refused():
         layer.init(jax.random.key(0), X)
 
 
+def test_apply_without_the_options_is_refused():
+    variables = slotjax.Dense(5).init(jax.random.key(0), X)
+    with pytest.raises(ValueError, match="frozen: the collection with the random values of kernel is missing"):
+        slotjax.Dense(5).apply({"params": variables["params"]}, X, mutable=True)
+
+
+def test_apply_leaks_no_tracer():
+    variables = slotjax.Dense(5).init(jax.random.key(0), X)
+    with jax.checking_leaks():
+        jax.jit(slotjax.Dense(5).apply)(variables, X)
+
+
 K = [1, 2, 3, 8, 64]
 
 

@@ -54,6 +54,11 @@ def test_draws_match_softmax_probabilities(k):
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
 
 
+def test_half_precision_scores_lose_no_option():
+    index = slotjax.probabilistic(jnp.zeros((512, 100_000), jnp.bfloat16), jax.random.key(0))
+    assert scipy.stats.chisquare(np.bincount(np.asarray(index), minlength=512)).pvalue > 1e-3
+
+
 def test_draws_are_independent_across_connections():
     index = slotjax.probabilistic(jnp.zeros((2, 100_000)), jax.random.key(3))
     neighbours = np.histogram2d(*(np.asarray(index).reshape(-1, 2).T), bins=2)[0]

@@ -158,6 +158,48 @@ def test_a_weight_that_cannot_be_drawn_is_named():
         selector.init(jax.random.key(0), {"a": {"bias": jnp.zeros(3)}})
 
 
+def test_boxes_around_a_leaf_are_no_part_of_its_name():
+    from flax import nnx
+
+    attention = nnx.MultiHeadAttention(2, 8, decode=False, rngs=nnx.Rngs(0))
+    state = nnx.state(attention, nnx.Param)
+    selector = slotjax.slot_machine(3)
+    boxed, plain = (selector.init(jax.random.key(0), tree) for tree in (state, nnx.to_pure_dict(state)))
+    chex.assert_trees_all_equal(*(jax.tree.leaves(variables) for variables in (boxed, plain)))
+    assert plain["params"]["query"]["bias"].shape == (2, 4)
+    chex.assert_trees_all_equal_shapes_and_dtypes(selector.select(boxed), state)
+
+
+def test_two_leaves_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"params: \['a/b'\] name two leaves"):
+        slotjax.slot_machine().init(jax.random.key(0), {"a/b": jnp.zeros((6, 4)), "a": {"b": jnp.zeros((6, 4))}})
+
+
+def test_odd_leaves_stay_as_they_are():
+    params = {
+        "w": np.ones((6, 4)),
+        "none": None,
+        "number": 1.0,
+        "empty": {},
+        "nothing": jnp.zeros((0, 3)),
+        "n": np.eye(2, dtype=int),
+    }
+    selector = slotjax.slot_machine(3)
+    variables = selector.init(jax.random.key(0), params)
+    weights = selector.select(variables)
+    assert jax.tree.structure(weights) == jax.tree.structure(params)
+    assert weights["w"].dtype == jnp.float32
+    assert weights["number"] == 1.0
+    assert selector.init(jax.random.key(0), {}) == {"params": {}, "frozen": {}}
+
+
+def test_scores_and_options_of_different_shapes_are_refused():
+    variables = slotjax.slot_machine(3).init(jax.random.key(0), {"a": jnp.zeros((6, 4))})
+    variables["frozen"]["a"]["options"] = variables["frozen"]["a"]["options"][:2]
+    with pytest.raises(ValueError, match=r"'a' has scores of shape \(3, 6, 4\), but options of shape \(2, 6, 4\)"):
+        slotjax.slot_machine(3).select(variables)
+
+
 def test_frozen_values_without_their_scores_are_refused():
     selector = slotjax.slot_machine()
     variables = selector.init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "b": jnp.zeros((6, 4))})

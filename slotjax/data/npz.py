@@ -36,13 +36,13 @@ def load_npz(path: str) -> Dataset:
 
 
 def _read(path: str) -> dict[str, np.ndarray]:
-    if not Path(path).is_file():
+    if not Path(path).expanduser().is_file():
         raise FileNotFoundError(f"dataset: npz:{path} names no file")
     try:
-        with Path(path).open("rb") as file:
+        with Path(path).expanduser().open("rb") as file:
             content = np.load(file, allow_pickle=False)
             return dict(content) if isinstance(content, Mapping) else {}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"dataset: npz:{path} cannot be read as an npz file without pickled objects") from error
 
 
@@ -51,7 +51,7 @@ def _has(path: str, arrays: dict[str, np.ndarray], name: str) -> bool:
     if name != "train" and images not in arrays and labels not in arrays:
         return False
     for key in (images, labels):
-        _require(key in arrays, path, f"has no array {key}")
+        _require(isinstance(arrays.get(key), np.ndarray), path, f"has no array {key}")
     return True
 
 
@@ -67,8 +67,12 @@ def _split(path: str, arrays: dict[str, np.ndarray], name: str) -> Split:
         path,
         f"x_{name} has {len(images)} examples and y_{name} has {len(labels)} labels, but must have equally many",
     )
+    _require(images.size > 0, path, f"x_{name} has examples of shape {images.shape[1:]}, which hold no values")
+    outside = labels[(labels < 0) | (labels > np.iinfo(np.int32).max)]
+    _require(not outside.size, path, f"y_{name} has the label {outside[:1]}, which is no class")
     if images.dtype != np.uint8:
-        images = images.astype(np.float32)
+        with np.errstate(over="ignore"):
+            images = images.astype(np.float32)
         _require(bool(np.isfinite(images).all()), path, f"x_{name} has values that are NaN or infinite in float32")
     return Split(images[..., None] if images.ndim == 3 else images, labels.astype(np.int32))
 
@@ -79,7 +83,7 @@ def _check_agreement(path: str, splits: dict[str, Split]) -> None:
     for name, (images, labels) in splits.items():
         shape, expected = images.shape[1:], splits["train"].images.shape[1:]
         _require(shape == expected, path, f"x_{name} has examples of shape {shape}, but x_train has {expected}")
-        outside = labels[(labels < 0) | (labels >= classes)]
+        outside = labels[labels >= classes]
         message = (
             f"y_{name} has the label {outside[:1]}, but the {classes} classes of y_train must be 0 to {classes - 1}"
         )
