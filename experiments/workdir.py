@@ -29,9 +29,9 @@ def find_run(settings: Settings, options: RunOptions) -> dict[str, Any] | None:
     config = workdir / "config.json"
     if not config.is_file():
         raise ValueError(f"--workdir: {workdir} is not empty and holds no run (no config.json)")
-    _check_same(settings, _read(config)["settings"], workdir)
+    _check_same(settings, _read(config, "settings")["settings"], workdir)
     summary = workdir / "summary.json"
-    return _read(summary) if summary.is_file() else None
+    return _read(summary, "frozen_sha256_after") if summary.is_file() else None
 
 
 def open_run(settings: Settings, options: RunOptions) -> Path:
@@ -79,11 +79,14 @@ def _write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, required: str) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"--workdir: {path} is damaged ({error})") from None
+    if not isinstance(content, dict) or required not in content:
+        raise ValueError(f"--workdir: {path} is damaged (it has no {required!r})")
+    return content
 
 
 def _contents(workdir: Path) -> list[str]:

@@ -113,6 +113,13 @@ def test_a_workdir_that_cannot_be_used_is_refused_before_compiling(tmp_path, dig
     assert digits.exists()
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings"'])
+def test_a_damaged_config_is_named(tmp_path, digits, content):
+    (tmp_path / "config.json").write_text(content)
+    refused("--workdir: .*config.json is damaged", f"--dataset=npz:{digits}", f"--workdir={tmp_path}")
+    assert (tmp_path / "config.json").read_text() == content
+
+
 def test_the_model_is_built_for_the_classes_and_shapes_of_the_data(digits):
     from slotjax import data
 
