@@ -1,9 +1,9 @@
 """Trains a slot machine: a network whose weights are never updated.
 
-    python -m experiments.train                                   real digits that come with a package; 93 % in 1 minute
-    python -m experiments.train --dataset=mnist --data_dir=DIR    MNIST as in the paper; about 98 % in 5 minutes
+    python -m experiments.train                                   5,000 real digits: 94.8 % in half a minute
+    python -m experiments.train --dataset=mnist --data_dir=DIR    MNIST as in the paper: 98.1 % in 5 minutes
 
-on two CPU cores.
+Times are of two CPU cores, without those of installing and starting.
 """
 
 import sys
