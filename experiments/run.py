@@ -76,7 +76,7 @@ def build(settings: Settings, dataset: data.Dataset) -> Experiment:
     examples, devices = len(dataset.train.labels), mesh.size
     if settings.batch_size > examples or settings.batch_size % devices:
         allowed = f"at most the {examples} training examples and a multiple of the number of devices, {devices}"
-        raise ValueError(f"--batch_size: {settings.batch_size} was given, but it must be {allowed}")
+        raise ValueError(f"--batch_size: it is {settings.batch_size}, but it must be {allowed}")
     model = models.MODELS[settings.model](classes=dataset.classes)
 
     def apply(weights: PyTree, images: jax.Array) -> Any:
@@ -142,6 +142,8 @@ def _start(
     state, history = restored
     if fingerprint(start.frozen) != history[0]["frozen_sha256"]:
         raise RunError(f"--workdir: {workdir / 'frozen'} does not hold the options that the run started with")
+    if fingerprint(dataset) != history[0]["dataset_sha256"]:
+        raise RunError(f"--dataset: it does not hold the data that the run in {workdir} started with")
     print(f"Resuming after epoch {len(history) - 1}.")
     return Start(state, start.frozen, history)
 
@@ -156,7 +158,8 @@ def _initial(experiment: Experiment, key: jax.Array) -> Start:
 def _untrained(experiment: Experiment, start: Start, dataset: data.Dataset) -> dict[str, Any]:
     evaluation = training.compile_evaluation(experiment.apply, experiment.selector, experiment.mesh)
     metrics = evaluation({"params": start.state.params, "frozen": start.frozen}, dataset)
-    return {"epoch": 0, **_as_numbers(metrics), "frozen_sha256": fingerprint(start.frozen)}
+    hashes = {"frozen_sha256": fingerprint(start.frozen), "dataset_sha256": fingerprint(dataset)}
+    return {"epoch": 0, **_as_numbers(metrics), **hashes}
 
 
 def _timed_epoch(epoch: Any, state: training.TrainState, frozen: PyTree, dataset: data.Dataset, schedule: Any) -> Any:
@@ -177,7 +180,7 @@ def _check_finite(losses: np.ndarray, first: int, epoch: int, schedule: optax.Sc
         rate = float(schedule(step))
         raise RunError(
             f"the loss is {losses[broken[0]]} at step {step + 1} (epoch {epoch}, learning rate {rate:g}); "
-            "a smaller --learning_rate may help"
+            "a smaller --learning_rate may help, in another --workdir or with --overwrite"
         )
 
 

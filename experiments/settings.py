@@ -134,6 +134,8 @@ def check(settings: Settings, options: RunOptions) -> None:
     for name, (allowed, sentence) in _RULES.items():
         if not allowed(values[name]):
             raise ValueError(f"--{name}: {values[name]!r} was given, but it must be {sentence}")
+    if settings.nesterov and not settings.momentum:
+        raise ValueError("--nesterov: it needs a --momentum above 0, but 0 was given")
     if any(epoch > settings.epochs for epoch in options.keep_epochs):
         raise ValueError(f"--keep_epochs: {options.keep_epochs} was given, but --epochs is {settings.epochs}")
 

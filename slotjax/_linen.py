@@ -16,7 +16,9 @@ class Dense(nn.Dense):
 
     It takes every argument of `nn.Dense`, and `selector`. The collection `params` holds the scores in place of the
     kernel, and `frozen` the options. With an rng stream `"select"` the selection samples; without one it is
-    deterministic. The layer has the same random values as `selector.init` on the whole model with the same key.
+    deterministic. The layer has the same random values as `selector.init` on the whole model with the same key, unless
+    `nn.scan` or `nn.vmap` splits the key; these need `"frozen"` beside `"params"` in `variable_axes`. Called twice in
+    one forward pass, a layer samples once, because a connection has one draw per forward pass.
 
     Attributes:
         selector: how the kernel is chosen, `slotjax.slot_machine()` unless given. Weights that its `where` leaves out,
@@ -78,7 +80,7 @@ def _select(module: Dense | Conv, name: str, initializer: Any, *shape_and_dtype:
     if not jax.tree.leaves(abstract["frozen"]):
         return nn.Module.param(module, name, initializer, *shape_and_dtype)
     if initializer not in (nn.Dense.kernel_init, nn.Conv.kernel_init):
-        raise ValueError(f"kernel_init: {'/'.join(path)} is drawn by its selector; give the distribution to that")
+        raise ValueError(f"kernel_init: {'/'.join(path)} is drawn by its selector; give slot_machine(distribution=...)")
     if module.has_variable("params", name) and not module.has_variable("frozen", name):
         raise ValueError(f"frozen: the collection with the random values of {'/'.join(path)} is missing")
     initial: dict[str, Any] = {}

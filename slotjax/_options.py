@@ -104,5 +104,5 @@ def options_scale(
 
 
 def _fans(shape: tuple[int, ...]) -> int:
-    """`fan_in + fan_out` of a weight whose last two dimensions are input and output, as in Flax."""
+    """`fan_in + fan_out` of a weight whose last two dimensions are input and output, as in `jax.nn.initializers`."""
     return math.prod(shape[:-2]) * (shape[-2] + shape[-1])

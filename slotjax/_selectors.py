@@ -24,7 +24,8 @@ class Selector(NamedTuple):
             tree of `params`; a leaf that is not selected stays in `"params"` as it is. The same key and names give the
             same random values in any tree.
         select: `select(variables, key=None) -> weights`, a pytree shaped like `params`, for the unmodified model. A
-            key samples, in training; without one the selection is deterministic, as at evaluation.
+            key samples, in training, where the selection is probabilistic; without one it is deterministic, as at
+            evaluation.
         selection: `selection(variables, key=None) -> indices`, what `select` chooses: per connection the index of the
             option, `int32`, and `None` for leaves that are not selected.
     """

@@ -78,6 +78,8 @@ def map_selected(function: Callable[[Weight], Any], variables: dict[str, PyTree]
 
     A weight is selected where `frozen` has random values for it, so the rule is needed only by `init`.
     """
+    if not {"params", "frozen"} <= set(variables):
+        raise ValueError("variables: it must have both 'params' and 'frozen', as `init` returned them")
     frozen = _random_values(variables["frozen"])
     used = set()
 

@@ -116,6 +116,7 @@ def test_own_arrays_with_and_without_the_other_splits(tmp_path):
     ("changes", "message"),
     [
         ({"x_test": np.zeros((3, 5, 4), np.uint8)}, "has no array y_test"),
+        ({"x_val": np.zeros(3), "y_val": np.zeros(3)}, r"has arrays \['x_val', 'y_val'\], but splits are named train"),
         ({"y_validation": np.zeros(3, int)}, "has no array x_validation"),
         ({"y_train": np.zeros(39, int)}, "x_train has 40 examples and y_train has 39 labels"),
         ({"y_train": np.arange(40) % 4 - 1}, r"y_train has the label \[-1\], which is no class"),

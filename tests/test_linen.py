@@ -133,7 +133,7 @@ def test_a_kernel_that_where_leaves_out_is_an_ordinary_one():
 
 def test_a_kernel_init_that_would_be_ignored_is_refused():
     layer = slotjax.Dense(5, kernel_init=nn.initializers.ones)
-    with pytest.raises(ValueError, match="kernel_init: kernel is drawn by its selector"):
+    with pytest.raises(ValueError, match="kernel_init: kernel is drawn by its selector; give"):
         layer.init(jax.random.key(0), X)
 
 

@@ -230,6 +230,18 @@ def test_twenty_kills_at_random_moments(unbroken, digits, tmp_path, seed):
     assert_resumes(digits, workdir, unbroken)
 
 
+def test_a_run_is_not_resumed_on_other_data(digits, tmp_path):
+    own, workdir = tmp_path / "own.npz", tmp_path / "run"
+    shutil.copy(digits, own)
+    assert finish(own, workdir, "--epochs=1")[0] == 0
+    (workdir / "summary.json").unlink()
+    arrays = dict(np.load(digits))
+    np.savez(own, x_train=255 - arrays["x_train"], y_train=arrays["y_train"])
+    code, _, errors = finish(own, workdir, "--epochs=1")
+    assert code == 1
+    assert "--dataset: it does not hold the data that the run" in errors
+
+
 def test_options_that_are_not_the_runs_own_are_refused(digits, tmp_path):
     for name, seed in (("run", 0), ("other", 1)):
         assert finish(digits, tmp_path / name, "--epochs=1", f"--seed={seed}")[0] == 0

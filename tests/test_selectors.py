@@ -200,6 +200,12 @@ def test_scores_and_options_of_different_shapes_are_refused():
         slotjax.slot_machine(3).select(variables)
 
 
+def test_variables_without_frozen_are_refused():
+    selector = slotjax.slot_machine()
+    with pytest.raises(ValueError, match="must have both 'params' and 'frozen'"):
+        selector.select(selector.init(jax.random.key(0), {"a": jnp.zeros((6, 4))})["params"])
+
+
 def test_frozen_values_without_their_scores_are_refused():
     selector = slotjax.slot_machine()
     variables = selector.init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "b": jnp.zeros((6, 4))})

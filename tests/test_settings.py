@@ -65,6 +65,11 @@ def test_a_value_that_is_not_allowed_is_named(argument, message):
         parse(argument)
 
 
+def test_nesterov_needs_momentum():
+    with pytest.raises(ValueError, match="--nesterov: it needs a --momentum above 0"):
+        parse("--nesterov", "--momentum=0")
+
+
 def test_every_flag_is_explained_with_its_default():
     values = flags.FlagValues()
     settings.define_flags(values)
@@ -89,12 +94,12 @@ def refused(message, *arguments):
 def test_what_does_not_fit_the_data_is_refused_before_compiling(tmp_path, digits, no_compilation):
     workdir = f"--workdir={tmp_path / 'run'}"
     refused(
-        "--batch_size: 801 was given, .* at most the 560 training",
+        "--batch_size: it is 801, .* at most the 560 training",
         f"--dataset=npz:{digits}",
         "--batch_size=801",
         workdir,
     )
-    refused("--batch_size: 6 was given, .* devices, 4", f"--dataset=npz:{digits}", "--batch_size=6", workdir)
+    refused("--batch_size: it is 6, .* devices, 4", f"--dataset=npz:{digits}", "--batch_size=6", workdir)
     refused("not prepared in", "--dataset=mnist", f"--data_dir={tmp_path}", workdir)
     refused("names no file", "--dataset=npz:none.npz", workdir)
     np.savez(tmp_path / "bad.npz", x_train=np.full((4, 2), np.nan), y_train=np.arange(4))

@@ -9,6 +9,7 @@ import numpy as np
 
 from slotjax.data.dataset import Dataset, Split, hold_out
 
+_SPLITS = ("train", "validation", "test")
 _HELD_OUT = 0.15  # of the training examples, for each split that the file does not have
 
 
@@ -24,7 +25,9 @@ def load_npz(path: str) -> Dataset:
         ValueError: if the file or an array in it is not of this form.
     """
     arrays = _read(path)
-    splits = {name: _split(path, arrays, name) for name in ("train", "validation", "test") if _has(path, arrays, name)}
+    unread = sorted(key for key in arrays if key.startswith(("x_", "y_")) and key[2:] not in _SPLITS)
+    _require(not unread, path, f"has arrays {unread}, but splits are named {', '.join(_SPLITS)}")
+    splits = {name: _split(path, arrays, name) for name in _SPLITS if _has(path, arrays, name)}
     _check_agreement(path, splits)
     train = splits["train"]
     held_out = round(_HELD_OUT * len(train.labels))
@@ -84,9 +87,8 @@ def _check_agreement(path: str, splits: dict[str, Split]) -> None:
         shape, expected = images.shape[1:], splits["train"].images.shape[1:]
         _require(shape == expected, path, f"x_{name} has examples of shape {shape}, but x_train has {expected}")
         outside = labels[labels >= classes]
-        message = (
-            f"y_{name} has the label {outside[:1]}, but the {classes} classes of y_train must be 0 to {classes - 1}"
-        )
+        allowed = f"the {classes} classes of y_train must be 0 to {classes - 1}, without gaps"
+        message = f"y_{name} has the label {outside[:1]}, but {allowed}"
         _require(not outside.size, path, message)
 
 
