@@ -63,10 +63,10 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
             print(f"The run in {options.workdir} is finished; nothing was trained.")
             return summary
         experiment = build(settings, data.load(settings.dataset, options.data_dir))
-        workdir = open_run(settings, options)
+        workdir, lock = open_run(settings, options)
     except (ValueError, OSError) as error:
         raise RunError(str(error)) from error
-    with training.Checkpoints(workdir / "checkpoints", options.keep_epochs) as checkpoints:
+    with lock, training.Checkpoints(workdir / "checkpoints", options.keep_epochs) as checkpoints:
         return train(experiment, settings, options, workdir, checkpoints)
 
 
@@ -140,6 +140,8 @@ def _start(
     if restored is None:
         return start._replace(history=[_untrained(experiment, start, dataset)])
     state, history = restored
+    if int(state.epoch) != len(history) - 1:
+        raise RunError(f"--workdir: the newest checkpoint in {workdir} is of epoch {state.epoch}, its history is not")
     if fingerprint(start.frozen) != history[0]["frozen_sha256"]:
         raise RunError(f"--workdir: {workdir / 'frozen'} does not hold the options that the run started with")
     if fingerprint(dataset) != history[0]["dataset_sha256"]:

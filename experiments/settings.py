@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -153,7 +152,7 @@ def _is_ascending(epochs: tuple[int, ...]) -> bool:
 
 
 _POSITIVE = (lambda value: value >= 1, "at least 1")
-_RATE = (lambda value: value is None or 0 <= value < math.inf, "finite and not negative")
+_RATE = (lambda value: value is None or 0 <= value <= 1e38, "finite in float32 and not negative")
 _EPOCHS = (_is_ascending, "ascending epochs from 1")
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": _one_of(models.MODELS),

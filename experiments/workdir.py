@@ -3,12 +3,14 @@
 `config.json` is written first and says what the run is; `summary.json` is written last and says that it is finished.
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from experiments.environment import environment
 from experiments.settings import RunOptions, Settings
@@ -34,24 +36,29 @@ def find_run(settings: Settings, options: RunOptions) -> dict[str, Any] | None:
     return _read(summary, "frozen_sha256_after") if summary.is_file() else None
 
 
-def open_run(settings: Settings, options: RunOptions) -> Path:
+def open_run(settings: Settings, options: RunOptions) -> tuple[Path, IO[str]]:
     """The workdir, made if missing and with its `config.json`; with `overwrite`, without anything of an earlier run.
 
+    With it comes its lock, an open file: no other process can open the run until it is closed or this process ends.
+
     Raises:
-        ValueError: if `overwrite` is given for a directory that holds no run, or if it cannot be
-            written.
+        ValueError: if `overwrite` is given for a directory that holds no run, if the workdir cannot be written, or if
+            another process has it open.
     """
     workdir = Path(str(options.workdir))
     config = {"settings": dataclasses.asdict(settings), "options": dataclasses.asdict(options), **environment()}
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        if options.overwrite:
-            _delete_run(workdir)
-        if not (workdir / "config.json").exists():
-            write_json(workdir / "config.json", config)
-    except OSError as error:
-        raise ValueError(f"--workdir: {workdir} cannot be written ({error.strerror})") from error
-    return workdir
+    with contextlib.ExitStack() as stack:
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(_lock(workdir))
+            if options.overwrite:
+                _delete_run(workdir)
+            if not (workdir / "config.json").exists():
+                write_json(workdir / "config.json", config)
+        except OSError as error:
+            raise ValueError(f"--workdir: {workdir} cannot be written ({error.strerror})") from error
+        stack.pop_all()
+    return workdir, lock
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -68,6 +75,16 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
     """Appends one line to a JSON-lines file."""
     with path.open("a") as file:
         file.write(json.dumps(record) + "\n")
+
+
+def _lock(workdir: Path) -> IO[str]:
+    lock = (workdir / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ValueError(f"--workdir: another process is training in {workdir}") from None
+    return lock
 
 
 def _write(path: Path, text: str) -> None:
@@ -89,6 +106,13 @@ def _read(path: Path, required: str) -> dict[str, Any]:
     return content
 
 
+def _is_run(config: Path) -> bool:
+    try:
+        return "slotjax" in _read(config, "versions")["versions"]
+    except (ValueError, OSError, TypeError):
+        return False
+
+
 def _contents(workdir: Path) -> list[str]:
     if not workdir.is_dir():
         raise ValueError(f"--workdir: {workdir} is not a directory")
@@ -107,8 +131,10 @@ def _check_same(settings: Settings, stored: dict[str, Any], workdir: Path) -> No
 
 
 def _delete_run(workdir: Path) -> None:
-    if _contents(workdir) and not (workdir / "config.json").is_file():
-        raise ValueError(f"--overwrite: {workdir} is not empty and holds no run (no config.json), so it is left alone")
+    if _contents(workdir) and not _is_run(workdir / "config.json"):
+        raise ValueError(f"--overwrite: {workdir} is not empty and holds no run, so it is left alone")
+    # summary.json goes first, or what is left could pass for a finished run.
+    (workdir / "summary.json").unlink(missing_ok=True)
     for name in DIRECTORIES:
         if (workdir / name).exists():
             shutil.rmtree(workdir / name)

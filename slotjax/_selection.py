@@ -104,9 +104,11 @@ def straight_through(
         gate = (index == k).astype(score.dtype) + (score - stop_gradient(score))
         return total + gate * option
 
-    first = jnp.zeros(scores.shape[1:], scores.dtype)
-    values = stop_gradient(options).astype(scores.dtype)
-    return _fold(visit, first, _indices(scores), scores, values).astype(options.dtype)
+    # At least float32, so that each option comes through exactly whatever the dtype of the scores.
+    dtype = max((jnp.dtype(jnp.float32), scores.dtype, options.dtype), key=lambda dtype: jnp.finfo(dtype).bits)
+    first = jnp.zeros(scores.shape[1:], dtype)
+    values = stop_gradient(options).astype(dtype)
+    return _fold(visit, first, _indices(scores), scores.astype(dtype), values).astype(options.dtype)
 
 
 def _fold(visit: Callable[..., Any], first: Any, *arrays: Num[Array, "k *_"]) -> Any:

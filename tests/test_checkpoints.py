@@ -42,6 +42,15 @@ def test_state_and_history_come_back_bitwise(tmp_path):
     chex.assert_trees_all_equal(restored, expected)
 
 
+def test_a_history_that_grows_during_the_save_is_saved_as_it_was(tmp_path):
+    with training.Checkpoints(tmp_path) as checkpoints:
+        growing = history(0.1)
+        checkpoints.save(1, state(1), growing)
+        growing.extend(history(0.1, 0.2)[1:])
+        growing[0]["validation"]["accuracy"] = 0.9
+        assert checkpoints.restore_latest(state(0))[1] == history(0.1)
+
+
 def test_no_checkpoint_is_none(tmp_path):
     with training.Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore_latest(state(0)) is None

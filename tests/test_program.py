@@ -83,7 +83,7 @@ def test_a_run_leaves_its_settings_metrics_events_and_picture(unbroken):
     from tensorboardX.proto import event_pb2
 
     workdir = unbroken[0]
-    assert {path.name for path in workdir.iterdir()} == FILES
+    assert {path.name for path in workdir.iterdir()} == FILES | {".lock"}
     config = json.loads((workdir / "config.json").read_text())
     assert config["settings"]["learning_rate"] == 0.2
     assert config["versions"].keys() >= {"jax", "flax", "slotjax"}
@@ -228,6 +228,18 @@ def test_twenty_kills_at_random_moments(unbroken, digits, tmp_path, seed):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert_resumes(digits, workdir, unbroken)
+
+
+def test_a_second_process_in_the_same_workdir_is_refused(digits, tmp_path):
+    first = start(digits, tmp_path / "run", "--epochs=2")
+    while not (tmp_path / "run" / "config.json").exists():
+        time.sleep(0.01)
+    code, _, errors = finish(digits, tmp_path / "run", "--epochs=2")
+    assert code == 1
+    assert errors == f"error: --workdir: another process is training in {tmp_path / 'run'}\n"
+    first.communicate(timeout=300)
+    assert first.returncode == 0
+    assert len(metrics(tmp_path / "run")) == 3
 
 
 def test_a_run_is_not_resumed_on_other_data(digits, tmp_path):

@@ -82,6 +82,14 @@ def test_the_forward_value_is_exactly_the_selected_option(k, dtype):
     np.testing.assert_array_equal(weights, reference.selected(np.asarray(options), index))
 
 
+def test_half_precision_scores_select_float32_options_exactly():
+    scores, options = draw(8, (300, 100))
+    half, options = jnp.asarray(scores, jnp.bfloat16), jnp.asarray(options)
+    index = slotjax.greedy(half)
+    expected = reference.selected(np.asarray(options), np.asarray(index))
+    np.testing.assert_array_equal(slotjax.straight_through(half, options, index), expected)
+
+
 @pytest.mark.parametrize("k", K)
 def test_the_gradient_of_every_score_is_exactly_eq_3(k, x64):
     scores, options = draw(k, (5, 4), dtype=np.float64)

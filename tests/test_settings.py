@@ -47,10 +47,10 @@ def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
         ("--k=-3", "--k: -3 was given"),
         ("--epochs=0", "--epochs: 0 was given"),
         ("--batch_size=0", "--batch_size: 0 was given"),
-        ("--learning_rate=-0.1", "--learning_rate: -0.1 was given, but it must be finite and not negative"),
+        ("--learning_rate=-0.1", "--learning_rate: -0.1 was given, but it must be finite in float32 and not negative"),
         ("--learning_rate=nan", "--learning_rate: nan was given"),
         ("--weight_decay=-1", "--weight_decay: -1.0 was given"),
-        ("--score_scale=inf", "--score_scale: inf was given"),
+        ("--score_scale=1e39", "--score_scale: 1e+39 was given"),
         ("--momentum=1", "--momentum: 1.0 was given, but it must be from 0 to less than 1"),
         ("--seed=-1", "--seed: -1 was given"),
         ("--restarts=75,25", "--restarts: (75, 25) was given, but it must be ascending epochs from 1"),
@@ -113,9 +113,12 @@ def test_a_workdir_that_cannot_be_used_is_refused_before_compiling(tmp_path, dig
     refused("--workdir: .* cannot be written", dataset, f"--workdir={tmp_path / 'file' / 'run'}")
     refused("--workdir: .* is not a directory", dataset, f"--workdir={tmp_path / 'file'}")
     refused("--workdir: .* holds no run", dataset, f"--workdir={tmp_path}")
-    refused("--overwrite: .* holds no run .* left alone", dataset, f"--workdir={tmp_path}", "--overwrite")
+    refused("--overwrite: .* holds no run, so it is left alone", dataset, f"--workdir={tmp_path}", "--overwrite")
+    (tmp_path / "config.json").write_text('{"architectures": ["a"], "settings": {}}')
+    (tmp_path / "checkpoints").mkdir()
+    refused("--overwrite: .* left alone", dataset, f"--workdir={tmp_path}", "--overwrite")
     assert (tmp_path / "file").exists()
-    assert digits.exists()
+    assert (tmp_path / "checkpoints").exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings"'])

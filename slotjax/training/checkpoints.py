@@ -1,5 +1,6 @@
 """Checkpoints, with Orbax. The only module that knows Orbax."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -56,7 +57,10 @@ class Checkpoints:
 
     def save(self, epoch: int, state: PyTree, history: list[dict[str, Any]]) -> None:
         """Saves the state after `epoch` epochs; the last entry of the history ranks it."""
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), history=ocp.args.JsonSave(history))
+        # A copy, because the caller's list grows while this one is written in the background.
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), history=ocp.args.JsonSave(copy.deepcopy(history))
+        )
         self._manager.save(epoch, args=items, metrics={"accuracy": history[-1]["validation"]["accuracy"]})
 
     def restore_latest(self, like: PyTree) -> tuple[PyTree, list[dict[str, Any]]] | None:
