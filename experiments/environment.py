@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 
+import slotjax
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -17,8 +19,6 @@ def environment() -> dict[str, Any]:
     >>> sorted(environment())
     ['commit', 'hardware', 'versions']
     """
-    import slotjax
-
     versions = {"python": platform.python_version(), "slotjax": slotjax.__version__}
     return {
         "versions": versions | {name: version(name) for name in PACKAGES},
