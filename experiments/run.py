@@ -94,6 +94,8 @@ def build(settings: Settings, dataset: data.Dataset) -> Experiment:
         selector=slotjax.slot_machine(
             settings.k,
             settings.selection,
+            scores=settings.scores,
+            options=settings.options,
             distribution=DISTRIBUTIONS[settings.distribution](),
             score_scale=settings.score_scale,
         ),

@@ -11,7 +11,12 @@ from absl import flags
 import slotjax
 from slotjax import data, models, training
 
-DISTRIBUTIONS = {"glorot_uniform": slotjax.glorot_uniform, "glorot_deviation": slotjax.glorot_deviation}
+DISTRIBUTIONS = {
+    "glorot_uniform": slotjax.glorot_uniform,
+    "glorot_deviation": slotjax.glorot_deviation,
+    "glorot_normal": slotjax.glorot_normal,
+    "signed_kaiming_constant": slotjax.signed_kaiming_constant,
+}
 
 
 def _flag(default: Any, define: Callable[..., Any], explanation: str) -> Any:
@@ -31,11 +36,22 @@ class Settings:
     )
     k: int = _flag(8, flags.DEFINE_integer, "Options per connection.")
     selection: str = _flag("greedy", flags.DEFINE_string, "How an option is chosen: greedy or probabilistic.")
+    scores: str = _flag(
+        "factored",
+        flags.DEFINE_string,
+        "How scores are held: factored (two numbers per connection, whatever K is) or explicit (K, as in the paper). "
+        "Both train alike.",
+    )
+    options: str = _flag(
+        "seeded",
+        flags.DEFINE_string,
+        "Where options are: seeded (recomputed from a seed wherever they are used) or stored. Both are the same options.",
+    )
     distribution: str = _flag(
         "glorot_uniform",
         flags.DEFINE_string,
-        "What options are drawn from: glorot_uniform (the limit, as in the paper's code) or glorot_deviation (the "
-        "standard deviation, as in the paper's text).",
+        "What options are drawn from: glorot_uniform (its limit, as in the paper's code), glorot_deviation (uniform, up "
+        "to its standard deviation, as in the paper's text), glorot_normal or signed_kaiming_constant.",
     )
     score_scale: float | None = _flag(
         None,
@@ -159,6 +175,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (_is_dataset, f"one of {', '.join(data.DATASETS)}"),
     "k": (lambda value: 1 <= value <= 2**16, "from 1 to 65536"),
     "selection": _one_of(slotjax.SELECTIONS),
+    "scores": _one_of(slotjax.SCORES),
+    "options": _one_of(slotjax.OPTIONS),
     "distribution": _one_of(DISTRIBUTIONS),
     "score_scale": _RATE,
     "epochs": _POSITIVE,

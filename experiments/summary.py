@@ -26,10 +26,10 @@ def summarize(history: History, selector: slotjax.Selector, variables: PyTree, f
     """The content of `summary.json`: connections, accuracies, seconds, and the frozen values' hash before and after."""
     best = best_record(history)
     selection = jax.tree.leaves(jax.eval_shape(selector.selection, variables))
-    scores = jax.tree.leaves(variables["params"])
+    weights = jax.tree.leaves(jax.eval_shape(selector.select, variables))
     return {
         "connections": sum(leaf.size for leaf in selection),
-        "trained": "scores only" if len(scores) == len(selection) else "scores and parameters that are not selected",
+        "trained": "scores only" if len(weights) == len(selection) else "scores and parameters that are not selected",
         "untrained_test_accuracy": history[0]["test"]["accuracy"],
         "best_epoch": best["epoch"],
         "best_validation_accuracy": best["validation"]["accuracy"],

@@ -4,29 +4,43 @@ import importlib
 from typing import Any
 
 from slotjax import data, models
+from slotjax._factorable import check_factorable
 from slotjax._linen import Conv, Dense
-from slotjax._options import Distribution, draw_options, glorot_deviation, glorot_uniform, initial_scores
+from slotjax._options import (
+    Distribution,
+    draw_options,
+    glorot_deviation,
+    glorot_normal,
+    glorot_uniform,
+    initial_scores,
+    signed_kaiming_constant,
+)
 from slotjax._selection import greedy, probabilistic, straight_through
-from slotjax._selectors import SELECTIONS, Selector, slot_machine
+from slotjax._selectors import OPTIONS, SCORES, SELECTIONS, Selector, slot_machine
 from slotjax._tree import matrices_and_kernels
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "OPTIONS",
+    "SCORES",
     "SELECTIONS",
     "Conv",
     "Dense",
     "Distribution",
     "Selector",
+    "check_factorable",
     "data",
     "draw_options",
     "glorot_deviation",
+    "glorot_normal",
     "glorot_uniform",
     "greedy",
     "initial_scores",
     "matrices_and_kernels",
     "models",
     "probabilistic",
+    "signed_kaiming_constant",
     "slot_machine",
     "straight_through",
     "training",

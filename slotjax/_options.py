@@ -1,28 +1,40 @@
-"""Options and initial scores: the frozen random values of each connection and where training starts from."""
+"""Options and initial scores: the frozen random values of each connection and where training starts from.
 
+Both come from the same 32 random bits: the option from the upper 16, the initial score from the lower 16. Integers
+become floats by one multiplication with a constant, so the values are the same on every device.
+"""
+
+import functools
 import math
+import statistics
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import variance_scaling
+import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+
+from slotjax._generator import Seed, connection_words, draw_seed, option_words, random_bits
 
 Initializer = Callable[..., Array]
+Unit = Callable[[UInt32[Array, "*shape"], DTypeLike], Float[Array, "*shape"]]
 
 
 class Distribution(NamedTuple):
-    """A distribution of random weights together with its scale.
+    """A distribution of random weights that can be recomputed from a seed.
 
     Attributes:
-        draw: `(key, shape, dtype) -> array`, as in `jax.nn.initializers`.
-        scale: `shape -> float`, the sigma that initial scores are proportional to: the limit of a uniform
-            distribution, the standard deviation of any other.
+        kind: `"uniform"`, from -sigma to sigma; `"normal"`, with mean 0 and deviation sigma; `"signed_constant"`, -sigma
+            or sigma.
+        scale: `shape -> sigma` for a weight of that shape. Initial scores are proportional to it as well.
+
+    >>> narrow = slotjax.Distribution("normal", lambda shape: 0.01)
+    >>> selector = slotjax.slot_machine(distribution=narrow)
     """
 
-    draw: Initializer
+    kind: str
     scale: Callable[[tuple[int, ...]], float]
 
 
@@ -34,7 +46,7 @@ def glorot_uniform() -> Distribution:
     >>> print(round(slotjax.glorot_uniform().scale((300, 100)), 4))
     0.1225
     """
-    return Distribution(jax.nn.initializers.glorot_uniform(), lambda shape: math.sqrt(6 / _fans(shape)))
+    return Distribution("uniform", lambda shape: math.sqrt(6 / sum(_fans(shape))))
 
 
 def glorot_deviation() -> Distribution:
@@ -46,21 +58,41 @@ def glorot_deviation() -> Distribution:
     >>> print(round(slotjax.glorot_deviation().scale((300, 100)), 4))
     0.0707
     """
-    draw = variance_scaling(1 / 3, "fan_avg", "uniform")
-    return Distribution(draw, lambda shape: math.sqrt(2 / _fans(shape)))
+    return Distribution("uniform", lambda shape: math.sqrt(2 / sum(_fans(shape))))
+
+
+def glorot_normal() -> Distribution:
+    """`N(0, sigma^2)` with `sigma = sqrt(2 / (fan_in + fan_out))` (Glorot & Bengio, 2010).
+
+    >>> print(round(slotjax.glorot_normal().scale((300, 100)), 4))
+    0.0707
+    """
+    return Distribution("normal", lambda shape: math.sqrt(2 / sum(_fans(shape))))
+
+
+def signed_kaiming_constant() -> Distribution:
+    """`-sigma` or `sigma`, equally often, with `sigma = sqrt(2 / fan_in)`.
+
+    Section 3 of Ramanujan et al. (2020).
+
+    >>> print(round(slotjax.signed_kaiming_constant().scale((300, 100)), 4))
+    0.0816
+    """
+    return Distribution("signed_constant", lambda shape: math.sqrt(2 / _fans(shape)[0]))
 
 
 def draw_options(
-    key: PRNGKeyArray, k: int, shape: tuple[int, ...], dtype: DTypeLike, draw: Initializer
+    key: PRNGKeyArray, k: int, shape: tuple[int, ...], dtype: DTypeLike, distribution: Distribution | Initializer
 ) -> Float[Array, "k *shape"]:
-    """K independent draws of one weight tensor: `draw` sees `shape`, never `(K, *shape)`, whose fans are wrong.
+    """K independent draws of one weight tensor.
 
     Args:
         key: one key. The first options are the same for every K.
         k: number of options per connection.
         shape: shape of the weight.
         dtype: dtype of the options.
-        draw: an initializer in the manner of `jax.nn.initializers`.
+        distribution: a `Distribution`, or an initializer in the manner of `jax.nn.initializers`, which is called once
+            per option on `shape` (never on `(K, *shape)`, whose fans are wrong).
 
     Returns:
         `(k, *shape)` options.
@@ -68,8 +100,10 @@ def draw_options(
     >>> slotjax.draw_options(jax.random.key(0), 8, (300, 100), jnp.float32, jax.nn.initializers.he_normal()).shape
     (8, 300, 100)
     """
+    if isinstance(distribution, Distribution):
+        return options_from_seed(draw_seed(key), k, shape, dtype, distribution.kind, distribution.scale(shape))
     keys = jax.vmap(lambda option: jax.random.fold_in(key, option))(jnp.arange(k))
-    return jax.vmap(lambda option_key: draw(option_key, shape, dtype))(keys)
+    return jax.vmap(lambda option_key: distribution(option_key, shape, dtype))(keys)
 
 
 def initial_scores(
@@ -78,7 +112,8 @@ def initial_scores(
     """Scores before training, `U(0, limit)`; the paper's limit is `lambda sigma` (section 4.1).
 
     Args:
-        key: one key. The scores of the first options are the same for every K.
+        key: one key; scores are independent of the options that `draw_options` draws with the same key. The scores of
+            the first options are the same for every K.
         k: number of options per connection.
         shape: shape of the weight.
         dtype: dtype of the scores.
@@ -90,19 +125,78 @@ def initial_scores(
     >>> slotjax.initial_scores(jax.random.key(0), 8, (300, 100), jnp.float32, 0.1).shape
     (8, 300, 100)
     """
-    unit = draw_options(key, k, shape, dtype, jax.nn.initializers.uniform(1.0))
-    return unit * jnp.asarray(limit, dtype)
+    unit, step = unit_score(_all_bits(draw_seed(key), k, shape), dtype), jnp.asarray(limit, dtype) * SCORE_STEP
+    return unit * step
 
 
-def options_scale(
-    distribution: Distribution | Initializer, options: Float[Array, "k *shape"]
-) -> float | Float[Array, ""]:
-    """Sigma of drawn options: what the distribution says, or for a plain initializer their root mean square."""
-    if isinstance(distribution, Distribution):
-        return distribution.scale(options.shape[1:])
-    return jnp.sqrt(jnp.mean(jnp.square(options.astype(jnp.float32))))
+def options_from_seed(
+    seed: Seed, k: int, shape: tuple[int, ...], dtype: DTypeLike, kind: str, scale: float
+) -> Float[Array, "k *shape"]:
+    """All options that the generator has for a weight, `(k, *shape)`."""
+    compute = jnp.promote_types(dtype, jnp.float32)
+    unit, step = unit_option(kind)
+    return (unit(_all_bits(seed, k, shape), compute) * jnp.asarray(scale * step, compute)).astype(dtype)
 
 
-def _fans(shape: tuple[int, ...]) -> int:
-    """`fan_in + fan_out` of a weight whose last two dimensions are input and output, as in `jax.nn.initializers`."""
-    return math.prod(shape[:-2]) * (shape[-2] + shape[-1])
+def unit_option(kind: str) -> tuple[Unit, float]:
+    """How bits become an option: `unit(bits, dtype) * (step * sigma)`.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind: {kind!r} was given, but it must be one of {', '.join(KINDS)}")
+    return KINDS[kind]
+
+
+def unit_score(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
+    """How bits become an initial score: `unit_score(bits, dtype) * (SCORE_STEP * limit)`."""
+    return (bits & jnp.uint32(0xFFFF)).astype(jnp.int32).astype(dtype)
+
+
+SCORE_STEP = 2.0**-16
+
+
+def _uniform(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
+    return (_signed(bits) >> 16).astype(dtype)
+
+
+def _normal(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
+    quantile = jnp.asarray(_half_normal_quantiles(), dtype)[((bits >> 19) & jnp.uint32(0xFFF)).astype(jnp.int32)]
+    return _signed_constant(bits, dtype) * quantile
+
+
+def _signed_constant(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
+    return (1 - 2 * (bits >> 31).astype(jnp.int32)).astype(dtype)
+
+
+KINDS: dict[str, tuple[Unit, float]] = {
+    "uniform": (_uniform, 2.0**-15),
+    "normal": (_normal, 1.0),
+    "signed_constant": (_signed_constant, 1.0),
+}
+
+
+@functools.cache
+def _half_normal_quantiles() -> np.ndarray:
+    """The middle quantile of |N(0, 1)| in 4,096 equally likely parts, in multiples of 2^-16."""
+    normal = statistics.NormalDist()
+    quantiles = [normal.inv_cdf(0.5 + (part + 0.5) / 8192) for part in range(4096)]
+    return np.round(np.array(quantiles) * 2**16) / 2**16
+
+
+def _signed(bits: UInt32[Array, "*shape"]) -> Array:
+    return jax.lax.bitcast_convert_type(bits, jnp.int32)
+
+
+def _all_bits(seed: Seed, k: int, shape: tuple[int, ...]) -> UInt32[Array, "k *shape"]:
+    connection = connection_words(seed, shape)
+    return jax.vmap(lambda option: random_bits(connection, option))(option_words(seed, k))
+
+
+def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """`fan_in` and `fan_out` of a weight whose last two dimensions are input and output, as in `jax.nn.initializers`."""
+    if len(shape) < 2:
+        raise ValueError(f"fans need a weight of two or more dimensions, but its shape is {shape}")
+    receptive = math.prod(shape[:-2])
+    return receptive * shape[-2], receptive * shape[-1]

@@ -5,15 +5,36 @@ own shape, because a reduction over a leading axis is what costs time on a CPU (
 of LeNet-300-100 with K = 8).
 """
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
-from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray, PyTree
 
-_UNROLL = 8  # options per loop iteration: K <= 8 fuses into one pass, and compile time does not grow with K
+from slotjax._generator import draw_seed, uniform_numbers
+
+_UNROLL = 8  # options per loop iteration of a gradient: K <= 8 fuses into one pass
+_GROUP = 16  # candidates per loop iteration of a selection; compile time does not grow with K
+
+
+class Candidates(NamedTuple):
+    """K candidates per connection, made one at a time, so that no array of K entries per connection is needed.
+
+    Attributes:
+        slices: pytree of arrays with K on their first axis, of which each candidate is made.
+        candidate: `candidate(slice)`, a tuple of its index and of arrays of the weight's shape: what is kept of the
+            selected option.
+        score: `score(candidate)`, its score per connection.
+        option: `option(candidate)`, the weight that it stands for.
+    """
+
+    slices: PyTree
+    candidate: Callable[[PyTree], tuple]
+    score: Callable[[PyTree], Float[Array, "*shape"]]
+    option: Callable[[PyTree], Float[Array, "*shape"]]
 
 
 def greedy(scores: Float[Array, "k *shape"]) -> Int[Array, "*shape"]:
@@ -30,14 +51,7 @@ def greedy(scores: Float[Array, "k *shape"]) -> Int[Array, "*shape"]:
     >>> print(slotjax.greedy(jnp.array([[0.1, 0.5], [0.3, 0.5]])))
     [1 0]
     """
-
-    def visit(carry, k, score):
-        best, index = carry
-        better = score > best
-        return jnp.where(better, score, best), jnp.where(better, k, index)
-
-    first = (scores[0], jnp.zeros(scores.shape[1:], jnp.int32))
-    return _fold(visit, first, _indices(scores), scores)[1]
+    return greedy_candidate(_scored(scores))[0]
 
 
 def probabilistic(scores: Float[Array, "k *shape"], key: PRNGKeyArray) -> Int[Array, "*shape"]:
@@ -61,18 +75,65 @@ def probabilistic(scores: Float[Array, "k *shape"], key: PRNGKeyArray) -> Int[Ar
     """
     # Half precision would lose the options of small probability, and all after the 256th.
     scores = scores if jnp.finfo(scores.dtype).bits >= 32 else scores.astype(jnp.float32)
-    shape, dtype = scores.shape[1:], scores.dtype
-    largest = _fold(jnp.maximum, scores[0], scores)
-    total = _fold(lambda total, score: total + jnp.exp(score - largest), jnp.zeros(shape, dtype), scores)
-    threshold = jax.random.uniform(key, shape, dtype) * total
+    return probabilistic_index(_scored(scores), key)
 
-    def visit(carry, score):
-        cumulative, index = carry
-        cumulative = cumulative + jnp.exp(score - largest)
-        return cumulative, index + (threshold >= cumulative).astype(jnp.int32)
 
-    first = (jnp.zeros(shape, dtype), jnp.zeros(shape, jnp.int32))
-    return jnp.minimum(_fold(visit, first, scores)[1], scores.shape[0] - 1)
+def greedy_candidate(candidates: Candidates) -> PyTree:
+    """The candidate of the largest score, the first of several."""
+
+    def visit(best, group):
+        # Only the candidate goes from group to group: XLA would compute each of two arrays in a loop of its own.
+        best_score = candidates.score(best)
+        for candidate in group:
+            score = candidates.score(candidate)
+            better = score > best_score
+            best_score = jnp.where(better, score, best_score)
+            best = _where(better, candidate, best)
+        return best
+
+    return _fold_groups(visit, _first(candidates), candidates)
+
+
+def probabilistic_index(candidates: Candidates, key: PRNGKeyArray) -> Int[Array, "*shape"]:
+    """An index drawn with the probabilities `softmax(scores)`, by inverse CDF from one number per connection."""
+
+    def exponential(candidate):
+        return jnp.exp(candidates.score(candidate) - largest)
+
+    def maximum(largest, group):
+        return functools.reduce(jnp.maximum, map(candidates.score, group), largest)
+
+    def add(total, group):
+        return functools.reduce(jnp.add, map(exponential, group), total)
+
+    def subtract(rest, group):
+        # One array goes from group to group: what is left of the threshold, or, once that is negative, ~index.
+        for candidate in group:
+            less = rest - exponential(candidate)
+            reached = jnp.where(less < 0, (~candidate[0]).astype(rest.dtype), less)
+            rest = jnp.where(rest < 0, rest, reached)
+        return rest
+
+    first = candidates.score(_first(candidates))
+    largest = _fold_groups(maximum, first, candidates)
+    total = _fold_groups(add, jnp.zeros_like(first), candidates)
+    # Not of JAX's own generator, whose Threefry takes longer than all else here for K = 8.
+    threshold = uniform_numbers(draw_seed(key), total.shape, total.dtype) * total
+    rest = _fold_groups(subtract, threshold, candidates)
+    # Rounding cannot lead past the last option.
+    last = jax.tree.leaves(candidates.slices)[0].shape[0] - 1
+    return jnp.where(rest < 0, ~rest.astype(jnp.int32), last)
+
+
+def candidate_at(candidates: Candidates, index: Int[Array, "*shape"]) -> PyTree:
+    """The candidate with the given index, per connection."""
+
+    def visit(kept, group):
+        for candidate in group:
+            kept = _where(index == candidate[0], candidate, kept)
+        return kept
+
+    return _fold_groups(visit, _first(candidates), candidates)
 
 
 def straight_through(
@@ -109,6 +170,39 @@ def straight_through(
     first = jnp.zeros(scores.shape[1:], dtype)
     values = stop_gradient(options).astype(dtype)
     return _fold(visit, first, _indices(scores), scores.astype(dtype), values).astype(options.dtype)
+
+
+def _scored(scores: Float[Array, "k *shape"]) -> Candidates:
+    """Pairs of index and score; their option is not known."""
+    return Candidates((_indices(scores), scores), lambda pair: pair, lambda pair: pair[1], lambda pair: pair[0])
+
+
+def _first(candidates: Candidates) -> PyTree:
+    first = candidates.candidate(jax.tree.map(lambda leaf: leaf[0], candidates.slices))
+    shape = candidates.score(first).shape
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), first)
+
+
+def _fold_groups(visit: Callable[[Any, Iterator[PyTree]], Any], first: Any, candidates: Candidates) -> Any:
+    """Folds `visit(carry, group)` over the candidates in groups, the first of which has what is left over."""
+    # Without the barrier, XLA would see that two folds make the same candidates and keep them in between.
+    first, slices = jax.lax.optimization_barrier((first, candidates.slices))
+
+    def group(start, size):
+        for index in range(size):
+            at = lambda leaf, index=index: jax.lax.dynamic_index_in_dim(leaf, start + index, keepdims=False)  # noqa: E731
+            yield candidates.candidate(jax.tree.map(at, slices))
+
+    k = jax.tree.leaves(slices)[0].shape[0]
+    head = (k - 1) % _GROUP + 1
+    carry = visit(first, group(0, head))
+    # An index and not the slices themselves, because a part of a stored array would be copied.
+    starts = jnp.arange(head, k, _GROUP, dtype=jnp.int32)
+    return jax.lax.scan(lambda carry, start: (visit(carry, group(start, _GROUP)), None), carry, starts)[0]
+
+
+def _where(condition: Array, tree: PyTree, other: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf, rest: jnp.where(condition, leaf, rest), tree, other)
 
 
 def _fold(visit: Callable[..., Any], first: Any, *arrays: Num[Array, "k *_"]) -> Any:

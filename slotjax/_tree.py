@@ -43,6 +43,14 @@ def fold_name(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
     return key
 
 
+def leaf_name(path: tuple) -> str:
+    """The name of the leaf at `path`: its keys, joined by `/`."""
+    # The boxes around a leaf in NNX states and partitioned Linen variables are no part of its name.
+    if path and path[-1] == GetAttrKey("value"):
+        path = path[:-1]
+    return keystr(path, simple=True, separator="/")
+
+
 def nest(path: tuple[str, ...], leaf: Any) -> Any:
     """A tree with a single leaf, at `path`."""
     for name in reversed(path):
@@ -62,7 +70,7 @@ def init_selected(
 ) -> dict[str, PyTree]:
     """Collections `params` and `frozen`, with `initialize(name, leaf)` in place of every leaf that `where` picks."""
     paths_and_leaves, treedef = tree_flatten_with_path(params)
-    named = [(_name(path), leaf) for path, leaf in paths_and_leaves]
+    named = [(leaf_name(path), leaf) for path, leaf in paths_and_leaves]
     _check_names([name for name, _ in named])
     pairs = [
         _initialized(initialize, name, leaf) if where(name, leaf) else (_value(name, leaf), {}) for name, leaf in named
@@ -87,12 +95,12 @@ def map_selected(function: Callable[[Weight], Any], variables: dict[str, PyTree]
         if path not in frozen:
             return rest(leaf)
         used.add(path)
-        return function(Weight(_name(path), leaf, frozen[path]))
+        return function(Weight(leaf_name(path), leaf, frozen[path]))
 
     tree = tree_map_with_path(one, variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True)
     if not frozen:
         raise ValueError("variables: 'frozen' holds no random values, so no weight is selected; see `where`")
-    missing = sorted(_name(path) for path in set(frozen) - used)
+    missing = sorted(leaf_name(path) for path in set(frozen) - used)
     if missing:
         raise ValueError(f"variables: 'frozen' has random values for {missing}, for which 'params' has no scores")
     return tree
@@ -110,13 +118,6 @@ def _random_values(frozen: PyTree) -> dict[tuple, dict[str, Any]]:
     for (*path, entry), leaf in tree_flatten_with_path(frozen)[0]:
         groups.setdefault(tuple(path), {})[entry.key] = leaf
     return groups
-
-
-def _name(path: tuple) -> str:
-    # The boxes around a leaf in NNX states and partitioned Linen variables are no part of its name.
-    if path and path[-1] == GetAttrKey("value"):
-        path = path[:-1]
-    return keystr(path, simple=True, separator="/")
 
 
 def _check_names(names: list[str]) -> None:

@@ -2,9 +2,13 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+
+from slotjax._factorable import check_factorable
+from slotjax._factored import is_factored
 
 
 class TrainState(NamedTuple):
@@ -29,8 +33,13 @@ class TrainState(NamedTuple):
 def init_state(key: PRNGKeyArray, params: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
     """The state before the first step.
 
+    Raises:
+        ValueError: if `params` hold factored scores and the optimizer does not allow them (`slotjax.check_factorable`).
+
     >>> state = training.init_state(jax.random.key(0), {"scores": jnp.ones(2)}, training.sgd(0.2))
     >>> int(state.step), int(state.epoch)
     (0, 0)
     """
+    if any(map(is_factored, jax.tree.leaves(params, is_leaf=is_factored))):
+        check_factorable(optimizer, params)
     return TrainState(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), key, params, optimizer.init(params))
