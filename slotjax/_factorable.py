@@ -9,6 +9,7 @@ import optax
 from jaxtyping import PyTree
 
 from slotjax._factored import is_factored
+from slotjax._options import at_least_float32
 from slotjax._tree import Where, leaf_name, matrices_and_kernels
 
 _K = 3
@@ -88,7 +89,7 @@ def _small_leaves(params: PyTree, where: Where) -> tuple[list[_Small], Any]:
         weight = leaf["u"] if is_factored(leaf) else leaf
         shape = (_K, *(min(_SIZE, size) for size in np.shape(weight)))
         selected = is_factored(leaf) if known else where(name, leaf)
-        dtype = jnp.promote_types(weight.dtype, jnp.float32) if selected else jnp.result_type(weight)
+        dtype = at_least_float32(weight.dtype) if selected else jnp.result_type(weight)
         return _Small(name, selected, random.normal(size=shape), random.uniform(0.1, 1, shape), dtype)
 
     return [small(leaf_name(path), leaf) for path, leaf in paths_and_leaves], treedef

@@ -47,8 +47,8 @@ def connection_words(seed: Seed, shape: tuple[int, ...]) -> UInt32[Array, "*shap
 
 def option_words(seed: Seed, k: int) -> OptionWords:
     """The words of options 0 to k - 1; those of the first options are the same for every k."""
-    number = jax.lax.iota(jnp.uint32, 2 * k).reshape(k, 2)
-    # The words of the seed in the other order, or options and connections would be numbered by the same stream.
+    # From another start than the connections, and from no fixed point of the mixing.
+    number = jax.lax.iota(jnp.uint32, 2 * k).reshape(k, 2) + jnp.uint32(0x9E3779B9)
     words = _mix(_mix(number ^ seed[1]) + seed[0])
     return OptionWords(words[:, 0] | jnp.uint32(1), words[:, 1])
 

@@ -1,7 +1,7 @@
 """Options and initial scores: the frozen random values of each connection and where training starts from.
 
-Both come from the same 32 random bits: the option from the upper 16, the initial score from the lower 16. Integers
-become floats by one multiplication with a constant, so the values are the same on every device.
+Both come from the same 32 random bits: the option from the upper 20, the initial score from the upper 20 of a multiple.
+Integers become floats by one multiplication with a constant, so the values are the same on every device.
 """
 
 import functools
@@ -133,9 +133,14 @@ def options_from_seed(
     seed: Seed, k: int, shape: tuple[int, ...], dtype: DTypeLike, kind: str, scale: float
 ) -> Float[Array, "k *shape"]:
     """All options that the generator has for a weight, `(k, *shape)`."""
-    compute = jnp.promote_types(dtype, jnp.float32)
+    compute = at_least_float32(dtype)
     unit, step = unit_option(kind)
     return (unit(_all_bits(seed, k, shape), compute) * jnp.asarray(scale * step, compute)).astype(dtype)
+
+
+def at_least_float32(dtype: DTypeLike) -> jnp.dtype:
+    """The dtype itself, or float32 for half precision."""
+    return jnp.dtype(dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32)
 
 
 def unit_option(kind: str) -> tuple[Unit, float]:
@@ -151,14 +156,15 @@ def unit_option(kind: str) -> tuple[Unit, float]:
 
 def unit_score(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
     """How bits become an initial score: `unit_score(bits, dtype) * (SCORE_STEP * limit)`."""
-    return (bits & jnp.uint32(0xFFFF)).astype(jnp.int32).astype(dtype)
+    # A multiplier of L'Ecuyer (1999), with which successive numbers fill the square evenly.
+    return ((bits * jnp.uint32(2891336453)) >> 12).astype(jnp.int32).astype(dtype)
 
 
-SCORE_STEP = 2.0**-16
+SCORE_STEP = 2.0**-20
 
 
 def _uniform(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
-    return (_signed(bits) >> 16).astype(dtype)
+    return (_signed(bits) >> 12).astype(dtype)
 
 
 def _normal(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
@@ -171,7 +177,7 @@ def _signed_constant(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[A
 
 
 KINDS: dict[str, tuple[Unit, float]] = {
-    "uniform": (_uniform, 2.0**-15),
+    "uniform": (_uniform, 2.0**-19),
     "normal": (_normal, 1.0),
     "signed_constant": (_signed_constant, 1.0),
 }

@@ -1,6 +1,6 @@
 """One weight of a slot machine: what it starts from, which option it uses, and its scores."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from slotjax._generator import draw_seed
 from slotjax._options import (
     Distribution,
     Initializer,
+    at_least_float32,
     draw_options,
     initial_scores,
     options_from_seed,
@@ -51,10 +52,10 @@ class Choice(NamedTuple):
     option: Float[Array, "*shape"] | None
 
 
-def init_weight(settings: SlotMachine, key: PRNGKeyArray, name: str, leaf: jax.Array) -> tuple:
+def init_weight(settings: SlotMachine, key: PRNGKeyArray, name: str, leaf: Any) -> tuple[Any, dict[str, Array]]:
     """The trainable and the frozen part of the weight called `name`."""
     key, dtype = fold_name(key, name), jax.dtypes.canonicalize_dtype(leaf.dtype)
-    scores_dtype = dtype if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
+    scores_dtype = at_least_float32(dtype)
     if settings.options == "seeded" and dtype != scores_dtype:
         raise ValueError(f"seeded options are float32 or float64, but this weight is {dtype}; use options='stored'")
     frozen = {"seed": draw_seed(key)} if settings.options == "seeded" else {}

@@ -47,3 +47,23 @@ def convolution_gradient(images, output_gradient, shape):
             patch = images[:, row : row + height, column : column + width]
             gradient += np.tensordot(patch, output_gradient[:, row, column], ([0], [0]))
     return gradient
+
+
+def random_bits(seed, k, shape):
+    """The counter-based generator, one option and one connection at a time, in Python's integers."""
+    bits = np.empty((k, int(np.prod(shape))), np.uint32)
+    for option in range(k):
+        multiplier, increment = (
+            mix(mix((2 * option + word + 0x9E3779B9) % 2**32 ^ seed[1]) + seed[0]) for word in (0, 1)
+        )
+        for connection in range(bits.shape[1]):
+            word = (mix(mix(connection ^ seed[0]) ^ seed[1]) * (multiplier | 1) + increment) % 2**32
+            bits[option, connection] = (word ^ word >> 15) * 0x846CA68B % 2**32
+    return bits.reshape(k, *shape)
+
+
+def mix(word):
+    word %= 2**32
+    word = (word ^ word >> 16) * 0x7FEB352D % 2**32
+    word = (word ^ word >> 15) * 0x846CA68B % 2**32
+    return word ^ word >> 16

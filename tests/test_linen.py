@@ -11,6 +11,8 @@ import pytest
 import reference
 
 import slotjax
+from slotjax._generator import draw_seed, uniform_numbers
+from slotjax._tree import fold_name
 
 DENSE = [
     {"features": 5},
@@ -167,7 +169,8 @@ def test_layers_equal_the_papers_equations_in_float64(k, selection, kind, x64):
     scores, options = (np.asarray(jax.tree.leaves(variables[name])[0]) for name in ("params", "frozen"))
     scores = scores + random.normal(size=scores.shape)
     key = jax.random.key(5)
-    uniform = np.asarray(jax.random.uniform(slotjax._tree.fold_name(key, "kernel"), scores.shape[1:], jnp.float64))
+    seed = draw_seed(fold_name(key, "kernel"))
+    uniform = np.asarray(uniform_numbers(seed, scores.shape[1:], jnp.dtype(jnp.float64)))
     index = reference.greedy(scores) if selection == "greedy" else reference.probabilistic(scores, uniform)
     kernel = reference.selected(options, index)
     variables = variables | {"params": {"kernel": jnp.asarray(scores)}}

@@ -20,9 +20,8 @@ def fans(shape):
 @pytest.mark.parametrize(("distribution", "variance"), [(slotjax.glorot_uniform, 6), (slotjax.glorot_deviation, 2)])
 def test_options_are_uniform_up_to_the_scale(shape, distribution, variance):
     sigma = np.sqrt(variance / sum(fans(shape)))
-    draw, scale = distribution()
-    assert scale(shape) == pytest.approx(sigma, rel=1e-12)
-    options = slotjax.draw_options(jax.random.key(0), 4, shape, jnp.float32, draw)
+    assert distribution().scale(shape) == pytest.approx(sigma, rel=1e-12)
+    options = slotjax.draw_options(jax.random.key(0), 4, shape, jnp.float32, distribution())
     assert np.abs(options).max() <= np.float32(sigma)
     assert scipy.stats.kstest(np.ravel(options), scipy.stats.uniform(-sigma, 2 * sigma).cdf).pvalue > 1e-3
 
@@ -44,9 +43,38 @@ def test_any_initializer_is_called_once_per_option_on_the_shape_of_the_weight(in
 
 
 def test_the_first_options_are_the_same_for_every_k():
-    draw = slotjax.glorot_uniform().draw
-    few, many = (slotjax.draw_options(jax.random.key(0), k, (6, 4), jnp.float32, draw) for k in (2, 8))
-    np.testing.assert_array_equal(few, many[:2])
+    for draw in (slotjax.glorot_uniform(), initializers.he_normal()):
+        few, many = (slotjax.draw_options(jax.random.key(0), k, (6, 4), jnp.float32, draw) for k in (2, 8))
+        np.testing.assert_array_equal(few, many[:2])
+
+
+def test_normal_options_are_normal():
+    options = slotjax.draw_options(jax.random.key(0), 4, (784, 300), jnp.float32, slotjax.glorot_normal())
+    sigma = np.sqrt(2 / 1084)
+    assert slotjax.glorot_normal().scale((784, 300)) == pytest.approx(sigma)
+    assert np.std(options) == pytest.approx(sigma, rel=2e-3)
+    # The table has 8,192 values, so the distance from the continuous distribution is 1/16384 at best.
+    assert scipy.stats.kstest(np.ravel(options)[:100_000], scipy.stats.norm(0, sigma).cdf).pvalue > 1e-3
+    assert len(np.unique(options)) == 8192
+
+
+def test_signed_constants_are_either_sign_of_one_value():
+    options = slotjax.draw_options(jax.random.key(0), 4, (784, 300), jnp.float32, slotjax.signed_kaiming_constant())
+    sigma = np.float32(np.sqrt(2 / 784))
+    assert slotjax.signed_kaiming_constant().scale((784, 300)) == pytest.approx(sigma)
+    values, counts = np.unique(options, return_counts=True)
+    np.testing.assert_array_equal(values, [-sigma, sigma])
+    assert scipy.stats.binomtest(int(counts[0]), int(counts.sum())).pvalue > 1e-3
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="kind: 'cauchy' was given, but it must be one of uniform, normal, signed_con"):
+        slotjax.slot_machine(distribution=slotjax.Distribution("cauchy", lambda shape: 1.0))
+
+
+def test_fans_of_a_vector_are_refused():
+    with pytest.raises(ValueError, match=r"two or more dimensions, but its shape is \(3,\)"):
+        slotjax.glorot_uniform().scale((3,))
 
 
 def test_options_of_a_connection_are_independent():
@@ -60,6 +88,14 @@ def test_initial_scores_are_uniform_up_to_lambda_sigma(shape, scale):
     limit = scale * slotjax.glorot_uniform().scale(shape)
     scores = slotjax.slot_machine(k=2).init(jax.random.key(0), jnp.zeros(shape))["params"]
     assert scipy.stats.kstest(np.ravel(scores), scipy.stats.uniform(0, limit).cdf).pvalue > 1e-3
+
+
+def test_initial_scores_and_options_of_one_key_are_independent():
+    key, shape = jax.random.key(0), (400, 400)
+    options = slotjax.draw_options(key, 1, shape, jnp.float32, slotjax.glorot_uniform())
+    scores = slotjax.initial_scores(key, 1, shape, jnp.float32, 0.1)
+    table = np.histogram2d(np.ravel(options), np.ravel(scores), bins=16)[0]
+    assert scipy.stats.chi2_contingency(table).pvalue > 1e-3
 
 
 def test_initial_scores_of_a_plain_initializer_scale_with_what_it_draws():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import slotjax
+from slotjax._generator import draw_seed, uniform_numbers
 
 K = [1, 2, 3, 8, 64]
 
@@ -39,7 +40,7 @@ def test_a_tie_goes_to_the_lowest_index(scores):
 def test_probabilistic_is_the_inverse_of_the_cumulative_distribution(k, x64):
     scores, _ = draw(k, (50, 40), dtype=np.float64)
     key = jax.random.key(1)
-    uniform = np.asarray(jax.random.uniform(key, (50, 40), np.float64))
+    uniform = np.asarray(uniform_numbers(draw_seed(key), (50, 40), jnp.dtype(np.float64)))
     index = slotjax.probabilistic(jnp.asarray(scores), key)
     np.testing.assert_array_equal(index, reference.probabilistic(scores, uniform))
 
@@ -66,7 +67,7 @@ def test_draws_are_independent_across_connections():
 
 
 def test_rounding_cannot_lead_past_the_last_option(monkeypatch):
-    monkeypatch.setattr(jax.random, "uniform", lambda key, shape, dtype: jnp.ones(shape, dtype))
+    monkeypatch.setattr("slotjax._selection.uniform_numbers", lambda seed, shape, dtype: jnp.ones(shape, dtype))
     scores, _ = draw(8, (1000,))
     np.testing.assert_array_equal(slotjax.probabilistic(jnp.asarray(scores), jax.random.key(0)), 7)
 
