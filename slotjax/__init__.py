@@ -17,6 +17,7 @@ from slotjax._options import (
 )
 from slotjax._selection import greedy, probabilistic, straight_through
 from slotjax._selectors import OPTIONS, SCORES, SELECTIONS, Selector, slot_machine
+from slotjax._tickets import Ticket, load_ticket, read_ticket, save_ticket
 from slotjax._tree import matrices_and_kernels
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "Dense",
     "Distribution",
     "Selector",
+    "Ticket",
     "check_factorable",
     "data",
     "draw_options",
@@ -37,9 +39,12 @@ __all__ = [
     "glorot_uniform",
     "greedy",
     "initial_scores",
+    "load_ticket",
     "matrices_and_kernels",
     "models",
     "probabilistic",
+    "read_ticket",
+    "save_ticket",
     "signed_kaiming_constant",
     "slot_machine",
     "straight_through",

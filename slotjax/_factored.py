@@ -49,13 +49,13 @@ def seeded_candidates(trainable: Trainable, seed: Seed, k: int, kind: str, scale
     """Pairs of index and random bits, recomputed. The bits are option and initial score in one array."""
     u, a = stop_gradient(trainable["u"]), stop_gradient(trainable["a"])
     # Without the barrier, XLA would see that the bits are the same in every training step and keep all K n of them.
-    a, seed = jax.lax.optimization_barrier((a, seed))
+    u, seed = jax.lax.optimization_barrier((u, seed))
     connection = connection_words(seed, u.shape)
     unit, step = unit_option(kind)
     step = jnp.asarray(scale * step, u.dtype)
     latent, initial = u * step, a * jnp.asarray(limit * SCORE_STEP, u.dtype)
     return Candidates(
-        (jnp.arange(k, dtype=jnp.int32), option_words(seed, k)),
+        (jnp.arange(k, dtype=jnp.int32), option_words(seed, jax.lax.iota(jnp.uint32, k))),
         candidate=lambda slices: (slices[0], random_bits(connection, slices[1])),
         score=lambda pair: initial * unit_score(pair[1], u.dtype) + latent * unit(pair[1], u.dtype),
         option=lambda pair: unit(pair[1], u.dtype) * step,

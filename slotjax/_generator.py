@@ -45,12 +45,12 @@ def connection_words(seed: Seed, shape: tuple[int, ...]) -> UInt32[Array, "*shap
     return _mix(_mix(number ^ seed[0]) ^ seed[1])
 
 
-def option_words(seed: Seed, k: int) -> OptionWords:
-    """The words of options 0 to k - 1; those of the first options are the same for every k."""
+def option_words(seed: Seed, number: UInt32[Array, "*k"]) -> OptionWords:
+    """The words of the options of these numbers, counted from 0."""
     # From another start than the connections, and from no fixed point of the mixing.
-    number = jax.lax.iota(jnp.uint32, 2 * k).reshape(k, 2) + jnp.uint32(0x9E3779B9)
-    words = _mix(_mix(number ^ seed[1]) + seed[0])
-    return OptionWords(words[:, 0] | jnp.uint32(1), words[:, 1])
+    first = 2 * number + jnp.uint32(0x9E3779B9)
+    multiplier, increment = (_mix(_mix((first + jnp.uint32(word)) ^ seed[1]) + seed[0]) for word in (0, 1))
+    return OptionWords(multiplier | jnp.uint32(1), increment)
 
 
 def random_bits(connection: UInt32[Array, "*shape"], option: OptionWords) -> UInt32[Array, "*shape"]:

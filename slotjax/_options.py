@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from slotjax._generator import Seed, connection_words, draw_seed, option_words, random_bits
 
@@ -138,6 +138,15 @@ def options_from_seed(
     return (unit(_all_bits(seed, k, shape), compute) * jnp.asarray(scale * step, compute)).astype(dtype)
 
 
+def options_at(
+    seed: Seed, index: Int[Array, "*shape"], dtype: DTypeLike, kind: str, scale: float
+) -> Float[Array, "*shape"]:
+    """One option of every connection: those that `options_from_seed` has at `index`."""
+    words = option_words(seed, index.astype(jnp.uint32))
+    unit, step = unit_option(kind)
+    return unit(random_bits(connection_words(seed, index.shape), words), dtype) * jnp.asarray(scale * step, dtype)
+
+
 def at_least_float32(dtype: DTypeLike) -> jnp.dtype:
     """The dtype itself, or float32 for half precision."""
     return jnp.dtype(dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32)
@@ -197,7 +206,7 @@ def _signed(bits: UInt32[Array, "*shape"]) -> Array:
 
 def _all_bits(seed: Seed, k: int, shape: tuple[int, ...]) -> UInt32[Array, "k *shape"]:
     connection = connection_words(seed, shape)
-    return jax.vmap(lambda option: random_bits(connection, option))(option_words(seed, k))
+    return jax.vmap(lambda option: random_bits(connection, option))(option_words(seed, jax.lax.iota(jnp.uint32, k)))
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:

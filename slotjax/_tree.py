@@ -88,7 +88,7 @@ def map_selected(function: Callable[[Weight], Any], variables: dict[str, PyTree]
     """
     if not {"params", "frozen"} <= set(variables):
         raise ValueError("variables: it must have both 'params' and 'frozen', as `init` returned them")
-    frozen = _random_values(variables["frozen"])
+    frozen = _values_by_path(variables["frozen"])
     used = set()
 
     def one(path, leaf):
@@ -113,7 +113,12 @@ def _initialized(initialize: Callable[[str, Any], Any], name: str, leaf: Any) ->
         raise ValueError(f"params: {name!r}: {error}") from error
 
 
-def _random_values(frozen: PyTree) -> dict[tuple, dict[str, Any]]:
+def random_values(frozen: PyTree) -> dict[str, dict[str, Any]]:
+    """The random values of every selected weight, by its name."""
+    return {leaf_name(path): values for path, values in _values_by_path(frozen).items()}
+
+
+def _values_by_path(frozen: PyTree) -> dict[tuple, dict[str, Any]]:
     groups: dict[tuple, dict[str, Any]] = {}
     for (*path, entry), leaf in tree_flatten_with_path(frozen)[0]:
         groups.setdefault(tuple(path), {})[entry.key] = leaf
