@@ -12,14 +12,15 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 import slotjax
+from experiments.components import Inputs, inputs_of, network, optimizer_of, selector_of
 from experiments.curves import draw_curves
 from experiments.fingerprint import fingerprint
 from experiments.logs import Logs
 from experiments.progress import Progress
-from experiments.settings import DISTRIBUTIONS, RunOptions, Settings, recipe
+from experiments.settings import RunOptions, Settings
 from experiments.summary import History, summarize
 from experiments.workdir import find_run, open_run, write_json
-from slotjax import data, models, training
+from slotjax import data, training
 from slotjax.training.checkpoints import restore_arrays, save_arrays
 
 
@@ -31,6 +32,7 @@ class Experiment(NamedTuple):
     """The parts of a run that its settings decide."""
 
     dataset: data.Dataset
+    inputs: Inputs
     apply: Callable[..., jax.Array]
     shapes: PyTree
     selector: slotjax.Selector
@@ -63,7 +65,7 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
             print(f"The run in {options.workdir} is finished; nothing was trained.")
             return summary
         experiment = build(settings, data.load(settings.dataset, options.data_dir))
-        workdir, lock = open_run(settings, options)
+        workdir, lock = open_run(settings, options, experiment.inputs)
     except (ValueError, OSError) as error:
         raise RunError(str(error)) from error
     with lock, training.Checkpoints(workdir / "checkpoints", options.keep_epochs) as checkpoints:
@@ -77,32 +79,10 @@ def build(settings: Settings, dataset: data.Dataset) -> Experiment:
     if settings.batch_size > examples or settings.batch_size % devices:
         allowed = f"at most the {examples} training examples and a multiple of the number of devices, {devices}"
         raise ValueError(f"--batch_size: it is {settings.batch_size}, but it must be {allowed}")
-    model = models.MODELS[settings.model](classes=dataset.classes)
-
-    def apply(weights: PyTree, images: jax.Array) -> Any:
-        return model.apply({"params": weights}, images)
-
-    image = jax.eval_shape(data.as_float, dataset.train.images[:1])
-    learning_rate, weight_decay = recipe(settings)
-    schedule = training.learning_rate_schedule(
-        settings.schedule, learning_rate, settings.epochs, examples // settings.batch_size, settings.restarts
-    )
-    return Experiment(
-        dataset=dataset,
-        apply=apply,
-        shapes=jax.eval_shape(lambda image: model.init(jax.random.key(0), image), image)["params"],
-        selector=slotjax.slot_machine(
-            settings.k,
-            settings.selection,
-            scores=settings.scores,
-            options=settings.options,
-            distribution=DISTRIBUTIONS[settings.distribution](),
-            score_scale=settings.score_scale,
-        ),
-        schedule=schedule,
-        optimizer=training.sgd(schedule, settings.momentum, weight_decay, settings.nesterov),
-        mesh=mesh,
-    )
+    inputs = inputs_of(dataset)
+    apply, shapes = network(settings.model, inputs)
+    schedule, optimizer = optimizer_of(settings, examples // settings.batch_size)
+    return Experiment(dataset, inputs, apply, shapes, selector_of(settings), schedule, optimizer, mesh)
 
 
 def train(

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import IO, Any
 
+from experiments.components import Inputs
 from experiments.environment import environment
 from experiments.settings import RunOptions, Settings
 
@@ -36,7 +37,7 @@ def find_run(settings: Settings, options: RunOptions) -> dict[str, Any] | None:
     return _read(summary, "frozen_sha256_after") if summary.is_file() else None
 
 
-def open_run(settings: Settings, options: RunOptions) -> tuple[Path, IO[str]]:
+def open_run(settings: Settings, options: RunOptions, inputs: Inputs) -> tuple[Path, IO[str]]:
     """The workdir, made if missing and with its `config.json`; with `overwrite`, without anything of an earlier run.
 
     With it comes its lock, an open file: no other process can open the run until it is closed or this process ends.
@@ -46,7 +47,12 @@ def open_run(settings: Settings, options: RunOptions) -> tuple[Path, IO[str]]:
             another process has it open.
     """
     workdir = Path(str(options.workdir))
-    config = {"settings": dataclasses.asdict(settings), "options": dataclasses.asdict(options), **environment()}
+    config = {
+        "settings": dataclasses.asdict(settings),
+        "options": dataclasses.asdict(options),
+        "inputs": inputs._asdict(),
+        **environment(),
+    }
     with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
@@ -59,6 +65,17 @@ def open_run(settings: Settings, options: RunOptions) -> tuple[Path, IO[str]]:
             raise ValueError(f"--workdir: {workdir} cannot be written ({error.strerror})") from error
         stack.pop_all()
     return workdir, lock
+
+
+def read_config(workdir: Path) -> dict[str, Any]:
+    """The content of `config.json`.
+
+    Raises:
+        ValueError: if the directory holds no run.
+    """
+    if not (workdir / "config.json").is_file():
+        raise ValueError(f"--workdir: {workdir} holds no run (no config.json)")
+    return _read(workdir / "config.json", "inputs")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -1,0 +1,81 @@
+"""The accuracy of a ticket on a dataset, without the run that it came from.
+
+    python -m experiments.evaluate --ticket=lenet.ticket [--dataset=mnist --data_dir=DIR]
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+from absl import app, flags, logging
+
+import slotjax
+from experiments.components import Inputs, inputs_of, network
+from slotjax import data, models, training
+
+SPLITS = ("validation", "test")
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags; to be called before `app.run`."""
+    flags.DEFINE_string("ticket", None, "A file that experiments.export wrote.", flag_values=values)
+    flags.DEFINE_string(
+        "dataset", None, "As in experiments.train. Unless given, the one that the network was trained on.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "Where datasets are prepared. Unless given, TFDS_DATA_DIR or ~/tensorflow_datasets.",
+        flag_values=values,
+    )
+
+
+def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -> dict[str, dict[str, float]]:
+    """Loss and accuracy of the ticket's network on the validation and the test split.
+
+    Raises:
+        ValueError: if the ticket cannot be read or does not fit the dataset.
+        OSError: if a file is not there.
+    """
+    ticket = slotjax.read_ticket(path)
+    known = ticket.metadata
+    if known.get("model") not in models.MODELS or "classes" not in known:
+        raise ValueError(f"--ticket: {path} does not say of which network it is, so experiments.export did not write it")
+    dataset = data.load(name or known["dataset"], data_dir)
+    inputs = Inputs(tuple(known["image_shape"]), known["dtype"], known["classes"])
+    if inputs_of(dataset) != inputs:
+        raise ValueError(f"--dataset: it has {inputs_of(dataset)}, but the ticket was trained for {inputs}")
+    apply, shapes = network(known["model"], inputs)
+    _check_fits(ticket.weights, shapes, path)
+    mesh = training.data_mesh()
+    measure = jax.jit(lambda weights, split: training.evaluate(apply, weights, split, mesh))
+    weights = training.replicate(ticket.weights, mesh)
+    splits = {split: training.replicate(getattr(dataset, split), mesh) for split in SPLITS}
+    return {split: {key: float(str(value)) for key, value in measure(weights, splits[split]).items()} for split in SPLITS}
+
+
+def _check_fits(weights: Any, shapes: Any, path: Path) -> None:
+    given, expected = (jax.tree.map(lambda leaf: leaf.shape, tree) for tree in (weights, shapes))
+    if given != expected:
+        raise ValueError(f"--ticket: {path} has weights of shapes {given}, but its network needs {expected}")
+
+
+def main(arguments: list[str]) -> None:
+    """Evaluates the ticket of the flags."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    values = flags.FLAGS
+    try:
+        if len(arguments) > 1:
+            raise ValueError(f"{arguments[1]!r} is no flag; see --help")
+        if not values.ticket:
+            raise ValueError("--ticket: it must be given")
+        for split, result in evaluate(Path(values.ticket), values.dataset, values.data_dir).items():
+            print(f"{split:10} accuracy {100 * result['accuracy']:.2f} %, loss {result['loss']:.4f}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)
