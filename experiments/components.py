@@ -58,9 +58,7 @@ def selector_of(settings: Settings) -> slotjax.Selector:
     )
 
 
-def optimizer_of(
-    settings: Settings, steps_per_epoch: int
-) -> tuple[optax.Schedule, optax.GradientTransformation]:
+def optimizer_of(settings: Settings, steps_per_epoch: int) -> tuple[optax.Schedule, optax.GradientTransformation]:
     """The learning rate schedule and the optimizer that the settings describe."""
     learning_rate, weight_decay = recipe(settings)
     schedule = training.learning_rate_schedule(

@@ -1,6 +1,6 @@
 """The accuracy of a ticket on a dataset, without the run that it came from.
 
-    python -m experiments.evaluate --ticket=lenet.ticket [--dataset=mnist --data_dir=DIR]
+python -m experiments.evaluate --ticket=lenet.ticket [--dataset=mnist --data_dir=DIR]
 """
 
 import sys
@@ -21,11 +21,15 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags; to be called before `app.run`."""
     flags.DEFINE_string("ticket", None, "A file that experiments.export wrote.", flag_values=values)
     flags.DEFINE_string(
-        "dataset", None, "As in experiments.train. Unless given, the one that the network was trained on.",
+        "dataset",
+        None,
+        "As in experiments.train. Unless given, the one that the network was trained on.",
         flag_values=values,
     )
     flags.DEFINE_string(
-        "data_dir", None, "Where datasets are prepared. Unless given, TFDS_DATA_DIR or ~/tensorflow_datasets.",
+        "data_dir",
+        None,
+        "Where datasets are prepared. Unless given, TFDS_DATA_DIR or ~/tensorflow_datasets.",
         flag_values=values,
     )
 
@@ -40,7 +44,9 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
     ticket = slotjax.read_ticket(path)
     known = ticket.metadata
     if known.get("model") not in models.MODELS or "classes" not in known:
-        raise ValueError(f"--ticket: {path} does not say of which network it is, so experiments.export did not write it")
+        raise ValueError(
+            f"--ticket: {path} does not say of which network it is, so experiments.export did not write it"
+        )
     dataset = data.load(name or known["dataset"], data_dir)
     inputs = Inputs(tuple(known["image_shape"]), known["dtype"], known["classes"])
     if inputs_of(dataset) != inputs:
@@ -51,7 +57,9 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
     measure = jax.jit(lambda weights, split: training.evaluate(apply, weights, split, mesh))
     weights = training.replicate(ticket.weights, mesh)
     splits = {split: training.replicate(getattr(dataset, split), mesh) for split in SPLITS}
-    return {split: {key: float(str(value)) for key, value in measure(weights, splits[split]).items()} for split in SPLITS}
+    return {
+        split: {key: float(str(value)) for key, value in measure(weights, splits[split]).items()} for split in SPLITS
+    }
 
 
 def _check_fits(weights: Any, shapes: Any, path: Path) -> None:

@@ -26,7 +26,9 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string("workdir", None, "The run, as given to experiments.train.", flag_values=values)
     flags.DEFINE_string("out", None, "The ticket to write.", flag_values=values)
     flags.DEFINE_integer(
-        "epoch", None, "Epoch whose checkpoint is taken. Unless given, that of the best validation accuracy.",
+        "epoch",
+        None,
+        "Epoch whose checkpoint is taken. Unless given, that of the best validation accuracy.",
         flag_values=values,
     )
 

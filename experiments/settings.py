@@ -45,13 +45,13 @@ class Settings:
     options: str = _flag(
         "seeded",
         flags.DEFINE_string,
-        "Where options are: seeded (recomputed from a seed wherever they are used) or stored. Both are the same options.",
+        "Where options are: seeded (recomputed from a seed wherever used) or stored. Both are the same values.",
     )
     distribution: str = _flag(
         "glorot_uniform",
         flags.DEFINE_string,
-        "What options are drawn from: glorot_uniform (its limit, as in the paper's code), glorot_deviation (uniform, up "
-        "to its standard deviation, as in the paper's text), glorot_normal or signed_kaiming_constant.",
+        "What options are drawn from: glorot_uniform (the limit, as in the paper's code), glorot_deviation (uniform up "
+        "to the standard deviation, as in the paper's text), glorot_normal or signed_kaiming_constant.",
     )
     score_scale: float | None = _flag(
         None,

@@ -104,11 +104,16 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
 
     def both(latents, share):
         pairs = list(zip(leaves, latents, strict=True))
-        forms = [leaf.explicit(latent, share) for leaf, latent in pairs], [leaf.factored(latent, share) for leaf, latent in pairs]
+        forms = (
+            [leaf.explicit(latent, share) for leaf, latent in pairs],
+            [leaf.factored(latent, share) for leaf, latent in pairs],
+        )
         return [treedef.unflatten(form) for form in forms]
 
     random, moves = np.random.RandomState(1), 0
-    states = [(params, optimizer.init(params)) for params in both([np.zeros(leaf.options.shape[1:]) for leaf in leaves], 1)]
+    states = [
+        (params, optimizer.init(params)) for params in both([np.zeros(leaf.options.shape[1:]) for leaf in leaves], 1)
+    ]
     for number in range(most_steps):
         gradients = both([scale * random.normal(size=leaf.options.shape[1:]) for leaf in leaves], 0)
         results = [step(*state, gradient) for state, gradient in zip(states, gradients, strict=True)]

@@ -51,8 +51,8 @@ def seeded_candidates(trainable: Trainable, seed: Seed, k: int, kind: str, scale
     # Without the barrier, XLA would see that the bits are the same in every training step and keep all K n of them.
     u, seed = jax.lax.optimization_barrier((u, seed))
     connection = connection_words(seed, u.shape)
-    unit, step = unit_option(kind)
-    step = jnp.asarray(scale * step, u.dtype)
+    unit, unit_step = unit_option(kind)
+    step = jnp.asarray(scale * unit_step, u.dtype)
     latent, initial = u * step, a * jnp.asarray(limit * SCORE_STEP, u.dtype)
     return Candidates(
         (jnp.arange(k, dtype=jnp.int32), option_words(seed, jax.lax.iota(jnp.uint32, k))),
@@ -67,9 +67,7 @@ def all_scores(candidates: Candidates) -> Float[Array, "k *shape"]:
     return jax.vmap(lambda slices: candidates.score(candidates.candidate(slices)))(candidates.slices)
 
 
-def straight_through_latent(
-    u: Float[Array, "*shape"], weight: Float[Array, "*shape"], dtype: jnp.dtype
-) -> Float[Array, "*shape"]:
+def straight_through_latent(u: Float[Array, "*shape"], weight: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Exactly `weight`, with the gradient of the weight for `u`."""
     exact = stop_gradient(weight).astype(u.dtype)
-    return (exact + (u - stop_gradient(u))).astype(dtype)
+    return (exact + (u - stop_gradient(u))).astype(weight.dtype)

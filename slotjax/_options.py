@@ -26,8 +26,8 @@ class Distribution(NamedTuple):
     """A distribution of random weights that can be recomputed from a seed.
 
     Attributes:
-        kind: `"uniform"`, from -sigma to sigma; `"normal"`, with mean 0 and deviation sigma; `"signed_constant"`, -sigma
-            or sigma.
+        kind: `"uniform"`, from -sigma to sigma; `"normal"`, with mean 0 and deviation sigma; `"signed_constant"`,
+            -sigma or sigma.
         scale: `shape -> sigma` for a weight of that shape. Initial scores are proportional to it as well.
 
     >>> narrow = slotjax.Distribution("normal", lambda shape: 0.01)
@@ -210,7 +210,7 @@ def _all_bits(seed: Seed, k: int, shape: tuple[int, ...]) -> UInt32[Array, "k *s
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """`fan_in` and `fan_out` of a weight whose last two dimensions are input and output, as in `jax.nn.initializers`."""
+    """`fan_in` and `fan_out` of a weight whose last dimensions are input and output, as in `jax.nn.initializers`."""
     if len(shape) < 2:
         raise ValueError(f"fans need a weight of two or more dimensions, but its shape is {shape}")
     receptive = math.prod(shape[:-2])

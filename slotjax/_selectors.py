@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from slotjax._options import Distribution, Initializer, glorot_uniform, unit_option
@@ -117,7 +115,7 @@ def slot_machine(
         return map_selected(lambda weight: weight_of(settings, weight, key), variables, rest=lambda leaf: leaf)
 
     def indices(variables, key=None):
-        return map_selected(lambda weight: choose(settings, weight, key).index, variables, rest=lambda _: None)
+        return map_selected(lambda weight: choose(settings, weight, key)[0], variables, rest=lambda _: None)
 
     def all_scores(variables):
         return map_selected(lambda weight: scores_of(settings, weight), variables, rest=lambda _: None)
@@ -131,7 +129,9 @@ def _check(settings: SlotMachine) -> None:
         raise ValueError(f"k: {k!r} was given, but it must be a whole number of options, at least 1")
     for name, allowed in (("selection", SELECTIONS), ("scores", SCORES), ("options", OPTIONS)):
         if getattr(settings, name) not in allowed:
-            raise ValueError(f"{name}: {getattr(settings, name)!r} was given, but it must be one of {', '.join(allowed)}")
+            raise ValueError(
+                f"{name}: {getattr(settings, name)!r} was given, but it must be one of {', '.join(allowed)}"
+            )
     if score_scale is not None and not 0 <= score_scale < float("inf"):
         raise ValueError(f"score_scale: {score_scale!r} was given, but it must be finite and not negative")
     if isinstance(settings.distribution, Distribution):

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from slotjax._factored import (
     all_scores,
@@ -45,13 +45,6 @@ class SlotMachine(NamedTuple):
     score_scale: float | None
 
 
-class Choice(NamedTuple):
-    """What was chosen for a weight: the index of the option, and with factored scores the option itself."""
-
-    index: Int[Array, "*shape"]
-    option: Float[Array, "*shape"] | None
-
-
 def init_weight(settings: SlotMachine, key: PRNGKeyArray, name: str, leaf: Any) -> tuple[Any, dict[str, Array]]:
     """The trainable and the frozen part of the weight called `name`."""
     key, dtype = fold_name(key, name), jax.dtypes.canonicalize_dtype(leaf.dtype)
@@ -70,29 +63,30 @@ def init_weight(settings: SlotMachine, key: PRNGKeyArray, name: str, leaf: Any) 
     return init_factored(leaf.shape, scores_dtype), {**frozen, "scores": scores}
 
 
-def choose(settings: SlotMachine, weight: Weight, key: PRNGKeyArray | None) -> Choice:
-    """Which option each connection of the weight uses. A key samples where the selection is probabilistic."""
+def choose(settings: SlotMachine, weight: Weight, key: PRNGKeyArray | None) -> tuple[Array, Array | None]:
+    """The index of the option that each connection uses and, with factored scores, the option itself.
+
+    A key samples where the selection is probabilistic.
+    """
     _check_layout(settings, weight)
-    greedily = key is None or settings.selection == "greedy"
-    key = None if greedily else fold_name(key, weight.name)
+    key = fold_name(key, weight.name) if key is not None and settings.selection == "probabilistic" else None
     if settings.scores == "explicit":
         scores = jax.lax.stop_gradient(weight.trainable)
-        return Choice(greedy(scores) if greedily else probabilistic(scores, key), None)
+        return (greedy(scores) if key is None else probabilistic(scores, key)), None
     candidates = _candidates(settings, weight)
-    if greedily:
+    if key is None:
         chosen = greedy_candidate(candidates)
     else:
         chosen = candidate_at(candidates, probabilistic_index(candidates, key))
-    return Choice(chosen[0], candidates.option(chosen))
+    return chosen[0], candidates.option(chosen)
 
 
 def weight_of(settings: SlotMachine, weight: Weight, key: PRNGKeyArray | None) -> Float[Array, "*shape"]:
     """The selected weight, with the straight-through gradient for what trains."""
-    choice = choose(settings, weight, key)
-    if choice.option is not None:
-        u = weight.trainable["u"]
-        return straight_through_latent(u, choice.option, choice.option.dtype)
-    return straight_through(weight.trainable, _all_options(settings, weight), choice.index)
+    index, option = choose(settings, weight, key)
+    if option is not None:
+        return straight_through_latent(weight.trainable["u"], option)
+    return straight_through(weight.trainable, _all_options(settings, weight), index)
 
 
 def scores_of(settings: SlotMachine, weight: Weight) -> Float[Array, "k *shape"]:
@@ -104,18 +98,16 @@ def scores_of(settings: SlotMachine, weight: Weight) -> Float[Array, "k *shape"]
 def _candidates(settings: SlotMachine, weight: Weight) -> Candidates:
     if settings.options == "stored":
         return stored_candidates(weight.trainable, weight.frozen["options"], weight.frozen["scores"])
-    shape, seed = weight.trainable["u"].shape, weight.frozen["seed"]
-    sigma = _sigma(settings, shape, None)
-    limit = _lambda(settings, shape) * sigma
-    return seeded_candidates(weight.trainable, seed, settings.k, settings.distribution.kind, sigma, limit)
+    kind, sigma = _kind_and_sigma(settings, weight.trainable["u"].shape)
+    limit = _lambda(settings, weight.trainable["u"].shape) * sigma
+    return seeded_candidates(weight.trainable, weight.frozen["seed"], settings.k, kind, sigma, limit)
 
 
 def _all_options(settings: SlotMachine, weight: Weight) -> Float[Array, "k *shape"]:
     if settings.options == "stored":
         return weight.frozen["options"]
     shape, dtype = weight.trainable.shape[1:], weight.trainable.dtype
-    kind, sigma = settings.distribution.kind, _sigma(settings, shape, None)
-    return options_from_seed(weight.frozen["seed"], settings.k, shape, dtype, kind, sigma)
+    return options_from_seed(weight.frozen["seed"], settings.k, shape, dtype, *_kind_and_sigma(settings, shape))
 
 
 def _lambda(settings: SlotMachine, shape: tuple[int, ...]) -> float:
@@ -126,9 +118,14 @@ def _lambda(settings: SlotMachine, shape: tuple[int, ...]) -> float:
 
 def _sigma(settings: SlotMachine, shape: tuple[int, ...], options: Array | None) -> float | Float[Array, ""]:
     """The scale of the options: what the distribution says, or for a plain initializer their root mean square."""
-    if isinstance(settings.distribution, Distribution):
-        return settings.distribution.scale(shape)
+    if isinstance(settings.distribution, Distribution) or options is None:
+        return _kind_and_sigma(settings, shape)[1]
     return jnp.sqrt(jnp.mean(jnp.square(options.astype(jnp.float32))))
+
+
+def _kind_and_sigma(settings: SlotMachine, shape: tuple[int, ...]) -> tuple[str, float]:
+    assert isinstance(settings.distribution, Distribution), "checked by slot_machine"
+    return settings.distribution.kind, settings.distribution.scale(shape)
 
 
 def _check_layout(settings: SlotMachine, weight: Weight) -> None:

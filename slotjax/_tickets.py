@@ -79,7 +79,6 @@ def save_ticket(
     >>> bool((weights["kernel"] == selector.select(variables)["kernel"]).all())
     True
     """
-    settings = selector.settings
     tensors: dict[str, np.ndarray] = {}
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -88,17 +87,17 @@ def save_ticket(
         "arrays": {},
         "metadata": metadata or {},
     }
-    bits, frozen = bits_per_index(settings.k), random_values(variables["frozen"])
+    bits, frozen = bits_per_index(selector.settings.k), random_values(variables["frozen"])
     rest = _named(selector.select(variables))
     for name, index in _named(selector.selection(variables)).items():
         weight, values = rest.pop(name), frozen[name]
         tensors[f"index/{name}"] = pack(np.asarray(index), bits)
-        entry = content["weights"][name] = {"shape": list(weight.shape), "dtype": str(weight.dtype)}
+        entry: dict[str, Any] = {"shape": list(weight.shape), "dtype": str(weight.dtype)}
         if "seed" in values:
-            entry["seed"] = np.asarray(values["seed"]).tolist()
-            entry["scale"] = settings.distribution.scale(weight.shape)
+            entry |= {"seed": np.asarray(values["seed"]).tolist(), "scale": _scale(selector, weight.shape)}
         else:
             tensors[f"options/{name}"] = _plain(values["options"])
+        content["weights"][name] = entry
     for collection, leaves in {"params": rest, **_named_collections(collections or {})}.items():
         for name, leaf in leaves.items():
             tensors[f"array/{collection}/{name}"] = _plain(leaf)
@@ -218,6 +217,12 @@ def _settings(selector: Selector) -> dict[str, Any]:
     distribution = settings["distribution"]
     known = isinstance(distribution, Distribution)
     return settings | {"k": int(settings["k"]), "distribution": distribution.kind if known else "stored"}
+
+
+def _scale(selector: Selector, shape: tuple[int, ...]) -> float:
+    distribution = selector.settings.distribution
+    assert isinstance(distribution, Distribution), "checked by slot_machine"
+    return distribution.scale(shape)
 
 
 def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,18 @@ from jaxtyping import install_import_hook
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # All modules but the Linen layers, whose inherited fields are typed by protocols that cannot be checked.
-private = ("_bits", "_factorable", "_factored", "_generator", "_options", "_selection", "_selectors", "_slots", "_tickets", "_tree")
+private = (
+    "_bits",
+    "_factorable",
+    "_factored",
+    "_generator",
+    "_options",
+    "_selection",
+    "_selectors",
+    "_slots",
+    "_tickets",
+    "_tree",
+)
 checked = (*private, "data", "models", "training")
 install_import_hook([f"slotjax.{module}" for module in checked], "beartype.beartype")
 

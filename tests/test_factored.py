@@ -100,9 +100,7 @@ def assert_same_training(k, selection, params, loss, optimizer, options=("stored
         for one, other in zip(expected, train(factored, params, loss, optimizer, steps), strict=True):
             key = jax.random.key(9)
             for arguments in ((), (key,)):
-                chex.assert_trees_all_equal(
-                    factored.selection(other, *arguments), explicit.selection(one, *arguments)
-                )
+                chex.assert_trees_all_equal(factored.selection(other, *arguments), explicit.selection(one, *arguments))
             chex.assert_trees_all_close(factored.scores(other), explicit.scores(one), rtol=0, atol=1e-9)
             chex.assert_trees_all_close(factored.select(other), explicit.select(one), rtol=0, atol=1e-9)
     assert k == 1 or changed(explicit, expected[0], expected[-1]) > 0
@@ -219,7 +217,9 @@ def test_nothing_as_large_as_k_weights_is_ever_made(k, selection):
 
     compiled = jax.jit(loop).lower(variables["params"], variables["frozen"], jnp.ones((4, 300))).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 16 * n * 4
-    sizes = [np.prod([int(size) for size in shape.split(",")]) for shape in re.findall(r"\[([\d,]+)\]", compiled.as_text())]
+    sizes = [
+        np.prod([int(size) for size in shape.split(",")]) for shape in re.findall(r"\[([\d,]+)\]", compiled.as_text())
+    ]
     assert max(sizes) <= n
 
 
@@ -314,5 +314,9 @@ def test_stored_options_of_half_precision_have_factored_scores_in_float32():
     assert variables["params"]["u"].dtype == variables["params"]["a"].dtype == jnp.float32
     weights = selector.select(variables)
     assert weights.dtype == jnp.bfloat16
-    chex.assert_trees_all_equal(weights, slotjax.slot_machine(3).select(slotjax.slot_machine(3).init(
-        jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))))
+    chex.assert_trees_all_equal(
+        weights,
+        slotjax.slot_machine(3).select(
+            slotjax.slot_machine(3).init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))
+        ),
+    )

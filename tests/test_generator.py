@@ -33,7 +33,10 @@ def test_bits_are_those_of_the_numpy_transcription(seed):
 
 def test_the_quantile_table_is_the_same_everywhere():
     table = _options._half_normal_quantiles()
-    assert hashlib.sha256(table.astype("<f8").tobytes()).hexdigest() == "67b829c1a4d60022ed1294324e734ba9861d63d4bcf7f689f2e82b56958d6332"
+    assert (
+        hashlib.sha256(table.astype("<f8").tobytes()).hexdigest()
+        == "67b829c1a4d60022ed1294324e734ba9861d63d4bcf7f689f2e82b56958d6332"
+    )
     exact = scipy.stats.norm.ppf(0.5 + (np.arange(4096) + 0.5) / 8192) * 2**16
     np.testing.assert_array_equal(table * 2**16, np.round(exact))
     # No entry is so near to a tie that the last bit of another logarithm would round it the other way.

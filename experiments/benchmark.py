@@ -1,0 +1,81 @@
+"""What a training step of a slot machine costs, against the same network with learned weights.
+
+    python -m experiments.benchmark                                   LeNet: 4 minutes on two CPU cores
+    python -m experiments.benchmark --networks=lenet,conv2,conv6      40 minutes
+
+For every network and K, the variants take turns in one process, a block of steps each, so that whatever else the
+machine does strikes all alike; a figure is the median over the rounds. Where PyTorch is installed, the K-scores method
+transcribed into it takes its turn as well, in a process of its own that waits meanwhile.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags, logging
+from tqdm import tqdm
+
+from experiments.environment import environment
+from experiments.measure import Row, measure
+from experiments.speed_plot import draw_speed
+from slotjax import models
+
+COLUMNS = ("network", "K", "variant", "ms/step", "x learned", "+ms", "compile s", "x learned", "state B", "peak MB")
+DIGITS = (2, 2, 2, 2, 2, 1, 1)
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags; to be called before `app.run`."""
+    flags.DEFINE_list("networks", ["lenet"], f"Of {', '.join(models.MODELS)}.", flag_values=values)
+    flags.DEFINE_list("ks", ["2", "8", "64", "256"], "Options per connection.", flag_values=values)
+    flags.DEFINE_enum("selection", "greedy", ["greedy", "probabilistic"], "How options are chosen.", flag_values=values)
+    flags.DEFINE_integer("rounds", 7, "Turns of every variant.", lower_bound=1, flag_values=values)
+    flags.DEFINE_float("memory_gb", 8.0, "Variants whose arrays need more are left out.", flag_values=values)
+    flags.DEFINE_string("out", "runs/benchmark", "Where benchmark.json and benchmark.png go.", flag_values=values)
+
+
+def table(rows: list[Row]) -> str:
+    """One line per row, columns aligned.
+
+    >>> print(table([Row("lenet", 8, "learned", 1.0, 1.0, 0.0, 0.5, 1.0, 8.0, 3.2)]).splitlines()[1].split())
+    ['lenet', '8', 'learned', '1.00', '1.00', '0.00', '0.50', '1.00', '8.0', '3.2']
+    """
+    lines = [COLUMNS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    pairs = zip(row[3:], DIGITS, strict=True)
+    numbers = ["-" if value is None else f"{value:.{digits}f}" for value, digits in pairs]
+    return row.network, str(row.k), row.variant, *numbers
+
+
+def main(arguments: list[str]) -> None:
+    """Measures what the flags ask for, prints the table and writes JSON and plot."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    values, rows = flags.FLAGS, []
+    if len(arguments) > 1:
+        sys.exit(f"error: {arguments[1]!r} is no flag; see --help")
+    unknown = [name for name in values.networks if name not in models.MODELS]
+    if unknown or not all(k.isdigit() and int(k) for k in values.ks):
+        sys.exit(f"error: --networks must be of {', '.join(models.MODELS)} and --ks whole numbers from 1")
+    out = Path(values.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for network, k in tqdm([(network, int(k)) for network in values.networks for k in values.ks], file=sys.stderr):
+        rows += measure(network, k, values.selection, values.rounds, values.memory_gb * 1e9)
+        content: dict[str, Any] = {
+            "rows": [row._asdict() for row in rows],
+            "selection": values.selection,
+            **environment(),
+        }
+        (out / "benchmark.json").write_text(json.dumps(content, indent=1) + "\n")
+    draw_speed(rows, out / "benchmark.png")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

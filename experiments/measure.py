@@ -1,0 +1,196 @@
+"""Measurements of one network with one K: all variants in turn, in one process."""
+
+import contextlib
+import importlib.util
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import optax
+from jaxtyping import PyTree
+
+import slotjax
+from experiments.components import Inputs, network
+from slotjax import training
+
+VARIANTS = {
+    "explicit": ("explicit", "stored"),
+    "factored, stored": ("factored", "stored"),
+    "factored, seeded": ("factored", "seeded"),
+}
+MNIST, CIFAR = Inputs((28, 28, 1), "float32", 10), Inputs((32, 32, 3), "float32", 10)
+TORCH_FORMS = ("learned", "gates", "gather")
+BATCH, COMPILATIONS = 128, 3
+SECONDS = 0.3  # the least time of a turn, after one call that warms up
+
+
+class Row(NamedTuple):
+    """One line of the table; ratios are to the learned network of the same turns.
+
+    Attributes:
+        network, k, variant: what was measured. Every K has its own row of learned weights, from its own turns.
+        milliseconds, ratio, added: of a training step, the median; against the learned network.
+        compile_seconds, compile_ratio: of tracing and compiling the loop.
+        state_bytes: trainable and optimizer state per connection.
+        peak_megabytes: arrays of the compiled loop, arguments, results and temporary ones, without the examples.
+    """
+
+    network: str
+    k: int
+    variant: str
+    milliseconds: float
+    ratio: float
+    added: float
+    compile_seconds: float | None
+    compile_ratio: float | None
+    state_bytes: float | None
+    peak_megabytes: float | None
+
+
+class Variant(NamedTuple):
+    """A network in training: its loop of steps, not yet compiled, and what that changes and reads."""
+
+    loop: Callable[..., Any]
+    state: PyTree
+    frozen: PyTree
+
+
+def measure(name: str, k: int, selection: str, rounds: int, most_bytes: float) -> list[Row]:
+    """The rows of one network and K: learned, every variant that fits into memory, and PyTorch if it is installed."""
+    inputs, steps = (MNIST, 50) if name == "lenet" else (CIFAR, 1)
+    keys = jax.random.split(jax.random.key(0), 2)
+    examples = (
+        jax.random.uniform(keys[0], (steps, BATCH, *inputs.image_shape)),
+        jax.random.randint(keys[1], (steps, BATCH), 0, inputs.classes),
+    )
+    variants = _variants(name, inputs, k, selection, most_bytes)
+    compiled, compile_seconds = _compile_in_turn(variants, examples)
+    with contextlib.ExitStack() as stack:
+        turns = {label: _turns(compiled[label], variant, examples, steps) for label, variant in variants.items()}
+        if importlib.util.find_spec("torch"):
+            for form in TORCH_FORMS:
+                turns[f"PyTorch, {form}"] = stack.enter_context(_torch(name, k, form))
+        taken = _in_turn(turns, rounds)
+    milliseconds = {label: 1000 * seconds for label, seconds in taken.items()}
+    data_bytes = sum(array.nbytes for array in examples)
+    connections = sum(leaf.size for leaf in jax.tree.leaves(variants["learned"].state[0]))
+    learned = milliseconds["learned"]
+    rows = [
+        Row(name, k, label, value, value / learned, value - learned, None, None, None, None)
+        for label, value in milliseconds.items()
+    ]
+    return [
+        row._replace(
+            compile_seconds=compile_seconds[row.variant],
+            compile_ratio=compile_seconds[row.variant] / compile_seconds["learned"],
+            state_bytes=_nbytes(variants[row.variant].state[:2]) / connections,
+            peak_megabytes=(_peak(compiled[row.variant]) - data_bytes) / 1e6,
+        )
+        if row.variant in variants
+        else row
+        for row in rows
+    ]
+
+
+def _variants(name: str, inputs: Inputs, k: int, selection: str, most_bytes: float) -> dict[str, Variant]:
+    apply, shapes = network(name, inputs)
+    weights = slotjax.slot_machine(1).select(slotjax.slot_machine(1).init(jax.random.key(0), shapes))
+    variants = {"learned": _variant(apply, None, {"params": weights, "frozen": {}})}
+    for label, (scores, options) in VARIANTS.items():
+        selector = slotjax.slot_machine(k, selection, scores=scores, options=options)
+        abstract = jax.eval_shape(lambda selector=selector: selector.init(jax.random.key(0), shapes))
+        # Trainable, momentum, gradient and a result before the old state is given up.
+        if 4 * _nbytes(abstract["params"]) + _nbytes(abstract["frozen"]) <= most_bytes:
+            variants[label] = _variant(apply, selector, selector.init(jax.random.key(0), shapes))
+    return variants
+
+
+def _variant(
+    apply: Callable[..., jax.Array], selector: slotjax.Selector | None, variables: dict[str, PyTree]
+) -> Variant:
+    optimizer = training.sgd(0.1, 0.9, 1e-4)
+
+    def loss(params, frozen, key, images, labels):
+        weights = params if selector is None else selector.select({"params": params, "frozen": frozen}, key)
+        return optax.softmax_cross_entropy_with_integer_labels(apply(weights, images), labels).mean()
+
+    def step(frozen, carry, batch):
+        (params, opt_state, key), (images, labels) = carry, batch
+        key, draw = jax.random.split(key)
+        gradient = jax.grad(loss)(params, frozen, draw, images, labels)
+        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state, key), None
+
+    def loop(state, frozen, examples):
+        return jax.lax.scan(lambda carry, batch: step(frozen, carry, batch), state, examples)[0]
+
+    state = variables["params"], optimizer.init(variables["params"]), jax.random.key(0)
+    return Variant(loop, state, variables["frozen"])
+
+
+def _compile_in_turn(variants: dict[str, Variant], examples: PyTree) -> tuple[dict[str, Any], dict[str, float]]:
+    compiled: dict[str, Any] = {}
+    seconds: dict[str, list[float]] = {label: [] for label in variants}
+    for _ in range(COMPILATIONS):
+        for label, variant in variants.items():
+            start = time.perf_counter()
+            # A function of its own each time, or JAX would take the last trace.
+            loop = jax.jit(lambda *arguments, variant=variant: variant.loop(*arguments), donate_argnums=0)
+            compiled[label] = loop.lower(variant.state, variant.frozen, examples).compile()
+            seconds[label].append(time.perf_counter() - start)
+    return compiled, {label: statistics.median(values) for label, values in seconds.items()}
+
+
+def _turns(compiled: Any, variant: Variant, examples: PyTree, steps: int) -> Callable[[], float]:
+    """A function that takes one turn, from where the last one ended, and returns the seconds of a step."""
+    state = variant.state
+
+    def call() -> None:
+        nonlocal state
+        state = jax.block_until_ready(compiled(state, variant.frozen, examples))
+
+    def turn() -> float:
+        call()
+        start, calls = time.perf_counter(), 0
+        while time.perf_counter() < start + SECONDS:
+            call()
+            calls += 1
+        return (time.perf_counter() - start) / (calls * steps)
+
+    return turn
+
+
+def _in_turn(turns: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """The median over the rounds of what every turn returns; the first round is left out."""
+    taken = [{label: turn() for label, turn in turns.items()} for _ in range(rounds + 1)][1:]
+    return {label: statistics.median(seconds[label] for seconds in taken) for label in turns}
+
+
+@contextlib.contextmanager
+def _torch(name: str, k: int, form: str) -> Iterator[Callable[[], float]]:
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.torch_baseline", name, str(k), form]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def turn() -> float:
+            assert process.stdin
+            assert process.stdout
+            print(SECONDS, file=process.stdin, flush=True)
+            seconds = float(process.stdout.readline())
+            time.sleep(0.3)  # its threads go on spinning for a while
+            return seconds
+
+        yield turn
+
+
+def _nbytes(tree: PyTree) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def _peak(compiled: Any) -> int:
+    sizes = compiled.memory_analysis()
+    held = sizes.argument_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes
+    return held + sizes.temp_size_in_bytes
