@@ -33,7 +33,13 @@ def inputs_of(dataset: data.Dataset) -> Inputs:
 
 
 def network(name: str, inputs: Inputs) -> tuple[Callable[..., jax.Array], PyTree]:
-    """`apply(weights, images) -> logits` of the network called `name`, and the shapes of its weights."""
+    """`apply(weights, images) -> logits` of the network called `name`, and the shapes of its weights.
+
+    Raises:
+        ValueError: for a convolutional network and examples that are no images.
+    """
+    if name != "lenet" and len(inputs.image_shape) != 3:
+        raise ValueError(f"--model: {name} needs images of height, width and channels, not {inputs.image_shape}")
     model: nn.Module = models.MODELS[name](classes=inputs.classes)
 
     def apply(weights: PyTree, images: jax.Array) -> Any:

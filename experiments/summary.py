@@ -59,8 +59,8 @@ def table(summary: dict[str, Any], k: int) -> str:
         "test accuracy at that epoch": _percent(summary["test_accuracy_at_best_validation"]),
         "training": f"{summary['seconds']:.1f} s",
         "what was trained": summary["trained"],
-        "SHA-256 of the options before": before,
-        "SHA-256 of the options after": f"{after} ({'the same' if before == after else 'CHANGED'})",
+        "SHA-256 of what is frozen, before": before,
+        "SHA-256 of what is frozen, after": f"{after} ({'the same' if before == after else 'CHANGED'})",
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())

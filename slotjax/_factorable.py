@@ -12,6 +12,8 @@ from slotjax._factored import is_factored
 from slotjax._options import at_least_float32
 from slotjax._tree import Where, leaf_name, matrices_and_kernels
 
+Optimizer = optax.GradientTransformation | optax.MultiSteps
+
 _K = 3
 _SIZE = 2
 _SCALES = (1.0, 0.0, 1e-3, 1e3, 1e15)  # 0 shows what decays, 1e15 what a bound cuts off
@@ -38,9 +40,7 @@ class _Small(NamedTuple):
         return {"u": u, "a": jnp.asarray(share, self.dtype)} if self.selected else u
 
 
-def check_factorable(
-    optimizer: optax.GradientTransformation, params: PyTree, where: Where = matrices_and_kernels
-) -> None:
+def check_factorable(optimizer: Optimizer, params: PyTree, where: Where = matrices_and_kernels) -> None:
     """Refuses an optimizer with which factored scores would not train like explicit ones.
 
     Factored scores are exact if the optimizer starts from zero, is linear in gradients and parameters, and treats all
@@ -74,10 +74,7 @@ def check_factorable(
         step = jax.jit(lambda *arguments: _step(optimizer, *arguments))
         most_steps = _MOST_STEPS
         for scale in _SCALES:
-            try:
-                most_steps = min(most_steps, _compare(optimizer, step, leaves, treedef, scale, most_steps))
-            except (TypeError, AttributeError, KeyError, IndexError) as error:
-                raise ValueError(f"optimizer: it cannot be tried with both forms of scores ({error})") from error
+            most_steps = min(most_steps, _compare(optimizer, step, leaves, treedef, scale, most_steps))
 
 
 def _small_leaves(params: PyTree, where: Where) -> tuple[list[_Small], Any]:
@@ -111,17 +108,24 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
         return [treedef.unflatten(form) for form in forms]
 
     random, moves = np.random.RandomState(1), 0
-    states = [
-        (params, optimizer.init(params)) for params in both([np.zeros(leaf.options.shape[1:]) for leaf in leaves], 1)
-    ]
+    start = both([np.zeros(leaf.options.shape[1:]) for leaf in leaves], 1)
+    states = [(params, _tried(optimizer.init, params)) for params in start]
     for number in range(most_steps):
         gradients = both([scale * random.normal(size=leaf.options.shape[1:]) for leaf in leaves], 0)
-        results = [step(*state, gradient) for state, gradient in zip(states, gradients, strict=True)]
+        results = [_tried(step, *state, gradient) for state, gradient in zip(states, gradients, strict=True)]
         states = [state for state, _ in results]
         moves += _alike(leaves, *(treedef.flatten_up_to(updates) for _, updates in results))
         if moves == _UPDATES:
             return number + 1
     return most_steps
+
+
+def _tried(function: Any, *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:
+        message = str(error).strip().split("\n")[0]
+        raise ValueError(f"optimizer: it cannot be tried with both forms of scores ({message})") from error
 
 
 def _step(optimizer: Any, params: PyTree, state: PyTree, gradient: PyTree) -> tuple[tuple[PyTree, PyTree], PyTree]:
@@ -147,5 +151,5 @@ def _alike(leaves: list[_Small], explicit: list[Any], factored: list[Any]) -> bo
                 "or does not treat a weight's u and a alike, so factored scores would not be exact; "
                 "use scores='explicit', or another optimizer such as optax.sgd"
             )
-        moved = moved or size > 0
+        moved = moved or bool(size > 0)
     return moved

@@ -43,6 +43,8 @@ def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
         ("--selection=best", "--selection: 'best' was given, but it must be one of greedy, probabilistic"),
         ("--schedule=linear", "--schedule: 'linear' was given, but it must be one of constant, cosine, warm_restarts"),
         ("--distribution=cauchy", "--distribution: 'cauchy' was given"),
+        ("--scores=sparse", "--scores: 'sparse' was given, but it must be one of explicit, factored"),
+        ("--options=none", "--options: 'none' was given, but it must be one of stored, seeded"),
         ("--k=0", "--k: 0 was given, but it must be from 1 to 65536"),
         ("--k=-3", "--k: -3 was given"),
         ("--epochs=0", "--epochs: 0 was given"),

@@ -79,7 +79,8 @@ class Checkpoints:
     def epochs(self) -> list[int]:
         """Epochs of which there is a checkpoint, ascending."""
         self._manager.wait_until_finished()
-        return sorted(self._manager.all_steps(read=True))
+        self._manager.reload()
+        return sorted(self._manager.all_steps())
 
 
 def save_arrays(directory: str | Path, arrays: PyTree) -> None:

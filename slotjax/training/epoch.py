@@ -8,6 +8,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from slotjax._factorable import Optimizer
 from slotjax._selectors import Selector
 from slotjax.data import Dataset, Split, as_float
 from slotjax.training.devices import DATA_AXIS, shard_batch
@@ -18,7 +19,11 @@ Epoch = Callable[[TrainState, PyTree, Dataset], tuple[TrainState, dict[str, Arra
 
 
 def compile_epoch(
-    apply: Apply, selector: Selector, optimizer: optax.GradientTransformation, batch_size: int, mesh: Mesh
+    apply: Apply,
+    selector: Selector,
+    optimizer: Optimizer,
+    batch_size: int,
+    mesh: Mesh,
 ) -> Epoch:
     """The jitted function of one epoch, to be compiled once and called once per epoch.
 
@@ -98,7 +103,7 @@ def _held_out(apply, selector, variables, dataset, mesh):
     return {name: evaluate(apply, weights, getattr(dataset, name), mesh) for name in ("validation", "test")}
 
 
-def _update(optimizer: optax.GradientTransformation, state: TrainState, gradient: PyTree) -> TrainState:
+def _update(optimizer: Optimizer, state: TrainState, gradient: PyTree) -> TrainState:
     # Optax relies on JAX's standard promotion of dtypes; all else here works under the strict one.
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)

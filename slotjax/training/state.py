@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from slotjax._factorable import check_factorable
+from slotjax._factorable import Optimizer, check_factorable
 from slotjax._factored import is_factored
 
 
@@ -30,7 +29,7 @@ class TrainState(NamedTuple):
     opt_state: PyTree
 
 
-def init_state(key: PRNGKeyArray, params: PyTree, optimizer: optax.GradientTransformation) -> TrainState:
+def init_state(key: PRNGKeyArray, params: PyTree, optimizer: Optimizer) -> TrainState:
     """The state before the first step.
 
     Raises:
