@@ -20,7 +20,7 @@ def draw_speed(rows: list[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     networks = list(dict.fromkeys(row.network for row in rows))
-    figure = Figure(figsize=(9, 3.4 * len(networks)), layout="constrained")
+    figure = Figure(figsize=(10, 0.4 + 3.4 * len(networks)), layout="constrained")
     panels = figure.subplots(len(networks), 2, squeeze=False)
     for network, (time, memory) in zip(networks, panels, strict=True):
         for variant, (color, line, marker) in STYLES.items():
@@ -36,5 +36,5 @@ def draw_speed(rows: list[Row], path: Path) -> None:
             axes.set_xticks(ticks, [str(k) for k in ticks])
             axes.minorticks_off()
             axes.grid(alpha=0.3)
-        time.legend()
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(STYLES))
     figure.savefig(path, dpi=120)

@@ -1,6 +1,6 @@
 """Whether an optimizer allows factored scores: a trial on a small tree."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from slotjax._factored import is_factored
 from slotjax._options import at_least_float32
 from slotjax._tree import Where, leaf_name, matrices_and_kernels
 
-Optimizer = optax.GradientTransformation | optax.MultiSteps
+Optimizer: TypeAlias = optax.GradientTransformation | optax.MultiSteps
 
 _K = 3
 _SIZE = 2

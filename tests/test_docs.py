@@ -17,7 +17,7 @@ from absl import flags
 
 import experiments
 import slotjax
-from experiments import settings
+from experiments import benchmark, evaluate, export, settings
 from slotjax import training
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -47,7 +47,8 @@ def test_every_public_function_has_an_example(package):
             assert ">>>" in (item.__doc__ or ""), name
 
 
-def test_the_readme_snippets_run_in_order(capsys):
+def test_the_readme_snippets_run_in_order(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = {}
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         for snippet in snippets("python"):
@@ -56,6 +57,7 @@ def test_the_readme_snippets_run_in_order(capsys):
     assert accuracy > 0.9
     assert names["logits"].shape == (1, 10)
     assert np.any(names["logits"] != names["sampled"])
+    assert names["predictions"].shape == (256, 2)
 
 
 def test_the_readme_commands_have_valid_flags():
@@ -68,6 +70,17 @@ def test_the_readme_commands_have_valid_flags():
         arguments = [argument for argument in arguments if argument.startswith("--") and argument != "--help"]
         values(["train", *arguments])
         assert settings.from_flags(values)[0].model == "lenet"
+
+
+@pytest.mark.parametrize("program", [benchmark, evaluate, export])
+def test_the_readme_commands_of_other_programs_have_valid_flags(program):
+    name = program.__name__.removeprefix("experiments.")
+    commands = re.findall(rf"python -m experiments\.{name}[^`\n]*", README)
+    assert commands
+    for command in commands:
+        values = flags.FlagValues()
+        program.define_flags(values)
+        values(shlex.split(command)[2:])
 
 
 def test_the_readme_names_only_what_exists():
