@@ -48,7 +48,7 @@ def table(summary: dict[str, Any], k: int) -> str:
     >>> hashes = {"frozen_sha256_before": "ab", "frozen_sha256_after": "ab"}
     >>> rest = {"connections": 266200, "trained": "scores only", "test_accuracy_at_best_validation": 0.97, "seconds": 9}
     >>> print(table(accuracies | hashes | rest, k=8).splitlines()[2])
-    test accuracy before training  10.00 % (a random selection)
+    test accuracy before training      10.00 % (a random selection)
     """
     before, after = summary["frozen_sha256_before"], summary["frozen_sha256_after"]
     rows = {

@@ -1,7 +1,7 @@
 """CONV-2, CONV-4 and CONV-6, the convolutional networks of the papers' CIFAR-10 experiments."""
 
-import functools
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 from jaxtyping import Array, Float
@@ -40,6 +40,28 @@ class Conv(nn.Module):
         return nn.Dense(self.classes, use_bias=False)(features)
 
 
-conv2 = functools.partial(Conv, widths=(64,))
-conv4 = functools.partial(Conv, widths=(64, 128))
-conv6 = functools.partial(Conv, widths=(64, 128, 256))
+def conv2(**settings: Any) -> Conv:
+    """CONV-2: two convolutions of 64 channels.
+
+    >>> slotjax.models.conv2(classes=100).widths
+    (64,)
+    """
+    return Conv(widths=(64,), **settings)
+
+
+def conv4(**settings: Any) -> Conv:
+    """CONV-4: CONV-2 and two convolutions of 128 channels.
+
+    >>> slotjax.models.conv4().widths
+    (64, 128)
+    """
+    return Conv(widths=(64, 128), **settings)
+
+
+def conv6(**settings: Any) -> Conv:
+    """CONV-6: CONV-4 and two convolutions of 256 channels.
+
+    >>> slotjax.models.conv6().widths
+    (64, 128, 256)
+    """
+    return Conv(widths=(64, 128, 256), **settings)
