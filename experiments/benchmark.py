@@ -13,11 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags, logging
+from absl import app, flags
 from tqdm import tqdm
 
 from experiments.environment import environment
 from experiments.measure import Row, measure
+from experiments.program import prepare
 from experiments.speed_plot import draw_speed
 from slotjax import models
 
@@ -54,11 +55,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def main(arguments: list[str]) -> None:
     """Measures what the flags ask for, prints the table and writes JSON and plot."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
+    prepare(arguments)
     values, rows = flags.FLAGS, []
-    if len(arguments) > 1:
-        sys.exit(f"error: {arguments[1]!r} is no flag; see --help")
     unknown = [name for name in values.networks if name not in models.MODELS]
     if unknown or not all(k.isdigit() and int(k) for k in values.ks):
         sys.exit(f"error: --networks must be of {', '.join(models.MODELS)} and --ks whole numbers from 1")

@@ -5,15 +5,15 @@
 A LeNet with K = 8 seeded options takes 101 kB; `python -m experiments.evaluate` reads it.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import jax
-from absl import app, flags, logging
+from absl import app, flags
 
 import slotjax
 from experiments.components import Inputs, network, optimizer_of, selector_of
+from experiments.program import one_sentence, prepare
 from experiments.settings import Settings
 from experiments.summary import best_record
 from experiments.workdir import read_config
@@ -73,18 +73,13 @@ def _hashable(value: Any) -> Any:
 
 def main(arguments: list[str]) -> None:
     """Exports the run of the flags."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
+    prepare(arguments)
     values = flags.FLAGS
-    try:
-        if len(arguments) > 1:
-            raise ValueError(f"{arguments[1]!r} is no flag; see --help")
+    with one_sentence(ValueError):
         for name in ("workdir", "out"):
             if not values[name].value:
                 raise ValueError(f"--{name}: it must be given")
         said = export(Path(values.workdir), Path(values.out), values.epoch)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
     size = Path(values.out).stat().st_size
     print(f"{values.out}: {size:,} bytes, epoch {said['epoch']}, test accuracy {100 * said['test']['accuracy']:.2f} %")
 

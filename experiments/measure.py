@@ -98,7 +98,8 @@ def measure(name: str, k: int, selection: str, rounds: int, most_bytes: float) -
 
 def _variants(name: str, inputs: Inputs, k: int, selection: str, most_bytes: float) -> dict[str, Variant]:
     apply, shapes = network(name, inputs)
-    weights = slotjax.slot_machine(1).select(slotjax.slot_machine(1).init(jax.random.key(0), shapes))
+    one = slotjax.slot_machine(1)
+    weights = one.select(one.init(jax.random.key(0), shapes))
     variants = {"learned": _variant(apply, None, {"params": weights, "frozen": {}})}
     for label, (scores, options) in VARIANTS.items():
         selector = slotjax.slot_machine(k, selection, scores=scores, options=options)

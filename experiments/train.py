@@ -6,29 +6,21 @@
 Times are of two CPU cores, without those of installing and starting.
 """
 
-import sys
-
-from absl import app, flags, logging
+from absl import app, flags
 
 from experiments import settings
+from experiments.program import one_sentence, prepare
 from experiments.run import RunError, run
 from experiments.summary import table
 
 
 def main(arguments: list[str]) -> None:
     """Trains with the settings of the flags and prints what it came to."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)
-    if len(arguments) > 1:
-        sys.exit(f"error: {arguments[1]!r} is no flag; see --help")
-    try:
+    prepare(arguments)
+    with one_sentence(ValueError):
         chosen, options = settings.from_flags(flags.FLAGS)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
-    try:
+    with one_sentence(RunError):
         print(table(run(chosen, options), chosen.k))
-    except RunError as error:
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -114,6 +114,8 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
         gradients = both([scale * random.normal(size=leaf.options.shape[1:]) for leaf in leaves], 0)
         results = [_tried(step, *state, gradient) for state, gradient in zip(states, gradients, strict=True)]
         states = [state for state, _ in results]
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves([updates for _, updates in results])):
+            return most_steps  # steps this long show nothing more than their own overflow
         moves += _alike(leaves, *(treedef.flatten_up_to(updates) for _, updates in results))
         if moves == _UPDATES:
             return number + 1

@@ -98,7 +98,7 @@ def scores_of(settings: SlotMachine, weight: Weight) -> Float[Array, "k *shape"]
 def _candidates(settings: SlotMachine, weight: Weight) -> Candidates:
     if settings.options == "stored":
         return stored_candidates(weight.trainable, weight.frozen["options"], weight.frozen["scores"])
-    kind, sigma = _kind_and_sigma(settings, weight.trainable["u"].shape)
+    kind, sigma = kind_and_sigma(settings, weight.trainable["u"].shape)
     limit = _lambda(settings, weight.trainable["u"].shape) * sigma
     return seeded_candidates(weight.trainable, weight.frozen["seed"], settings.k, kind, sigma, limit)
 
@@ -107,7 +107,7 @@ def _all_options(settings: SlotMachine, weight: Weight) -> Float[Array, "k *shap
     if settings.options == "stored":
         return weight.frozen["options"]
     shape, dtype = weight.trainable.shape[1:], weight.trainable.dtype
-    return options_from_seed(weight.frozen["seed"], settings.k, shape, dtype, *_kind_and_sigma(settings, shape))
+    return options_from_seed(weight.frozen["seed"], settings.k, shape, dtype, *kind_and_sigma(settings, shape))
 
 
 def _lambda(settings: SlotMachine, shape: tuple[int, ...]) -> float:
@@ -119,11 +119,12 @@ def _lambda(settings: SlotMachine, shape: tuple[int, ...]) -> float:
 def _sigma(settings: SlotMachine, shape: tuple[int, ...], options: Array | None) -> float | Float[Array, ""]:
     """The scale of the options: what the distribution says, or for a plain initializer their root mean square."""
     if isinstance(settings.distribution, Distribution) or options is None:
-        return _kind_and_sigma(settings, shape)[1]
+        return kind_and_sigma(settings, shape)[1]
     return jnp.sqrt(jnp.mean(jnp.square(options.astype(jnp.float32))))
 
 
-def _kind_and_sigma(settings: SlotMachine, shape: tuple[int, ...]) -> tuple[str, float]:
+def kind_and_sigma(settings: SlotMachine, shape: tuple[int, ...]) -> tuple[str, float]:
+    """Kind and scale of the options of a weight whose options are recomputed from a seed."""
     assert isinstance(settings.distribution, Distribution), "checked by slot_machine"
     return settings.distribution.kind, settings.distribution.scale(shape)
 

@@ -24,6 +24,7 @@ from jaxtyping import PyTree
 from slotjax._bits import bits_per_index, pack, unpack
 from slotjax._options import Distribution, options_at
 from slotjax._selectors import Selector
+from slotjax._slots import kind_and_sigma
 from slotjax._tree import leaf_name, random_values
 
 FORMAT = 1
@@ -94,7 +95,8 @@ def save_ticket(
         tensors[f"index/{name}"] = pack(np.asarray(index), bits)
         entry: dict[str, Any] = {"shape": list(weight.shape), "dtype": str(weight.dtype)}
         if "seed" in values:
-            entry |= {"seed": np.asarray(values["seed"]).tolist(), "scale": _scale(selector, weight.shape)}
+            _, scale = kind_and_sigma(selector.settings, weight.shape)
+            entry |= {"seed": np.asarray(values["seed"]).tolist(), "scale": scale}
         else:
             tensors[f"options/{name}"] = _plain(values["options"])
         content["weights"][name] = entry
@@ -217,12 +219,6 @@ def _settings(selector: Selector) -> dict[str, Any]:
     distribution = settings["distribution"]
     known = isinstance(distribution, Distribution)
     return settings | {"k": int(settings["k"]), "distribution": distribution.kind if known else "stored"}
-
-
-def _scale(selector: Selector, shape: tuple[int, ...]) -> float:
-    distribution = selector.settings.distribution
-    assert isinstance(distribution, Distribution), "checked by slot_machine"
-    return distribution.scale(shape)
 
 
 def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, Any]]:

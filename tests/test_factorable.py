@@ -36,6 +36,7 @@ PASSES = {
         {"sgd": optax.sgd(0.1), "adam": optax.adam(0.1)}, by_path(lambda here, _: "sgd" if here else "adam")
     ),
     "no update": optax.set_to_zero(),
+    "a rate that overflows": training.sgd(1e38, 0.9, 1e-4),
     "no bound": optax.chain(optax.clip_by_global_norm(float("inf")), optax.sgd(0.1)),
 }
 FAILS = {

@@ -75,7 +75,7 @@ def test_a_run_shows_its_epochs_and_what_it_came_to(unbroken):
     assert table["connections"] == "266,200"
     assert table["options per connection (K)"] == "4"
     assert float(table["test accuracy at that epoch"].split()[0]) > 90
-    assert float(table["test accuracy before training"].split()[0]) < 30
+    assert float(table["test accuracy before training"].split()[0]) < 50
     assert table["what was trained"] == "scores only"
     assert table["SHA-256 of what is frozen, after"] == table["SHA-256 of what is frozen, before"] + " (the same)"
     assert errors == ""
@@ -225,10 +225,11 @@ def test_a_run_with_explicit_scores_and_stored_options_resumes_bitwise(digits, t
     assert selections(workdir) == selections(tmp_path / "unbroken")
 
 
-def test_how_scores_and_options_are_held_changes_no_number_at_first(unbroken, digits, tmp_path):
+def test_how_scores_and_options_are_held_changes_no_number_at_first(digits, tmp_path):
     """Rounding makes the runs drift apart later, as two runs with other rounding do."""
-    assert finish(digits, tmp_path / "run", "--epochs=1", *STORED)[0] == 0
-    here, there = metrics(tmp_path / "run"), metrics(unbroken[0])
+    for name, arguments in (("factored", ()), ("explicit", STORED)):
+        assert finish(digits, tmp_path / name, "--epochs=1", *arguments)[0] == 0
+    here, there = metrics(tmp_path / "explicit"), metrics(tmp_path / "factored")
     for name in ("train", "validation", "test"):
         assert here[1][name]["loss"] == pytest.approx(there[1][name]["loss"], rel=2e-2)
     assert here[0]["test"] == there[0]["test"]

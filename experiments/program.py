@@ -1,0 +1,24 @@
+"""What every program here does with its command line and with the errors that are its user's."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from absl import flags, logging
+
+
+def prepare(arguments: list[str]) -> None:
+    """Refuses arguments that are no flags, and hides what libraries log unless `--verbosity` is given."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    if len(arguments) > 1:
+        sys.exit(f"error: {arguments[1]!r} is no flag; see --help")
+
+
+@contextlib.contextmanager
+def one_sentence(*errors: type[Exception]) -> Iterator[None]:
+    """Ends the program with code 1 and the sentence of an error of these types."""
+    try:
+        yield
+    except errors as error:
+        sys.exit(f"error: {error}")
