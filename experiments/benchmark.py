@@ -30,6 +30,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags; to be called before `app.run`."""
     flags.DEFINE_list("networks", ["lenet"], f"Of {', '.join(models.MODELS)}.", flag_values=values)
     flags.DEFINE_list("ks", ["2", "8", "64", "256"], "Options per connection.", flag_values=values)
+    flags.DEFINE_bool("masks", True, "Edge-popup and supermasks as well, as K = 1.", flag_values=values)
     flags.DEFINE_enum("selection", "greedy", ["greedy", "probabilistic"], "How options are chosen.", flag_values=values)
     flags.DEFINE_integer("rounds", 7, "Turns of every variant.", lower_bound=1, flag_values=values)
     flags.DEFINE_float("memory_gb", 8.0, "Variants whose arrays need more are left out.", flag_values=values)
@@ -62,7 +63,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"error: --networks must be of {', '.join(models.MODELS)} and --ks whole numbers from 1")
     out = Path(values.out)
     out.mkdir(parents=True, exist_ok=True)
-    for network, k in tqdm([(network, int(k)) for network in values.networks for k in values.ks], file=sys.stderr):
+    ks = [None] * values.masks + [int(k) for k in values.ks]
+    for network, k in tqdm([(network, k) for network in values.networks for k in ks], file=sys.stderr):
         rows += measure(network, k, values.selection, values.rounds, values.memory_gb * 1e9)
         content: dict[str, Any] = {
             "rows": [row._asdict() for row in rows],
@@ -70,8 +72,9 @@ def main(arguments: list[str]) -> None:
             **environment(),
         }
         (out / "benchmark.json").write_text(json.dumps(content, indent=1) + "\n")
-    draw_speed(rows, out / "benchmark.png")
     print(table(rows))
+    if values.ks:
+        draw_speed(rows, out / "benchmark.png")
 
 
 if __name__ == "__main__":

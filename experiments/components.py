@@ -10,7 +10,8 @@ import optax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.settings import DISTRIBUTIONS, Settings, recipe
+from experiments.recipes import recipe, resolve
+from experiments.settings import Settings
 from slotjax import data, models, training
 
 
@@ -54,20 +55,58 @@ def network(name: str, inputs: Inputs) -> tuple[Callable[..., jax.Array], PyTree
 
 def selector_of(settings: Settings) -> slotjax.Selector:
     """The selector that the settings describe."""
-    return slotjax.slot_machine(
-        settings.k,
-        settings.selection,
-        scores=settings.scores,
-        options=settings.options,
-        distribution=DISTRIBUTIONS[settings.distribution](),
-        score_scale=settings.score_scale,
-    )
+    if settings.biases_and_scales == "fixed":
+        return slotjax.partition({"(.*/)?(bias|scale)": slotjax.fixed(), ".*": _method_of(settings)})
+    return _method_of(settings)
+
+
+def _method_of(settings: Settings) -> slotjax.Selector:
+    distribution = distribution_of(settings)
+    if settings.method == "slot_machine":
+        return slotjax.slot_machine(
+            settings.k,
+            settings.selection,
+            scores=settings.scores,
+            options=settings.options,
+            distribution=distribution,
+            score_scale=settings.score_scale,
+            share=settings.share,
+            sparse=settings.sparse,
+            initial=settings.initial,
+        )
+    if settings.method == "edge_popup":
+        return slotjax.edge_popup(
+            settings.keep_fraction, ranking=settings.ranking, options=settings.options, distribution=distribution
+        )
+    if settings.method == "supermask":
+        return slotjax.supermask(
+            evaluation=settings.evaluation,
+            rescale=settings.rescale,
+            options=settings.options,
+            distribution=distribution,
+        )
+    if settings.method == "learned":
+        return slotjax.learned(None if settings.init_from else distribution)
+    return slotjax.random_selection(distribution)
+
+
+def distribution_of(settings: Settings) -> slotjax.Distribution:
+    """What random values are drawn from.
+
+    >>> distribution_of(Settings(distribution="kaiming_normal", fan="fan_out")).scale((8, 2))
+    1.0
+    """
+    name = settings.distribution or recipe(settings).distribution
+    counts_one_fan = not name.startswith("glorot")
+    distribution = getattr(slotjax, name)(settings.fan) if counts_one_fan else getattr(slotjax, name)()
+    scaled = settings.method == "edge_popup" and settings.scale_for_kept
+    return slotjax.scaled_for(settings.keep_fraction, distribution) if scaled else distribution
 
 
 def optimizer_of(settings: Settings, steps_per_epoch: int) -> tuple[optax.Schedule, optax.GradientTransformation]:
     """The learning rate schedule and the optimizer that the settings describe."""
-    learning_rate, weight_decay = recipe(settings)
+    complete: Any = resolve(settings)
     schedule = training.learning_rate_schedule(
-        settings.schedule, learning_rate, settings.epochs, steps_per_epoch, settings.restarts
+        complete.schedule, complete.learning_rate, complete.epochs, steps_per_epoch, complete.restarts
     )
-    return schedule, training.sgd(schedule, settings.momentum, weight_decay, settings.nesterov)
+    return schedule, training.sgd(schedule, complete.momentum, complete.weight_decay, complete.nesterov)

@@ -18,14 +18,16 @@ STYLES: dict[str, dict[str, Any]] = {
 
 def draw_curves(history: list[dict[str, Any]], title: str, path: Path) -> None:
     """Draws the curves of a run, one record per epoch and one before training, into a PNG file."""
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    accuracy, loss, changed = figure.subplots(1, 3)
+    panels = 3 if "changed" in history[-1] else 2
+    figure = Figure(figsize=(4 * panels, 3.6), layout="constrained")
+    accuracy, loss, *changed = figure.subplots(1, panels)
     _draw_splits(accuracy, history[1:], "accuracy", "Accuracy (%)", 100)
     _mark_best(accuracy, history)
     _draw_splits(loss, history, "loss", "Loss (nats)", 1)
     loss.set_yscale("log")
-    _draw_changed(changed, history)
-    for axes in (accuracy, loss, changed):
+    if changed:
+        _draw_changed(changed[0], history)
+    for axes in (accuracy, loss, *changed):
         axes.set_xlabel("Epoch")
         axes.grid(alpha=0.3)
     figure.suptitle(title)

@@ -8,17 +8,11 @@ A LeNet with K = 8 seeded options takes 101 kB; `python -m experiments.evaluate`
 from pathlib import Path
 from typing import Any
 
-import jax
 from absl import app, flags
 
 import slotjax
-from experiments.components import Inputs, network, optimizer_of, selector_of
 from experiments.program import one_sentence, prepare
-from experiments.settings import Settings
-from experiments.summary import best_record
-from experiments.workdir import read_config
-from slotjax import training
-from slotjax.training.checkpoints import restore_arrays
+from experiments.trained import load_trained
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -39,36 +33,13 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
     Raises:
         ValueError: if there is no run, no checkpoint of that epoch, or if the ticket cannot be written.
     """
-    config = read_config(workdir)
-    settings = Settings(**{name: _hashable(value) for name, value in config["settings"].items()})
-    inputs = Inputs(tuple(config["inputs"]["image_shape"]), config["inputs"]["dtype"], config["inputs"]["classes"])
-    selector = selector_of(settings)
-    variables = selector.init(jax.random.key(settings.seed), network(settings.model, inputs)[1])
-    state = training.init_state(jax.random.key(0), variables["params"], optimizer_of(settings, 1)[1])
-    with training.Checkpoints(workdir / "checkpoints") as checkpoints:
-        state, history = _restore(checkpoints, state, epoch, workdir)
-    frozen = restore_arrays(workdir / "frozen", variables["frozen"])
+    settings, inputs, selector, variables, history = load_trained(workdir, epoch)
     metadata = {"model": settings.model, "dataset": settings.dataset, **inputs._asdict(), "epoch": len(history) - 1}
     try:
-        slotjax.save_ticket(out, selector, {"params": state.params, "frozen": frozen}, metadata=metadata)
+        slotjax.save_ticket(out, selector, variables, metadata=metadata)
     except OSError as error:
         raise ValueError(f"--out: {out} cannot be written ({error.strerror})") from error
     return metadata | {"test": history[-1]["test"]}
-
-
-def _restore(checkpoints: training.Checkpoints, state: Any, epoch: int | None, workdir: Path) -> tuple[Any, Any]:
-    epochs = checkpoints.epochs()
-    if not epochs:
-        raise ValueError(f"--workdir: the run in {workdir} has no checkpoint yet")
-    if epoch is None:
-        epoch = best_record(checkpoints.restore(epochs[-1], state)[1])["epoch"]
-    if epoch not in epochs:
-        raise ValueError(f"--epoch: {epoch} was given, but the run in {workdir} has checkpoints of epochs {epochs}")
-    return checkpoints.restore(epoch, state)
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def main(arguments: list[str]) -> None:

@@ -17,11 +17,12 @@ import slotjax
 from experiments.components import Inputs, network
 from slotjax import training
 
-VARIANTS = {
+SLOT_MACHINES = {
     "explicit": ("explicit", "stored"),
     "factored, stored": ("factored", "stored"),
     "factored, seeded": ("factored", "seeded"),
 }
+MASKS: dict[str, Callable[..., slotjax.Selector]] = {"edge-popup": slotjax.edge_popup, "supermask": slotjax.supermask}
 MNIST, CIFAR = Inputs((28, 28, 1), "float32", 10), Inputs((32, 32, 3), "float32", 10)
 TORCH_FORMS = ("learned", "gates", "gather")
 BATCH, COMPILATIONS = 128, 3
@@ -59,19 +60,23 @@ class Variant(NamedTuple):
     frozen: PyTree
 
 
-def measure(name: str, k: int, selection: str, rounds: int, most_bytes: float) -> list[Row]:
-    """The rows of one network and K: learned, every variant that fits into memory, and PyTorch if it is installed."""
+def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: float) -> list[Row]:
+    """The rows of one network and K: learned, every variant that fits into memory, and PyTorch if it is installed.
+
+    Without a K, those of masks, which have one random weight per connection.
+    """
     inputs, steps = (MNIST, 50) if name == "lenet" else (CIFAR, 1)
     keys = jax.random.split(jax.random.key(0), 2)
     examples = (
         jax.random.uniform(keys[0], (steps, BATCH, *inputs.image_shape)),
         jax.random.randint(keys[1], (steps, BATCH), 0, inputs.classes),
     )
-    variants = _variants(name, inputs, k, selection, most_bytes)
+    selectors = _masks() if k is None else _slot_machines(k, selection)
+    variants = _variants(name, inputs, selectors, most_bytes)
     compiled, compile_seconds = _compile_in_turn(variants, examples)
     with contextlib.ExitStack() as stack:
         turns = {label: _turns(compiled[label], variant, examples, steps) for label, variant in variants.items()}
-        if importlib.util.find_spec("torch"):
+        if k is not None and importlib.util.find_spec("torch"):
             for form in TORCH_FORMS:
                 turns[f"PyTorch, {form}"] = stack.enter_context(_torch(name, k, form))
         taken = _in_turn(turns, rounds)
@@ -80,7 +85,7 @@ def measure(name: str, k: int, selection: str, rounds: int, most_bytes: float) -
     connections = sum(leaf.size for leaf in jax.tree.leaves(variants["learned"].state[0]))
     learned = milliseconds["learned"]
     rows = [
-        Row(name, k, label, value, value / learned, value - learned, None, None, None, None)
+        Row(name, k or 1, label, value, value / learned, value - learned, None, None, None, None)
         for label, value in milliseconds.items()
     ]
     return [
@@ -96,13 +101,26 @@ def measure(name: str, k: int, selection: str, rounds: int, most_bytes: float) -
     ]
 
 
-def _variants(name: str, inputs: Inputs, k: int, selection: str, most_bytes: float) -> dict[str, Variant]:
+def _slot_machines(k: int, selection: str) -> dict[str, slotjax.Selector]:
+    return {
+        label: slotjax.slot_machine(k, selection, scores=scores, options=options)
+        for label, (scores, options) in SLOT_MACHINES.items()
+    }
+
+
+def _masks() -> dict[str, slotjax.Selector]:
+    return {
+        f"{label}, {options}": make(options=options) for label, make in MASKS.items() for options in slotjax.OPTIONS
+    }
+
+
+def _variants(
+    name: str, inputs: Inputs, selectors: dict[str, slotjax.Selector], most_bytes: float
+) -> dict[str, Variant]:
     apply, shapes = network(name, inputs)
-    one = slotjax.slot_machine(1)
-    weights = one.select(one.init(jax.random.key(0), shapes))
-    variants = {"learned": _variant(apply, None, {"params": weights, "frozen": {}})}
-    for label, (scores, options) in VARIANTS.items():
-        selector = slotjax.slot_machine(k, selection, scores=scores, options=options)
+    learned = slotjax.learned(slotjax.glorot_uniform())
+    variants = {"learned": _variant(apply, learned, learned.init(jax.random.key(0), shapes))}
+    for label, selector in selectors.items():
         abstract = jax.eval_shape(lambda selector=selector: selector.init(jax.random.key(0), shapes))
         # Trainable, momentum, gradient and a result before the old state is given up.
         if 4 * _nbytes(abstract["params"]) + _nbytes(abstract["frozen"]) <= most_bytes:
@@ -110,13 +128,11 @@ def _variants(name: str, inputs: Inputs, k: int, selection: str, most_bytes: flo
     return variants
 
 
-def _variant(
-    apply: Callable[..., jax.Array], selector: slotjax.Selector | None, variables: dict[str, PyTree]
-) -> Variant:
+def _variant(apply: Callable[..., jax.Array], selector: slotjax.Selector, variables: dict[str, PyTree]) -> Variant:
     optimizer = training.sgd(0.1, 0.9, 1e-4)
 
     def loss(params, frozen, key, images, labels):
-        weights = params if selector is None else selector.select({"params": params, "frozen": frozen}, key)
+        weights = selector.select({"params": params, "frozen": frozen}, key)
         return optax.softmax_cross_entropy_with_integer_labels(apply(weights, images), labels).mean()
 
     def step(frozen, carry, batch):

@@ -17,11 +17,13 @@ from experiments.curves import draw_curves
 from experiments.fingerprint import fingerprint
 from experiments.logs import Logs
 from experiments.progress import Progress
-from experiments.settings import RunOptions, Settings
+from experiments.recipes import resolve
+from experiments.settings import RunOptions, Settings, describe
 from experiments.summary import History, summarize
+from experiments.trained import restore_frozen, starting_weights
 from experiments.workdir import find_run, open_run, write_json
 from slotjax import data, training
-from slotjax.training.checkpoints import restore_arrays, save_arrays
+from slotjax.training.checkpoints import save_arrays
 
 
 class RunError(Exception):
@@ -81,6 +83,8 @@ def build(settings: Settings, dataset: data.Dataset) -> Experiment:
         raise ValueError(f"--batch_size: it is {settings.batch_size}, but it must be {allowed}")
     inputs = inputs_of(dataset)
     apply, shapes = network(settings.model, inputs)
+    if settings.init_from:
+        shapes = starting_weights(settings.init_from, settings.model, inputs)
     schedule, optimizer = optimizer_of(settings, examples // settings.batch_size)
     return Experiment(dataset, inputs, apply, shapes, selector_of(settings), schedule, optimizer, mesh)
 
@@ -94,18 +98,18 @@ def train(
     epoch = training.compile_epoch(
         experiment.apply, experiment.selector, experiment.optimizer, settings.batch_size, experiment.mesh
     )
-    with Logs(workdir, history) as logs, Progress(settings.epochs, done=len(history) - 1) as progress:
-        for number in range(len(history), settings.epochs + 1):
+    epochs = int(resolve(settings).epochs or 0)
+    with Logs(workdir, history) as logs, Progress(epochs, done=len(history) - 1) as progress:
+        for number in range(len(history), epochs + 1):
             state, record = _timed_epoch(epoch, state, frozen, dataset, experiment.schedule)
             history.append(record)
             logs.write(record)
             progress.show(record)
-            if number in (*options.keep_epochs, settings.epochs) or number % options.checkpoint_every == 0:
+            if number in (*options.keep_epochs, epochs) or number % options.checkpoint_every == 0:
                 checkpoints.save(number, state, history)
     variables = {"params": state.params, "frozen": frozen}
     summary = summarize(history, experiment.selector, variables, fingerprint(frozen))
-    title = f"{settings.model} on {settings.dataset}, {settings.selection} selection, K = {settings.k}"
-    draw_curves(history, title, workdir / "curves.png")
+    draw_curves(history, f"{settings.model} on {settings.dataset}, {describe(settings)}", workdir / "curves.png")
     write_json(workdir / "summary.json", summary)
     return summary
 
@@ -115,8 +119,8 @@ def _start(
 ) -> Start:
     start = _initial(experiment, jax.random.key(seed))
     if (workdir / "frozen").exists():
-        start = start._replace(frozen=restore_arrays(workdir / "frozen", start.frozen))
-    else:
+        start = start._replace(frozen=restore_frozen(workdir, start.frozen))
+    elif jax.tree.leaves(start.frozen):
         save_arrays(workdir / "frozen", start.frozen)
     restored = checkpoints.restore_latest(start.state)
     if restored is None:

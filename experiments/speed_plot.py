@@ -16,9 +16,11 @@ STYLES = {
 
 
 def draw_speed(rows: list[Row], path: Path) -> None:
-    """Draws one row of panels per network: step time and peak memory, both against the learned network's."""
+    """Draws one row of panels per network: step time and memory of learned weights and of slot machines."""
     from matplotlib.figure import Figure
 
+    measured = {(row.network, row.k) for row in rows if row.variant == "factored, seeded"}
+    rows = [row for row in rows if (row.network, row.k) in measured]
     networks = list(dict.fromkeys(row.network for row in rows))
     figure = Figure(figsize=(10, 0.4 + 3.4 * len(networks)), layout="constrained")
     panels = figure.subplots(len(networks), 2, squeeze=False)

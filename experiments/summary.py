@@ -3,9 +3,14 @@
 from typing import Any
 
 import jax
+import numpy as np
+from jax.tree_util import tree_leaves_with_path
 from jaxtyping import PyTree
 
 import slotjax
+from experiments.settings import Settings, describe
+from slotjax import analysis
+from slotjax._tree import leaf_name
 
 History = list[dict[str, Any]]
 
@@ -25,11 +30,13 @@ def best_record(history: History) -> dict[str, Any]:
 def summarize(history: History, selector: slotjax.Selector, variables: PyTree, frozen_sha256: str) -> dict[str, Any]:
     """The content of `summary.json`: connections, accuracies, seconds, and the frozen values' hash before and after."""
     best = best_record(history)
-    selection = jax.tree.leaves(jax.eval_shape(selector.selection, variables))
-    weights = jax.tree.leaves(jax.eval_shape(selector.select, variables))
+    weights = {leaf_name(path): leaf for path, leaf in tree_leaves_with_path(selector.select(variables))}
+    selected = _names(jax.eval_shape(selector.selection, variables))
+    chosen = [weights[name] for name in selected or weights]
     return {
-        "connections": sum(leaf.size for leaf in selection),
-        "trained": "scores only" if len(weights) == len(selection) else "scores and parameters that are not selected",
+        "connections": sum(leaf.size for leaf in chosen),
+        "sparsity": float(str(np.asarray(analysis.sparsity(chosen)))),
+        "trained": _trained(list(weights), selected, _names(variables["params"])),
         "untrained_test_accuracy": history[0]["test"]["accuracy"],
         "best_epoch": best["epoch"],
         "best_validation_accuracy": best["validation"]["accuracy"],
@@ -41,20 +48,20 @@ def summarize(history: History, selector: slotjax.Selector, variables: PyTree, f
     }
 
 
-def table(summary: dict[str, Any], k: int) -> str:
+def table(summary: dict[str, Any], settings: Settings) -> str:
     """The summary, one row per line.
 
     >>> accuracies = {"untrained_test_accuracy": 0.1, "best_validation_accuracy": 0.98, "best_epoch": 7}
     >>> hashes = {"frozen_sha256_before": "ab", "frozen_sha256_after": "ab"}
     >>> rest = {"connections": 266200, "trained": "scores only", "test_accuracy_at_best_validation": 0.97, "seconds": 9}
-    >>> print(table(accuracies | hashes | rest, k=8).splitlines()[2])
-    test accuracy before training      10.00 % (a random selection)
+    >>> print(table(accuracies | hashes | rest | {"sparsity": 0.0}, Settings()).splitlines()[2])
+    test accuracy before training      10.00 %
     """
     before, after = summary["frozen_sha256_before"], summary["frozen_sha256_after"]
     rows = {
-        "connections": f"{summary['connections']:,}",
-        "options per connection (K)": str(k),
-        "test accuracy before training": f"{_percent(summary['untrained_test_accuracy'])} (a random selection)",
+        "method": describe(settings),
+        "connections": f"{summary['connections']:,}, of which {_percent(summary['sparsity'])} are 0",
+        "test accuracy before training": _percent(summary["untrained_test_accuracy"]),
         "best validation accuracy": f"{_percent(summary['best_validation_accuracy'])} (epoch {summary['best_epoch']})",
         "test accuracy at that epoch": _percent(summary["test_accuracy_at_best_validation"]),
         "training": f"{summary['seconds']:.1f} s",
@@ -64,6 +71,34 @@ def table(summary: dict[str, Any], k: int) -> str:
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _trained(weights: list[str], selected: list[str], trainable: list[str]) -> str:
+    """What the optimizer changed, and what stayed as it was without being selected.
+
+    >>> _trained(["a/kernel", "a/bias"], ["a/kernel"], ["a/kernel", "a/bias"])
+    'scores and parameters that are not selected (bias)'
+    >>> _trained(["a/kernel", "a/bias"], ["a/kernel"], ["a/kernel/u", "a/kernel/a"])
+    'scores only; fixed: bias'
+    """
+    rest = set(weights) - set(selected)
+    learned, kept = _last(rest & set(trainable)), _last(rest - set(trainable))
+    scores = any(name == one or name.startswith(f"{one}/") for name in trainable for one in selected)
+    if scores:
+        what = f"scores and parameters that are not selected ({learned})" if learned else "scores only"
+    elif selected:
+        what = f"parameters that are not selected ({learned})" if learned else "nothing"
+    else:
+        what = f"weights ({learned})" if learned else "nothing"
+    return f"{what}; fixed: {kept}" if kept else what
+
+
+def _names(tree: PyTree) -> list[str]:
+    return [leaf_name(path) for path, _ in tree_leaves_with_path(tree)]
+
+
+def _last(names: set[str]) -> str:
+    return ", ".join(sorted({name.rsplit("/", 1)[-1] for name in names}))
 
 
 def _percent(share: float) -> str:

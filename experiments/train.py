@@ -8,7 +8,7 @@ Times are of two CPU cores, without those of installing and starting.
 
 from absl import app, flags
 
-from experiments import settings
+from experiments import parse
 from experiments.program import one_sentence, prepare
 from experiments.run import RunError, run
 from experiments.summary import table
@@ -18,12 +18,12 @@ def main(arguments: list[str]) -> None:
     """Trains with the settings of the flags and prints what it came to."""
     prepare(arguments)
     with one_sentence(ValueError):
-        chosen, options = settings.from_flags(flags.FLAGS)
+        chosen, options = parse.from_flags(flags.FLAGS)
     with one_sentence(RunError):
-        print(table(run(chosen, options), chosen.k))
+        print(table(run(chosen, options), chosen))
 
 
 if __name__ == "__main__":
-    settings.define_flags()
-    flags.adopt_module_key_flags(settings)
+    parse.define_flags()
+    flags.adopt_module_key_flags(parse)
     app.run(main)

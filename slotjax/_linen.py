@@ -7,7 +7,8 @@ import jax
 from flax.core.scope import LazyRng
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from slotjax._selectors import Selector, slot_machine
+from slotjax._selector import Selector
+from slotjax._slot_machine import slot_machine
 from slotjax._tree import nest, unnest
 
 
@@ -26,8 +27,8 @@ class Dense(nn.Dense):
             distribution, so `kernel_init` cannot be given for it.
 
     Raises:
-        ValueError: if `kernel_init` is given for a kernel that the selector draws, and if the collection `frozen` is
-            missing.
+        ValueError: if `kernel_init` is given for a kernel that the selector draws, if the collection `frozen` is
+            missing, and for a selector that draws or ranks all weights of a network together.
 
     See section 3.2 of Aladago & Torresani (2021).
 
@@ -71,6 +72,11 @@ class Conv(nn.Conv):
 def _select(module: Dense | Conv, name: str, initializer: Any, *shape_and_dtype: Any) -> Float[Array, "*shape"]:
     """The weight `name` of `module`, through the same selector as a whole pytree, on a tree of this one leaf."""
     path = (*module.path, name)
+    if module.selector.joint:
+        raise ValueError(
+            f"selector: that of {'/'.join(path)} draws or ranks all weights of a network together, which a layer alone "
+            "cannot; use the selector on the whole pytree of parameters"
+        )
 
     def initialize(key, default_key):
         leaf = initializer(default_key, *shape_and_dtype)

@@ -5,10 +5,8 @@ Integers become floats by one multiplication with a constant, so the values are 
 """
 
 import functools
-import math
 import statistics
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,69 +14,12 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
+from slotjax._distributions import Distribution
 from slotjax._generator import Seed, connection_words, draw_seed, option_words, random_bits
 
+OPTIONS = ("stored", "seeded")
 Initializer = Callable[..., Array]
 Unit = Callable[[UInt32[Array, "*shape"], DTypeLike], Float[Array, "*shape"]]
-
-
-class Distribution(NamedTuple):
-    """A distribution of random weights that can be recomputed from a seed.
-
-    Attributes:
-        kind: `"uniform"`, from -sigma to sigma; `"normal"`, with mean 0 and deviation sigma; `"signed_constant"`,
-            -sigma or sigma.
-        scale: `shape -> sigma` for a weight of that shape. Initial scores are proportional to it as well.
-
-    >>> narrow = slotjax.Distribution("normal", lambda shape: 0.01)
-    >>> selector = slotjax.slot_machine(distribution=narrow)
-    """
-
-    kind: str
-    scale: Callable[[tuple[int, ...]], float]
-
-
-def glorot_uniform() -> Distribution:
-    """`U(-sigma, sigma)` with `sigma = sqrt(6 / (fan_in + fan_out))`, the limit of Glorot's uniform distribution.
-
-    This is what reproduces the numbers of Aladago & Torresani (2021), and what their released code draws.
-
-    >>> print(round(slotjax.glorot_uniform().scale((300, 100)), 4))
-    0.1225
-    """
-    return Distribution("uniform", lambda shape: math.sqrt(6 / sum(_fans(shape))))
-
-
-def glorot_deviation() -> Distribution:
-    """`U(-sigma, sigma)` with `sigma = sqrt(2 / (fan_in + fan_out))`, the deviation of Glorot's normal distribution.
-
-    This is section 4.1 of Aladago & Torresani (2021) taken literally. Options this small lose several points of
-    accuracy at small K.
-
-    >>> print(round(slotjax.glorot_deviation().scale((300, 100)), 4))
-    0.0707
-    """
-    return Distribution("uniform", lambda shape: math.sqrt(2 / sum(_fans(shape))))
-
-
-def glorot_normal() -> Distribution:
-    """`N(0, sigma^2)` with `sigma = sqrt(2 / (fan_in + fan_out))` (Glorot & Bengio, 2010).
-
-    >>> print(round(slotjax.glorot_normal().scale((300, 100)), 4))
-    0.0707
-    """
-    return Distribution("normal", lambda shape: math.sqrt(2 / sum(_fans(shape))))
-
-
-def signed_kaiming_constant() -> Distribution:
-    """`-sigma` or `sigma`, equally often, with `sigma = sqrt(2 / fan_in)`.
-
-    Section 3 of Ramanujan et al. (2020).
-
-    >>> print(round(slotjax.signed_kaiming_constant().scale((300, 100)), 4))
-    0.0816
-    """
-    return Distribution("signed_constant", lambda shape: math.sqrt(2 / _fans(shape)[0]))
 
 
 def draw_options(
@@ -147,6 +88,23 @@ def options_at(
     return unit(random_bits(connection_words(seed, index.shape), words), dtype) * jnp.asarray(scale * step, dtype)
 
 
+def numbered_option(
+    seed: Seed, number: int, shape: tuple[int, ...], dtype: DTypeLike, kind: str, scale: float | Float[Array, ""]
+) -> Float[Array, "*shape"]:
+    """The option of one number, of every connection."""
+    bits = random_bits(connection_words(seed, shape), option_words(seed, jnp.uint32(number)))
+    unit, step = unit_option(kind)
+    return unit(bits, dtype) * jnp.asarray(scale * step, dtype)
+
+
+def numbered_score(
+    seed: Seed, number: int, shape: tuple[int, ...], dtype: DTypeLike, limit: float
+) -> Float[Array, "*shape"]:
+    """The initial score of one number, of every connection: `U(0, limit)`."""
+    bits = random_bits(connection_words(seed, shape), option_words(seed, jnp.uint32(number)))
+    return unit_score(bits, dtype) * jnp.asarray(limit * SCORE_STEP, dtype)
+
+
 def at_least_float32(dtype: DTypeLike) -> jnp.dtype:
     """The dtype itself, or float32 for half precision."""
     return jnp.dtype(dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32)
@@ -207,11 +165,3 @@ def _signed(bits: UInt32[Array, "*shape"]) -> Array:
 def _all_bits(seed: Seed, k: int, shape: tuple[int, ...]) -> UInt32[Array, "k *shape"]:
     connection = connection_words(seed, shape)
     return jax.vmap(lambda option: random_bits(connection, option))(option_words(seed, jax.lax.iota(jnp.uint32, k)))
-
-
-def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """`fan_in` and `fan_out` of a weight whose last dimensions are input and output, as in `jax.nn.initializers`."""
-    if len(shape) < 2:
-        raise ValueError(f"fans need a weight of two or more dimensions, but its shape is {shape}")
-    receptive = math.prod(shape[:-2])
-    return receptive * shape[-2], receptive * shape[-1]

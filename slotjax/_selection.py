@@ -137,7 +137,7 @@ def candidate_at(candidates: Candidates, index: Int[Array, "*shape"]) -> PyTree:
 
 
 def straight_through(
-    scores: Float[Array, "k *shape"], options: Float[Array, "k *shape"], index: Int[Array, "*shape"]
+    scores: Float[Array, "k *shape"], options: Float[Array, "k *options"], index: Int[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
     """The selected options, with the straight-through gradient for every score.
 
@@ -146,7 +146,7 @@ def straight_through(
 
     Args:
         scores: `(K, *shape)`, float; only their gradient matters here.
-        options: `(K, *shape)`, the frozen random values; they receive no gradient.
+        options: `(K, *shape)`, or `(K,)` if all connections share them; they receive no gradient.
         index: `shape`, integers from 0 to K - 1.
 
     Returns:

@@ -1,27 +1,11 @@
-"""One weight of a slot machine: what it starts from, which option it uses, and its scores."""
-
-from typing import Any, NamedTuple
+"""One weight of a slot machine: which option it uses, what it is, and its scores."""
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from slotjax._factored import (
-    all_scores,
-    init_factored,
-    seeded_candidates,
-    stored_candidates,
-    straight_through_latent,
-)
-from slotjax._generator import draw_seed
-from slotjax._options import (
-    Distribution,
-    Initializer,
-    at_least_float32,
-    draw_options,
-    initial_scores,
-    options_from_seed,
-)
+from slotjax._codebook import Codebook
+from slotjax._factored import Draws, all_scores, seeded_candidates, stored_candidates, straight_through_latent
+from slotjax._options import options_from_seed
 from slotjax._selection import (
     Candidates,
     candidate_at,
@@ -31,36 +15,8 @@ from slotjax._selection import (
     probabilistic_index,
     straight_through,
 )
+from slotjax._slot_init import SlotMachine, kind_and_sigma, limit_of, with_zero
 from slotjax._tree import Weight, fold_name
-
-
-class SlotMachine(NamedTuple):
-    """The arguments of `slot_machine`."""
-
-    k: int
-    selection: str
-    scores: str
-    options: str
-    distribution: Distribution | Initializer
-    score_scale: float | None
-
-
-def init_weight(settings: SlotMachine, key: PRNGKeyArray, name: str, leaf: Any) -> tuple[Any, dict[str, Array]]:
-    """The trainable and the frozen part of the weight called `name`."""
-    key, dtype = fold_name(key, name), jax.dtypes.canonicalize_dtype(leaf.dtype)
-    scores_dtype = at_least_float32(dtype)
-    if settings.options == "seeded" and dtype != scores_dtype:
-        raise ValueError(f"seeded options are float32 or float64, but this weight is {dtype}; use options='stored'")
-    frozen = {"seed": draw_seed(key)} if settings.options == "seeded" else {}
-    if settings.options == "stored":
-        frozen["options"] = draw_options(key, settings.k, leaf.shape, dtype, settings.distribution)
-    if settings.scores == "factored" and settings.options == "seeded":
-        return init_factored(leaf.shape, scores_dtype), frozen
-    limit = _lambda(settings, leaf.shape) * _sigma(settings, leaf.shape, frozen.get("options"))
-    scores = initial_scores(key, settings.k, leaf.shape, scores_dtype, limit)
-    if settings.scores == "explicit":
-        return scores, frozen
-    return init_factored(leaf.shape, scores_dtype), {**frozen, "scores": scores}
 
 
 def choose(settings: SlotMachine, weight: Weight, key: PRNGKeyArray | None) -> tuple[Array, Array | None]:
@@ -95,38 +51,34 @@ def scores_of(settings: SlotMachine, weight: Weight) -> Float[Array, "k *shape"]
     return weight.trainable if settings.scores == "explicit" else all_scores(_candidates(settings, weight))
 
 
+def codebook_of(settings: SlotMachine, weight: Weight) -> Codebook:
+    """What the indices of the weight stand for."""
+    if "options" in weight.frozen:
+        return Codebook(settings.k, weight.frozen["options"])
+    kind, sigma = kind_and_sigma(settings, _shape(weight))
+    return Codebook(settings.k, None, weight.frozen["seed"], kind, sigma, settings.sparse)
+
+
 def _candidates(settings: SlotMachine, weight: Weight) -> Candidates:
+    frozen = weight.frozen
     if settings.options == "stored":
-        return stored_candidates(weight.trainable, weight.frozen["options"], weight.frozen["scores"])
-    kind, sigma = kind_and_sigma(settings, weight.trainable["u"].shape)
-    limit = _lambda(settings, weight.trainable["u"].shape) * sigma
-    return seeded_candidates(weight.trainable, weight.frozen["seed"], settings.k, kind, sigma, limit)
+        return stored_candidates(weight.trainable, frozen["options"], frozen["scores"])
+    kind, sigma = kind_and_sigma(settings, _shape(weight))
+    sigma, table = frozen.get("sigma", sigma), frozen.get("options")
+    limit, zero = limit_of(settings, _shape(weight), sigma), settings.sparse and table is None
+    return seeded_candidates(weight.trainable, Draws(frozen["seed"], settings.k, kind, sigma, limit, table, zero))
 
 
-def _all_options(settings: SlotMachine, weight: Weight) -> Float[Array, "k *shape"]:
-    if settings.options == "stored":
+def _all_options(settings: SlotMachine, weight: Weight) -> Float[Array, "k *options"]:
+    if "options" in weight.frozen:
         return weight.frozen["options"]
-    shape, dtype = weight.trainable.shape[1:], weight.trainable.dtype
-    return options_from_seed(weight.frozen["seed"], settings.k, shape, dtype, *kind_and_sigma(settings, shape))
+    shape, dtype, seed = _shape(weight), weight.trainable.dtype, weight.frozen["seed"]
+    return with_zero(settings, options_from_seed(seed, settings.k, shape, dtype, *kind_and_sigma(settings, shape)))
 
 
-def _lambda(settings: SlotMachine, shape: tuple[int, ...]) -> float:
-    if settings.score_scale is not None:
-        return settings.score_scale
-    return 0.1 if len(shape) <= 2 else 1.0
-
-
-def _sigma(settings: SlotMachine, shape: tuple[int, ...], options: Array | None) -> float | Float[Array, ""]:
-    """The scale of the options: what the distribution says, or for a plain initializer their root mean square."""
-    if isinstance(settings.distribution, Distribution) or options is None:
-        return kind_and_sigma(settings, shape)[1]
-    return jnp.sqrt(jnp.mean(jnp.square(options.astype(jnp.float32))))
-
-
-def kind_and_sigma(settings: SlotMachine, shape: tuple[int, ...]) -> tuple[str, float]:
-    """Kind and scale of the options of a weight whose options are recomputed from a seed."""
-    assert isinstance(settings.distribution, Distribution), "checked by slot_machine"
-    return settings.distribution.kind, settings.distribution.scale(shape)
+def _shape(weight: Weight) -> tuple[int, ...]:
+    factored = isinstance(weight.trainable, dict)
+    return weight.trainable["u"].shape if factored else weight.trainable.shape[1:]
 
 
 def _check_layout(settings: SlotMachine, weight: Weight) -> None:
@@ -142,17 +94,27 @@ def _check_layout(settings: SlotMachine, weight: Weight) -> None:
             f"variables: {weight.name!r} has factored scores, but the selector was made with scores='explicit'; "
             "`scores` of the selector that made them gives explicit ones"
         )
-    expected = {"seed"} if settings.options == "seeded" else {"options", "scores"} if factored else {"options"}
-    if set(weight.frozen) != expected:
+    if set(weight.frozen) != _expected(settings):
         raise ValueError(
             f"variables: {weight.name!r} has frozen {sorted(weight.frozen)}, but a selector with "
-            f"options={settings.options!r} and scores={settings.scores!r} needs {sorted(expected)}"
+            f"options={settings.options!r}, scores={settings.scores!r} and share={settings.share!r} needs "
+            f"{sorted(_expected(settings))}"
         )
-    scores, options = (weight.frozen.get("scores") if factored else weight.trainable), weight.frozen.get("options")
-    if scores is not None and options is not None and scores.shape != options.shape:
+    options, shape = weight.frozen.get("options"), _shape(weight)
+    whole = (settings.k, *shape)
+    if options is not None and options.shape != (whole if settings.share == "connection" else whole[:1]):
+        what, given = ("u", shape) if factored else ("scores", weight.trainable.shape)
         raise ValueError(
-            f"variables: {weight.name!r} has scores of shape {scores.shape}, but options of shape {options.shape}"
+            f"variables: {weight.name!r} has {what} of shape {given}, but options of shape {options.shape}"
         )
-    if factored and options is not None and options.shape[1:] != weight.trainable["u"].shape:
-        u = weight.trainable["u"].shape
-        raise ValueError(f"variables: {weight.name!r} has u of shape {u}, but options of shape {options.shape}")
+    if "scores" in weight.frozen and weight.frozen["scores"].shape != whole:
+        given = weight.frozen["scores"].shape
+        raise ValueError(f"variables: {weight.name!r} has initial scores of shape {given}, but u of shape {shape}")
+
+
+def _expected(settings: SlotMachine) -> set[str]:
+    """The names of the frozen values of a weight."""
+    factored, seeded = settings.scores == "factored", settings.options == "seeded"
+    if settings.share != "connection":
+        return {"options"} | (({"seed", "sigma"} if seeded else {"scores"}) if factored else set())
+    return {"seed"} if seeded else {"options", "scores"} if factored else {"options"}

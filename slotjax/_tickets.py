@@ -22,10 +22,9 @@ import safetensors.numpy
 from jaxtyping import PyTree
 
 from slotjax._bits import bits_per_index, pack, unpack
-from slotjax._options import Distribution, options_at
-from slotjax._selectors import Selector
-from slotjax._slots import kind_and_sigma
-from slotjax._tree import leaf_name, random_values
+from slotjax._codebook import Codebook, weight_at
+from slotjax._selector import Selector
+from slotjax._tree import leaf_name
 
 FORMAT = 1
 _MOST_OPTIONS = 2**24
@@ -83,23 +82,18 @@ def save_ticket(
     tensors: dict[str, np.ndarray] = {}
     content: dict[str, Any] = {
         "format": FORMAT,
-        "selector": _settings(selector),
+        "selector": _settings(selector.settings),
         "weights": {},
         "arrays": {},
         "metadata": metadata or {},
     }
-    bits, frozen = bits_per_index(selector.settings.k), random_values(variables["frozen"])
-    rest = _named(selector.select(variables))
+    rest, books = _named(selector.select(variables)), selector.codebooks(variables)
     for name, index in _named(selector.selection(variables)).items():
-        weight, values = rest.pop(name), frozen[name]
-        tensors[f"index/{name}"] = pack(np.asarray(index), bits)
-        entry: dict[str, Any] = {"shape": list(weight.shape), "dtype": str(weight.dtype)}
-        if "seed" in values:
-            _, scale = kind_and_sigma(selector.settings, weight.shape)
-            entry |= {"seed": np.asarray(values["seed"]).tolist(), "scale": scale}
-        else:
-            tensors[f"options/{name}"] = _plain(values["options"])
-        content["weights"][name] = entry
+        weight, book = rest.pop(name), books[name]
+        tensors[f"index/{name}"] = pack(np.asarray(index, np.int32), bits_per_index(book.k))
+        content["weights"][name] = {"shape": list(weight.shape), "dtype": str(weight.dtype), **_described(book)}
+        if book.values is not None:
+            tensors[f"options/{name}"] = _plain(book.values)
     for collection, leaves in {"params": rest, **_named_collections(collections or {})}.items():
         for name, leaf in leaves.items():
             tensors[f"array/{collection}/{name}"] = _plain(leaf)
@@ -180,7 +174,7 @@ def _ticket(content: dict[str, Any], tensors: Tensors, like: PyTree) -> Ticket:
     if set(tensors) != expected:
         raise ValueError(f"its tensors are {sorted(tensors)}, but they must be {sorted(expected)}")
     for name, entry in content["weights"].items():
-        weights[name] = _weight(entry, selector, tensors[f"index/{name}"], tensors.get(f"options/{name}"))
+        weights[name] = _weight(entry, tensors[f"index/{name}"], tensors.get(f"options/{name}"))
     collections: dict[str, dict[str, Any]] = {"params": weights}
     for full_name, dtype in content["arrays"].items():
         collection, _, name = full_name.partition("/")
@@ -190,10 +184,8 @@ def _ticket(content: dict[str, Any], tensors: Tensors, like: PyTree) -> Ticket:
     return Ticket(tree, trees, content["metadata"], selector)
 
 
-def _weight(
-    entry: dict[str, Any], selector: dict[str, Any], packed: np.ndarray, options: np.ndarray | None
-) -> jax.Array:
-    shape, dtype, k = tuple(entry["shape"]), _floating(entry["dtype"]), selector["k"]
+def _weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray | None) -> jax.Array:
+    shape, dtype, k = tuple(entry["shape"]), _floating(entry["dtype"]), entry["k"]
     count = math.prod(shape)
     if type(k) is not int or not 1 <= k <= _MOST_OPTIONS:
         raise ValueError(f"k is {k}, but it must be from 1 to {_MOST_OPTIONS}")
@@ -203,22 +195,35 @@ def _weight(
     index = unpack(packed, bits, count).reshape(shape)
     if index.max(initial=0) >= k:
         raise ValueError(f"an index is {index.max()}, but k is {k}")
+    book = Codebook(k, zero=entry.get("zero") is True, rescaled=entry.get("rescaled") is True)
     if options is None:
         seed = jnp.asarray(np.array(entry["seed"], np.uint32))
-        return _options_at(seed, jnp.asarray(index), dtype, selector["distribution"], float(entry["scale"]))
-    if options.shape != (k, *shape):
-        raise ValueError(f"a weight of shape {shape} has options of shape {options.shape}")
-    return _typed(np.take_along_axis(options, index[None], 0)[0], entry["dtype"])
+        book = book._replace(seed=seed, kind=entry["kind"], scale=float(entry["scale"]))
+    else:
+        values = k - int(book.zero)
+        if options.shape not in ((values, *shape), (values,)):
+            raise ValueError(f"a weight of shape {shape} has options of shape {options.shape}")
+        book = book._replace(values=_typed(options, entry["dtype"]))
+    return weight_at(book, jnp.asarray(index), dtype)
 
 
-_options_at = jax.jit(options_at, static_argnums=(2, 3, 4))
+def _described(book: Codebook) -> dict[str, Any]:
+    """What a ticket says of a codebook, without the values that it stores."""
+    marks = {name: True for name in ("zero", "rescaled") if getattr(book, name)}
+    described: dict[str, Any] = {"k": int(book.k), **marks}
+    if book.seed is None:
+        return described
+    return described | {"seed": np.asarray(book.seed).tolist(), "kind": book.kind, "scale": book.scale}
 
 
-def _settings(selector: Selector) -> dict[str, Any]:
-    settings = selector.settings._asdict()
-    distribution = settings["distribution"]
-    known = isinstance(distribution, Distribution)
-    return settings | {"k": int(settings["k"]), "distribution": distribution.kind if known else "stored"}
+def _settings(settings: Any) -> Any:
+    """The arguments of a selector that JSON can hold and that are not the defaults, by name."""
+    if isinstance(settings, dict):
+        return {name: _settings(value) for name, value in settings.items()}
+    defaults = getattr(settings, "_field_defaults", {})
+    named = {name: value for name, value in settings._asdict().items() if isinstance(value, str | int | float)}
+    changed = {name: value for name, value in named.items() if name not in defaults or value != defaults[name]}
+    return {"method": type(settings).__name__} | changed
 
 
 def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, Any]]:

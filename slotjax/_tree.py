@@ -2,16 +2,17 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_map_with_path, tree_unflatten
+from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_unflatten
 from jaxtyping import PRNGKeyArray, PyTree
 
 Where = Callable[[str, Any], bool]
+Result = TypeVar("Result")
 
 
 class Weight(NamedTuple):
@@ -66,49 +67,65 @@ def unnest(path: tuple[str, ...], tree: Any) -> Any:
 
 
 def init_selected(
-    initialize: Callable[[str, Any], tuple[Any, dict[str, Any]]], where: Where, params: PyTree
+    initialize: Callable[[dict[str, Any]], dict[str, tuple[Any, dict[str, Any]]]], where: Where, params: PyTree
 ) -> dict[str, PyTree]:
-    """Collections `params` and `frozen`, with `initialize(name, leaf)` in place of every leaf that `where` picks."""
+    """Collections `params` and `frozen`, with what `initialize` makes of the leaves that `where` picks in their place.
+
+    `initialize` takes all of them at once, by name, and gives the trainable and the frozen part of each.
+    """
     paths_and_leaves, treedef = tree_flatten_with_path(params)
     named = [(leaf_name(path), leaf) for path, leaf in paths_and_leaves]
     _check_names([name for name, _ in named])
-    pairs = [
-        _initialized(initialize, name, leaf) if where(name, leaf) else (_value(name, leaf), {}) for name, leaf in named
-    ]
+    initialized = initialize({name: leaf for name, leaf in named if where(name, leaf)})
+    pairs = [initialized[name] if name in initialized else (_value(name, leaf), {}) for name, leaf in named]
     return {
         "params": tree_unflatten(treedef, [trainable for trainable, _ in pairs]),
         "frozen": tree_unflatten(treedef, [frozen for _, frozen in pairs]),
     }
 
 
-def map_selected(function: Callable[[Weight], Any], variables: dict[str, PyTree], rest: Callable[[Any], Any]) -> PyTree:
-    """The tree of weights, with `function(weight)` for each selected weight and `rest(leaf)` for every other leaf.
+def selected_weights(variables: dict[str, PyTree]) -> list[Weight]:
+    """The selected weights, in the order of the tree.
 
     A weight is selected where `frozen` has random values for it, so the rule is needed only by `init`.
+
+    Raises:
+        ValueError: if a collection is missing, or the scores of a weight.
     """
+    weights = [weight for weight in weights_and_leaves(variables)[0] if weight.frozen]
+    missing = sorted(set(random_values(variables["frozen"])) - {weight.name for weight in weights})
+    if missing:
+        raise ValueError(f"variables: 'frozen' has random values for {missing}, for which 'params' has no scores")
+    return weights
+
+
+def with_selected(
+    variables: dict[str, PyTree], values: Sequence[Any], rest: Callable[[Any], Any] = lambda leaf: leaf
+) -> PyTree:
+    """The tree of weights, with `values` in place of `selected_weights` and `rest(leaf)` of every other leaf."""
+    (weights, treedef), remaining = weights_and_leaves(variables), iter(values)
+    return tree_unflatten(treedef, [next(remaining) if one.frozen else rest(one.trainable) for one in weights])
+
+
+def weights_and_leaves(variables: dict[str, PyTree]) -> tuple[list[Weight], Any]:
+    """All leaves of the tree of weights, those that are not selected without frozen values, and its structure."""
     if not {"params", "frozen"} <= set(variables):
         raise ValueError("variables: it must have both 'params' and 'frozen', as `init` returned them")
     frozen = _values_by_path(variables["frozen"])
-    used = set()
-
-    def one(path, leaf):
-        if path not in frozen:
-            return rest(leaf)
-        used.add(path)
-        return function(Weight(leaf_name(path), leaf, frozen[path]))
-
-    tree = tree_map_with_path(one, variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True)
-    if not frozen:
-        raise ValueError("variables: 'frozen' holds no random values, so no weight is selected; see `where`")
-    missing = sorted(leaf_name(path) for path in set(frozen) - used)
-    if missing:
-        raise ValueError(f"variables: 'frozen' has random values for {missing}, for which 'params' has no scores")
-    return tree
+    named, treedef = tree_flatten_with_path(
+        variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True
+    )
+    return [Weight(leaf_name(path), leaf, frozen.get(path, {})) for path, leaf in named], treedef
 
 
-def _initialized(initialize: Callable[[str, Any], Any], name: str, leaf: Any) -> Any:
+def each_named(function: Callable[[str, Any], Result], leaves: dict[str, Any]) -> dict[str, Result]:
+    """`function(name, leaf)` for every leaf; its errors name the leaf."""
+    return {name: _named_error(function, name, leaf) for name, leaf in leaves.items()}
+
+
+def _named_error(function: Callable[[str, Any], Result], name: str, leaf: Any) -> Result:
     try:
-        return initialize(name, leaf)
+        return function(name, leaf)
     except ValueError as error:
         raise ValueError(f"params: {name!r}: {error}") from error
 

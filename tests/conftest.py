@@ -14,16 +14,27 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # All modules but the Linen layers, whose inherited fields are typed by protocols that cannot be checked.
 private = (
+    "_baselines",
     "_bits",
+    "_codebook",
+    "_distributions",
+    "_edge_popup",
     "_factorable",
     "_factored",
     "_generator",
+    "_masks",
     "_options",
+    "_partition",
     "_selection",
-    "_selectors",
+    "_selector",
+    "_slot_init",
+    "_slot_machine",
     "_slots",
+    "_supermask",
     "_tickets",
+    "_top_fraction",
     "_tree",
+    "analysis",
 )
 checked = (*private, "data", "models", "training")
 install_import_hook([f"slotjax.{module}" for module in checked], "beartype.beartype")

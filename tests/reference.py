@@ -67,3 +67,11 @@ def mix(word):
     word = (word ^ word >> 16) * 0x7FEB352D % 2**32
     word = (word ^ word >> 15) * 0x846CA68B % 2**32
     return word ^ word >> 16
+
+
+def top_fraction(scores, fraction):
+    """The mask of the largest magnitudes, by a stable sort."""
+    order = np.argsort(-np.abs(scores).ravel(), kind="stable")
+    mask = np.zeros(scores.size, bool)
+    mask[order[: round(fraction * scores.size)]] = True
+    return mask.reshape(scores.shape)

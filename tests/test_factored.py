@@ -15,6 +15,20 @@ from slotjax import models, training
 SHAPES = {"dense": {"kernel": (6, 4), "bias": (4,)}, "head": (3, 2, 4), "conv": {"kernel": (2, 2, 3, 2)}}
 STEPS = 300
 K = [1, 2, 3, 8, 64]
+CHOSEN = ("Nesterov", "accumulation")
+VARIANTS = {
+    "shared per layer": {"share": "layer"},
+    "shared by the network": {"share": "network"},
+    "sparse": {"sparse": True},
+    "nearest": {"initial": "nearest"},
+}
+
+
+def k_of(chosen):
+    """Every K; those that are not chosen in the slow tests."""
+    return [pytest.param(k, marks=[] if k in chosen else [pytest.mark.slow]) for k in K]
+
+
 SGD = {
     "the paper's": lambda: training.sgd(restarts(), 0.9, 1e-4),
     "plain": lambda: optax.sgd(0.3),
@@ -92,11 +106,11 @@ def tree():
     return params, loss
 
 
-def assert_same_training(k, selection, params, loss, optimizer, options=("stored", "seeded"), steps=STEPS):
-    explicit = slotjax.slot_machine(k, selection)
+def assert_same_training(k, selection, params, loss, optimizer, steps=STEPS, **variant):
+    explicit = slotjax.slot_machine(k, selection, **variant)
     expected = train(explicit, params, loss, optimizer, steps)
-    for storage in options:
-        factored = slotjax.slot_machine(k, selection, scores="factored", options=storage)
+    for storage in slotjax.OPTIONS:
+        factored = slotjax.slot_machine(k, selection, scores="factored", options=storage, **variant)
         for one, other in zip(expected, train(factored, params, loss, optimizer, steps), strict=True):
             key = jax.random.key(9)
             for arguments in ((), (key,)):
@@ -112,7 +126,7 @@ def changed(selector, before, after):
 
 
 @pytest.mark.parametrize("selection", slotjax.SELECTIONS)
-@pytest.mark.parametrize("k", K)
+@pytest.mark.parametrize("k", k_of([8]))
 def test_a_network_trains_alike_for_300_steps(k, selection, x64):
     """Momentum, L2 penalty and warm restarts: the same selections and draws, scores to 1e-9."""
     assert_same_training(k, selection, *network(), SGD["the paper's"]())
@@ -125,15 +139,23 @@ def test_lenet_300_100_trains_alike_for_300_steps(k, selection, x64):
     assert_same_training(k, selection, *network((784, (300, 100)), 384), SGD["the paper's"]())
 
 
-@pytest.mark.parametrize("rule", SGD)
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=[] if rule in CHOSEN else [pytest.mark.slow]) for rule in SGD]
+)
 def test_every_linear_optimizer_trains_alike(rule, x64):
     assert_same_training(3, "greedy", *network(), SGD[rule]())
 
 
 @pytest.mark.parametrize("selection", slotjax.SELECTIONS)
-@pytest.mark.parametrize("k", K)
+@pytest.mark.parametrize("k", k_of([3]))
 def test_a_tree_of_all_ranks_trains_alike(k, selection, x64):
     assert_same_training(k, selection, *tree(), SGD["the paper's"]())
+
+
+@pytest.mark.parametrize("selection", ["greedy", pytest.param("probabilistic", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_trains_alike(variant, selection, x64):
+    assert_same_training(3, selection, *network(), SGD["the paper's"](), **VARIANTS[variant])
 
 
 def test_an_optimizer_that_is_not_linear_trains_otherwise(x64):
@@ -158,7 +180,7 @@ def test_u_has_the_gradient_of_the_weight_and_a_has_none(selection, options, x64
 
 
 @pytest.mark.parametrize("scores", slotjax.SCORES)
-@pytest.mark.parametrize("selection", slotjax.SELECTIONS)
+@pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 @pytest.mark.parametrize("kind", ["uniform", "normal", "signed_constant"])
 def test_neither_storage_changes_what_is_drawn(kind, selection, scores):
     distribution = slotjax.Distribution(kind, lambda shape: 0.1)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -70,10 +71,9 @@ def test_a_run_shows_its_epochs_and_what_it_came_to(unbroken):
     lines = output.splitlines()
     assert lines[0].startswith("epoch 1/25: loss ")
     assert sum(line.startswith("epoch ") for line in lines) == 25
-    table = dict(line.rsplit("  ", 1) for line in lines[25:])
-    table = {name.strip(): value for name, value in table.items()}
-    assert table["connections"] == "266,200"
-    assert table["options per connection (K)"] == "4"
+    table = dict(re.split(r"  +", line, maxsplit=1) for line in lines[25:])
+    assert table["connections"] == "266,200, of which 0.00 % are 0"
+    assert table["method"] == "greedy slot machine, K = 4"
     assert float(table["test accuracy at that epoch"].split()[0]) > 90
     assert float(table["test accuracy before training"].split()[0]) < 50
     assert table["what was trained"] == "scores only"

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from absl import flags
 
-from experiments import run, settings
+from experiments import parse as parsing
+from experiments import run
 from experiments.settings import Settings
 from slotjax import data
 
 
 def parse(*arguments):
     values = flags.FlagValues()
-    settings.define_flags(values)
+    parsing.define_flags(values)
     values(["train", *arguments])
-    return settings.from_flags(values)
+    return parsing.from_flags(values)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,11 @@ def parse(*arguments):
         (["--selection=probabilistic"], 25, 0),
         (["--selection=probabilistic", "--k=64"], 25, 0),
         (["--k=8", "--learning_rate=0.5", "--weight_decay=0"], 0.5, 0),
+        (["--initial=nearest"], 0.05, 0),
+        (["--method=edge_popup"], 0.1, 1e-4),
+        (["--method=supermask"], 200, 0),
+        (["--method=learned"], 0.01, 1e-4),
+        (["--method=random"], 0, 0),
     ],
 )
 def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
@@ -45,6 +51,13 @@ def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
         ("--distribution=cauchy", "--distribution: 'cauchy' was given"),
         ("--scores=sparse", "--scores: 'sparse' was given, but it must be one of explicit, factored"),
         ("--options=none", "--options: 'none' was given, but it must be one of stored, seeded"),
+        ("--method=adam", "--method: 'adam' was given, but it must be one of slot_machine, edge_popup, supermask"),
+        ("--share=all", "--share: 'all' was given, but it must be one of connection, layer, network"),
+        ("--initial=zero", "--initial: 'zero' was given"),
+        ("--ranking=row", "--ranking: 'row' was given, but it must be one of layer, global"),
+        ("--evaluation=mean", "--evaluation: 'mean' was given"),
+        ("--fan=fan_avg", "--fan: 'fan_avg' was given, but it must be one of fan_in, fan_out"),
+        ("--keep_fraction=0", "--keep_fraction: 0.0 was given, but it must be above 0 and at most 1"),
         ("--k=0", "--k: 0 was given, but it must be from 1 to 65536"),
         ("--k=-3", "--k: -3 was given"),
         ("--epochs=0", "--epochs: 0 was given"),
@@ -67,6 +80,29 @@ def test_a_value_that_is_not_allowed_is_named(argument, message):
         parse(argument)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "schedule", "epochs", "distribution"),
+    [
+        ([], "warm_restarts", 200, "glorot_uniform"),
+        (["--method=learned"], "warm_restarts", 200, "glorot_uniform"),
+        (["--method=learned", "--init_from=runs/x"], "warm_restarts", 100, "glorot_uniform"),
+        (["--method=edge_popup"], "cosine", 100, "signed_kaiming_constant"),
+        (["--method=supermask", "--epochs=7", "--schedule=constant"], "constant", 7, "signed_kaiming_constant"),
+        (["--method=random", "--distribution=xavier_normal"], "constant", 1, "xavier_normal"),
+    ],
+)
+def test_the_method_decides_what_is_not_given(arguments, schedule, epochs, distribution):
+    chosen, _ = parse(*arguments)
+    assert (chosen.schedule, chosen.epochs, chosen.distribution) == (schedule, epochs, distribution)
+
+
+def test_flags_that_do_not_go_together_are_refused():
+    with pytest.raises(ValueError, match="--init_from: it needs --method=learned, but that is slot_machine"):
+        parse("--init_from=runs/x")
+    with pytest.raises(ValueError, match="--sparse: it needs a --k of at least 2, but 1 was given"):
+        parse("--sparse", "--k=1")
+
+
 def test_nesterov_needs_momentum():
     with pytest.raises(ValueError, match="--nesterov: it needs a --momentum above 0"):
         parse("--nesterov", "--momentum=0")
@@ -74,7 +110,7 @@ def test_nesterov_needs_momentum():
 
 def test_every_flag_is_explained_with_its_default():
     values = flags.FlagValues()
-    settings.define_flags(values)
+    parsing.define_flags(values)
     for name in values:
         assert len(values[name].help) >= 15, name
         assert values[name].help.endswith("."), name

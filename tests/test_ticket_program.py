@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,58 @@ def test_another_epoch_can_be_exported(run, tmp_path):
     code, output, errors = call("export", f"--workdir={run}", f"--out={tmp_path / 't'}", "--epoch=6")
     assert code == 0, errors
     assert "epoch 6, " in output
+
+
+def test_a_selection_is_finetuned(run, digits, tmp_path):
+    flags = [f"--dataset=npz:{digits}", f"--workdir={tmp_path / 'fine'}", "--batch_size=64", "--epochs=2"]
+    code, output, errors = call("train", *flags, "--method=learned", f"--init_from={run}@6")
+    assert code == 0, errors
+    table = dict(re.split(r"  +", line, maxsplit=1) for line in output.splitlines()[2:])
+    assert table["method"] == "finetuning"
+    assert table["what was trained"] == "weights (kernel)"
+    last = json.loads((run / "summary.json").read_text())["last_test_accuracy"]
+    assert table["test accuracy before training"] == f"{100 * last:.2f} %"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("none", "--init_from: 'none' was given, but --workdir: none holds no run (no config.json)"),
+        ("{run}@7", "has checkpoints of epochs"),
+        ("{run}@best", "it must be WORKDIR or WORKDIR@EPOCH"),
+    ],
+)
+def test_what_cannot_be_finetuned_is_one_sentence(source, message, run, digits, tmp_path):
+    flags = [f"--dataset=npz:{digits}", f"--workdir={tmp_path / 'fine'}", "--batch_size=64", "--method=learned"]
+    code, output, errors = call("train", *flags, f"--init_from={source.format(run=run)}")
+    assert (code, output, len(errors.splitlines())) == (1, "", 1), errors
+    assert message in errors
+    assert not (tmp_path / "fine").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "trained", "zeros"),
+    [
+        (["--method=edge_popup", "--keep_fraction=0.3", "--scale_for_kept"], "scores only", "70.00 %"),
+        pytest.param(
+            ["--method=supermask", "--evaluation=sampled", "--rescale"], "scores only", None, marks=pytest.mark.slow
+        ),
+        pytest.param(["--share=layer", "--sparse", "--k=16"], "scores only", None, marks=pytest.mark.slow),
+        (["--method=random"], "nothing", "0.00 %"),
+    ],
+)
+def test_every_method_is_trained_exported_and_evaluated(arguments, trained, zeros, digits, tmp_path):
+    flags = [f"--dataset=npz:{digits}", f"--workdir={tmp_path / 'run'}", "--batch_size=64", "--epochs=2", *arguments]
+    code, output, errors = call("train", *flags)
+    assert code == 0, errors
+    table = dict(re.split(r"  +", line, maxsplit=1) for line in output.splitlines()[2:])
+    assert table["what was trained"] == trained
+    assert table["SHA-256 of what is frozen, after"].endswith("(the same)")
+    assert zeros is None or table["connections"].endswith(f"of which {zeros} are 0")
+    code, output, errors = call("export", f"--workdir={tmp_path / 'run'}", f"--out={tmp_path / 'ticket'}")
+    assert code == 0, errors
+    code, output, errors = call("evaluate", f"--ticket={tmp_path / 'ticket'}")
+    assert f"accuracy {table['test accuracy at that epoch']}" in output, errors
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from slotjax._factorable import Optimizer
-from slotjax._selectors import Selector
+from slotjax._selector import Selector
+from slotjax.analysis import share_changed
 from slotjax.data import Dataset, Split, as_float
 from slotjax.training.devices import DATA_AXIS, shard_batch
 from slotjax.training.evaluation import Apply, evaluate, loss_and_correct
@@ -38,8 +38,8 @@ def compile_epoch(
     Returns:
         `epoch(state, frozen, dataset) -> (state, metrics)`. It donates `state`. Metrics are `losses`,
         one per step, and of the epoch: `train`, `validation` and `test`, each with `loss` in nats and `accuracy` from 0
-        to 1, and `changed`, the share of connections whose selected option is another than before. `train` is a mean
-        over the steps as they were taken.
+        to 1, and where anything is selected `changed`, the share of connections whose selection is another than before.
+        `train` is a mean over the steps as they were taken.
 
     Raises:
         ValueError: if `batch_size` is not a multiple of the number of devices.
@@ -80,9 +80,10 @@ def compile_epoch(
         metrics = {
             "losses": losses,
             "train": {"loss": losses.mean(), "accuracy": accuracy},
-            "changed": _share_changed(before, selector.selection(variables), losses.dtype),
             **_held_out(apply, selector, variables, dataset, mesh),
         }
+        if jax.tree.leaves(before):
+            metrics["changed"] = share_changed(before, selector.selection(variables))
         return state._replace(epoch=state.epoch + 1), metrics
 
     replicated = NamedSharding(mesh, PartitionSpec())
@@ -119,9 +120,3 @@ def _stream(key: PRNGKeyArray, name: str, count: Int[Array, ""]) -> PRNGKeyArray
 def _batches(key: PRNGKeyArray, examples: int, batch_size: int) -> Int[Array, "steps batch"]:
     steps = examples // batch_size
     return jax.random.permutation(key, examples)[: steps * batch_size].reshape(steps, batch_size)
-
-
-def _share_changed(before: PyTree, after: PyTree, dtype) -> Float[Array, ""]:
-    pairs = list(zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True))
-    changed = jnp.stack([jnp.sum(old != new) for old, new in pairs]).sum()
-    return changed.astype(dtype) / sum(new.size for _, new in pairs)

@@ -1,43 +1,18 @@
-"""Selectors: ways of choosing the weights of a network, over any parameter pytree."""
+"""Slot machines: K frozen random options per connection, of which training selects one."""
 
-from collections.abc import Callable
 from numbers import Integral
-from typing import NamedTuple
 
-from jaxtyping import PyTree
-
-from slotjax._options import Distribution, Initializer, glorot_uniform, unit_option
-from slotjax._slots import SlotMachine, choose, init_weight, scores_of, weight_of
-from slotjax._tree import Where, init_selected, map_selected, matrices_and_kernels
+from slotjax._distributions import Distribution, glorot_uniform
+from slotjax._options import OPTIONS, Initializer, unit_option
+from slotjax._selector import Method, Selector, check_one_of, make_selector
+from slotjax._slot_init import SlotMachine, init_weights
+from slotjax._slots import choose, codebook_of, scores_of, weight_of
+from slotjax._tree import Where, matrices_and_kernels
 
 SELECTIONS = ("greedy", "probabilistic")
 SCORES = ("explicit", "factored")
-OPTIONS = ("stored", "seeded")
-
-
-class Selector(NamedTuple):
-    """One way of choosing the weights of a network, as pure functions.
-
-    Attributes:
-        init: `init(key, params) -> variables`, where `params` are the weights of a model or just their shapes
-            (`jax.ShapeDtypeStruct`), and `variables` is `{"params": trainable, "frozen": fixed}`. Both mirror the
-            tree of `params`; a leaf that is not selected stays in `"params"` as it is. The same key and names give the
-            same random values in any tree.
-        select: `select(variables, key=None) -> weights`, a pytree shaped like `params`, for the unmodified model. A
-            key samples, in training, where the selection is probabilistic; without one it is deterministic, as at
-            evaluation.
-        selection: `selection(variables, key=None) -> indices`, what `select` chooses: per connection the index of the
-            option, `int32`, and `None` for leaves that are not selected.
-        scores: `scores(variables) -> scores`, `(K, *weight.shape)` for every selected leaf, however they are stored,
-            and `None` for the others.
-        settings: what the selector was made with.
-    """
-
-    init: Callable[..., dict[str, PyTree]]
-    select: Callable[..., PyTree]
-    selection: Callable[..., PyTree]
-    scores: Callable[..., PyTree]
-    settings: SlotMachine
+SHARES = ("connection", "layer", "network")
+INITIAL = ("uniform", "nearest")
 
 
 def slot_machine(
@@ -48,6 +23,9 @@ def slot_machine(
     options: str = "stored",
     distribution: Distribution | Initializer | None = None,
     score_scale: float | None = None,
+    share: str = "connection",
+    sparse: bool = False,
+    initial: str = "uniform",
     where: Where = matrices_and_kernels,
 ) -> Selector:
     """K frozen random options per connection, of which training selects one by its score.
@@ -61,7 +39,8 @@ def slot_machine(
     for two numbers per connection instead of 2K, whatever K is. `slotjax.check_factorable` says whether an optimizer
     allows it. With seeded options, the frozen random values take no memory either.
 
-    Neither choice changes what is drawn. Per selected weight, `variables` has, in float32 or better,
+    Neither choice changes what is drawn. Per selected weight, `variables` has, in float32 or better and for
+    `share="connection"`,
 
     | | `["params"]` | `["frozen"]` |
     |---|---|---|
@@ -69,6 +48,8 @@ def slot_machine(
     | explicit, seeded | scores `(K, *shape)` | `{"seed": uint32 (2,)}` |
     | factored, stored | `{"u": shape, "a": scalar}` | `{"options": (K, *shape), "scores": (K, *shape)}` |
     | factored, seeded | `{"u": shape, "a": scalar}` | `{"seed": uint32 (2,)}` |
+
+    Shared options are always stored, being only K; factored and seeded then needs `"seed"` and `"sigma"` beside them.
 
     Args:
         k: options per connection, at least 1.
@@ -79,6 +60,12 @@ def slot_machine(
             any function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per option.
         score_scale: lambda; initial scores are `U(0, lambda sigma)`, with sigma the scale of the options. Unless given,
             0.1 for weights of two dimensions and 1 for more.
+        share: which connections have the same options, `(K,)` in all: none (`"connection"`), those of a `"layer"`, or
+            all of the `"network"`, with the mean sigma of its layers (section 4.5).
+        sparse: whether option 0 of every connection is 0 (section 4.6).
+        initial: `"uniform"` scores, or those by which the option `"nearest"` to a random value `c` is the first choice,
+            `s_k(0) = c W_k - W_k^2 / 2`; then training moves a latent value `c + u / a`, for which the K options are a
+            random codebook. `c` is drawn like an option. Rates are those of learned weights.
         where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf.
 
     Returns:
@@ -105,36 +92,34 @@ def slot_machine(
     ({'kernel': {'a': (), 'u': (784, 300)}}, {'kernel': {'seed': (2,)}})
     """
     distribution = glorot_uniform() if distribution is None else distribution
-    settings = SlotMachine(k, selection, scores, options, distribution, score_scale)
+    settings = SlotMachine(k, selection, scores, options, distribution, score_scale, share, sparse, initial)
     _check(settings)
-
-    def init(key, params):
-        return init_selected(lambda name, leaf: init_weight(settings, key, name, leaf), where, params)
-
-    def select(variables, key=None):
-        return map_selected(lambda weight: weight_of(settings, weight, key), variables, rest=lambda leaf: leaf)
-
-    def indices(variables, key=None):
-        return map_selected(lambda weight: choose(settings, weight, key)[0], variables, rest=lambda _: None)
-
-    def all_scores(variables):
-        return map_selected(lambda weight: scores_of(settings, weight), variables, rest=lambda _: None)
-
-    return Selector(init, select, indices, all_scores, settings)
+    method = Method(
+        init=lambda key, leaves: init_weights(settings, key, leaves),
+        choose=lambda weights, key: [choose(settings, weight, key)[0] for weight in weights],
+        values=lambda weights, key: [weight_of(settings, weight, key) for weight in weights],
+        scores=lambda weights: [scores_of(settings, weight) for weight in weights],
+        codebook=lambda weight: codebook_of(settings, weight),
+    )
+    return make_selector(method, where, settings, joint=share == "network")
 
 
 def _check(settings: SlotMachine) -> None:
     k, score_scale = settings.k, settings.score_scale
     if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k: {k!r} was given, but it must be a whole number of options, at least 1")
-    for name, allowed in (("selection", SELECTIONS), ("scores", SCORES), ("options", OPTIONS)):
-        if getattr(settings, name) not in allowed:
-            raise ValueError(
-                f"{name}: {getattr(settings, name)!r} was given, but it must be one of {', '.join(allowed)}"
-            )
+    for name, allowed in _ALLOWED.items():
+        check_one_of(name, getattr(settings, name), allowed)
+    if settings.sparse and k < 2:
+        raise ValueError("k: 1 was given, but a sparse slot machine needs an option beside 0, so at least 2")
     if score_scale is not None and not 0 <= score_scale < float("inf"):
         raise ValueError(f"score_scale: {score_scale!r} was given, but it must be finite and not negative")
     if isinstance(settings.distribution, Distribution):
         unit_option(settings.distribution.kind)
     elif settings.options == "seeded":
         raise ValueError("distribution: an initializer was given, but seeded options need a slotjax.Distribution")
+    elif settings.share != "connection":
+        raise ValueError("distribution: an initializer was given, but shared options need a slotjax.Distribution")
+
+
+_ALLOWED = {"selection": SELECTIONS, "scores": SCORES, "options": OPTIONS, "share": SHARES, "initial": INITIAL}

@@ -1,0 +1,178 @@
+"""What training came to: pure functions on selections, weights and variables."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from slotjax._codebook import Codebook, weight_at
+from slotjax._selector import Selector
+from slotjax._tree import leaf_name
+
+__all__ = [
+    "flops",
+    "index_counts",
+    "offered_and_selected",
+    "overlap",
+    "parameters_kept",
+    "share_changed",
+    "sparsity",
+]
+
+
+def share_changed(before: PyTree, after: PyTree) -> Float[Array, ""]:
+    """The share of connections whose selection is another than before.
+
+    Args:
+        before: what `selector.selection` gave, indices or masks.
+        after: the same, later.
+
+    Returns:
+        From 0 to 1, `float32`; 0 if nothing is selected at all.
+
+    Figure 7 of Aladago & Torresani (2021).
+
+    >>> before, after = {"w": jnp.array([0, 1, 2, 2])}, {"w": jnp.array([0, 1, 2, 0])}
+    >>> print(slotjax.analysis.share_changed(before, after))
+    0.25
+    """
+    pairs = list(zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True))
+    if not pairs:
+        return jnp.zeros(())
+    return _share(sum(jnp.sum(old != new, dtype=jnp.int32) for old, new in pairs), sum(new.size for _, new in pairs))
+
+
+def overlap(mask: PyTree, other: PyTree) -> Float[Array, ""]:
+    """How much two masks have in common: connections kept by both over those kept by any (Jaccard's index).
+
+    Args:
+        mask: booleans, as `selection` of an edge-popup or a supermask gives them; or weights, where 0 is not kept.
+        other: the same, of another network.
+
+    Returns:
+        From 0 to 1, `float32`; 1 if neither keeps anything.
+
+    >>> print(slotjax.analysis.overlap(jnp.array([True, True, False]), jnp.array([True, False, False])))
+    0.5
+    """
+    pairs = list(zip(map(_kept, jax.tree.leaves(mask)), map(_kept, jax.tree.leaves(other)), strict=True))
+    both = sum(jnp.sum(one & two, dtype=jnp.int32) for one, two in pairs)
+    either = sum(jnp.sum(one | two, dtype=jnp.int32) for one, two in pairs)
+    return jnp.where(either == 0, 1.0, _share(both, jnp.maximum(either, 1)))
+
+
+def sparsity(weights: PyTree) -> Float[Array, ""]:
+    """The share of entries that are 0.
+
+    Args:
+        weights: what `selector.select` gave, or a mask.
+
+    Returns:
+        From 0 to 1, `float32`.
+
+    Section 4.6 of Aladago & Torresani (2021).
+
+    >>> print(slotjax.analysis.sparsity({"w": jnp.array([0.0, 1.0, 0.0, 2.0])}))
+    0.5
+    """
+    leaves = jax.tree.leaves(weights)
+    return _share(sum(jnp.sum(~_kept(leaf), dtype=jnp.int32) for leaf in leaves), sum(leaf.size for leaf in leaves))
+
+
+def parameters_kept(weights: PyTree) -> int:
+    """The number of entries that are not 0.
+
+    The column "parameters kept" of the ImageNet table of Ramanujan et al. (2020).
+
+    >>> slotjax.analysis.parameters_kept({"w": jnp.array([0.0, 1.0, 0.0, 2.0])})
+    2
+    """
+    return int(sum(np.count_nonzero(leaf) for leaf in jax.tree.leaves(weights)))
+
+
+def index_counts(selection: PyTree, k: int) -> Int[np.ndarray, " k"]:
+    """How often each option is selected, over all leaves.
+
+    Args:
+        selection: what `selector.selection` gave, indices or masks.
+        k: the number of options, 2 for masks.
+
+    >>> slotjax.analysis.index_counts({"w": jnp.array([0, 2, 2])}, k=3).tolist()
+    [1, 0, 2]
+    """
+    counts = np.zeros(k, np.int64)
+    for leaf in jax.tree.leaves(selection):
+        counts += np.bincount(np.asarray(leaf, np.int64).ravel(), minlength=k)
+    return counts
+
+
+def offered_and_selected(
+    selector: Selector, variables: dict[str, PyTree], bins: int = 50
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Histograms of the values that each weight could have and of those that it has.
+
+    Args:
+        selector: what made the variables.
+        variables: `{"params": ..., "frozen": ...}`.
+        bins: equal intervals from the least to the greatest value offered.
+
+    Returns:
+        By name, the counts of all offered values, of the selected ones, and the `bins + 1` edges.
+
+    Figure 11 of Aladago & Torresani (2021).
+
+    >>> selector = slotjax.slot_machine(k=8)
+    >>> variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((30, 40))})
+    >>> offered, selected, edges = slotjax.analysis.offered_and_selected(selector, variables)["kernel"]
+    >>> int(offered.sum()), int(selected.sum()), len(edges)
+    (9600, 1200, 51)
+    """
+    selection = _named(selector.selection(variables))
+    weights = _named(selector.select(variables))
+    return {
+        name: _histograms(codebook, np.asarray(selection[name]).shape, np.asarray(weights[name]), bins)
+        for name, codebook in selector.codebooks(variables).items()
+    }
+
+
+def flops(function: Callable[..., Any], *arguments: Any) -> float:
+    """The floating-point operations of one call, as XLA counts them in the compiled function.
+
+    Args:
+        function: what `jax.jit` takes, such as a training step; loops are counted as one turn.
+        arguments: what it is called with, arrays or shapes.
+
+    Figure 4 of Aladago & Torresani (2021), with a count instead of an estimate.
+
+    >>> slotjax.analysis.flops(lambda x, w: x @ w, jnp.ones((8, 16)), jnp.ones((16, 4)))
+    1024.0
+    """
+    analysis = jax.jit(function).lower(*arguments).compile().cost_analysis()
+    return float((analysis or {})["flops"])
+
+
+def _kept(leaf: Any) -> Bool[Array, "..."]:
+    return jnp.asarray(leaf).astype(bool)
+
+
+def _share(part: Any, whole: Any) -> Float[Array, ""]:
+    return jnp.asarray(part, jnp.float32) / jnp.asarray(whole, jnp.float32)
+
+
+def _histograms(
+    codebook: Codebook, shape: tuple[int, ...], weight: np.ndarray, bins: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    each = (weight_at(codebook, jnp.full(shape, option, jnp.int32), weight.dtype) for option in range(codebook.k))
+    values = [np.asarray(option, np.float64).ravel() for option in each]
+    chosen = np.asarray(weight, np.float64).ravel()
+    bounds = min(value.min() for value in (chosen, *values)), max(value.max() for value in (chosen, *values))
+    offered = [np.histogram(value, bins, bounds)[0] for value in values]
+    selected, edges = np.histogram(chosen, bins, bounds)
+    return np.sum(offered, axis=0), selected, edges
+
+
+def _named(tree: PyTree) -> dict[str, Any]:
+    return {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
