@@ -26,7 +26,7 @@ class Trained(NamedTuple):
 
 
 def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
-    """The network after `epoch` epochs, or at the best validation accuracy.
+    """The network after `epoch` epochs, or at the best validation accuracy of which there is a checkpoint.
 
     Raises:
         ValueError: if there is no run, or no checkpoint of that epoch.
@@ -74,7 +74,8 @@ def _restore(checkpoints: training.Checkpoints, state: Any, epoch: int | None, w
     if not epochs:
         raise ValueError(f"--workdir: the run in {workdir} has no checkpoint yet")
     if epoch is None:
-        epoch = best_record(checkpoints.restore(epochs[-1], state)[1])["epoch"]
+        history = checkpoints.restore(epochs[-1], state)[1]
+        epoch = int(best_record([record for record in history if record["epoch"] in epochs])["epoch"])
     if epoch not in epochs:
         raise ValueError(f"--epoch: {epoch} was given, but the run in {workdir} has checkpoints of epochs {epochs}")
     return checkpoints.restore(epoch, state)

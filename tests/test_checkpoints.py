@@ -30,6 +30,14 @@ def test_the_latest_two_the_best_one_and_chosen_epochs_are_kept(tmp_path):
         assert checkpoints.epochs() == [2, 3, 4, 7, 8]
 
 
+def test_of_equally_good_epochs_the_first_is_kept(tmp_path):
+    accuracies = [0.1, 0.9, 0.9, 0.9, 0.5, 0.6]
+    with training.Checkpoints(tmp_path) as checkpoints:
+        for epoch in range(1, 7):
+            checkpoints.save(epoch, state(epoch), history(*accuracies[:epoch]))
+        assert checkpoints.epochs() == [2, 5, 6]
+
+
 def test_state_and_history_come_back_bitwise(tmp_path):
     with training.Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, state(1), history(1 / 3))
