@@ -223,11 +223,9 @@ def test_the_state_of_training_is_two_numbers_per_connection():
         assert size <= 8 * 100 * 50 + 32
 
 
-@pytest.mark.parametrize("selection", slotjax.SELECTIONS)
-@pytest.mark.parametrize("k", [8, 64, 256])
-def test_nothing_as_large_as_k_weights_is_ever_made(k, selection):
+def assert_nothing_as_large_as_k_weights_is_made(k, selection, **variant):
     """In a whole training loop, so that nothing is kept from one step to the next either."""
-    selector, n = slotjax.slot_machine(k, selection, scores="factored", options="seeded"), 300 * 200
+    selector, n = slotjax.slot_machine(k, selection, scores="factored", options="seeded", **variant), 300 * 200
     variables = selector.init(jax.random.key(0), jnp.zeros((300, 200)))
 
     def loop(trainable, frozen, x):
@@ -243,6 +241,17 @@ def test_nothing_as_large_as_k_weights_is_ever_made(k, selection):
         np.prod([int(size) for size in shape.split(",")]) for shape in re.findall(r"\[([\d,]+)\]", compiled.as_text())
     ]
     assert max(sizes) <= n
+
+
+@pytest.mark.parametrize("selection", slotjax.SELECTIONS)
+@pytest.mark.parametrize("k", [8, 64, 256])
+def test_nothing_as_large_as_k_weights_is_ever_made(k, selection):
+    assert_nothing_as_large_as_k_weights_is_made(k, selection)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nor_by_any_variant(variant):
+    assert_nothing_as_large_as_k_weights_is_made(20, "probabilistic", **VARIANTS[variant])
 
 
 def test_the_compiled_program_does_not_grow_with_k():
