@@ -103,7 +103,7 @@ def fixed(*, where: Where = lambda name, leaf: True) -> Selector:
     method = Method(
         init=lambda key, leaves: each_named(keep, leaves),
         choose=lambda weights, key: [None for _ in weights],
-        values=lambda weights, key: [jax.lax.stop_gradient(weight.frozen["value"]) for weight in weights],
+        values=lambda weights, key: [_value(weight) for weight in weights],
         scores=lambda weights: [None for _ in weights],
         codebook=lambda weight: Codebook(1),
     )
@@ -153,8 +153,14 @@ def random_selection(
 
 def _weight(weight: Weight) -> Array:
     if set(weight.frozen) != {"weight"} or jax.tree.leaves(weight.trainable):
-        raise ValueError(f"variables: {weight.name!r} has scores, but a random selection has none")
+        raise ValueError(f"variables: {weight.name!r} was made by another kind of selector than a random selection")
     return weight.frozen["weight"]
+
+
+def _value(weight: Weight) -> Array:
+    if set(weight.frozen) != {"value"}:
+        raise ValueError(f"variables: {weight.name!r} was made by another kind of selector than fixed()")
+    return jax.lax.stop_gradient(weight.frozen["value"])
 
 
 def _draw(distribution: Distribution | Initializer, key: PRNGKeyArray, name: str, leaf: Any) -> Array:

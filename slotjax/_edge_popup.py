@@ -50,10 +50,12 @@ def edge_popup(
         distribution: what random weights are drawn from, `slotjax.signed_kaiming_constant()` unless given; the paper
             scales it by `slotjax.scaled_for(keep_fraction, ...)` on ImageNet. Stored ones may come from any function
             of `jax.nn.initializers` as well.
-        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf.
+        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf, of two or
+            more dimensions.
 
     Returns:
-        A `Selector`; `selection` gives boolean masks, and keys change nothing.
+        A `Selector`; `selection` gives boolean masks, and keys change nothing. Its variables have the form of those of
+        `slotjax.supermask`, from which they cannot be told.
 
     Raises:
         ValueError: for arguments outside these ranges; from its functions, as with `slotjax.slot_machine`.
@@ -68,8 +70,8 @@ def edge_popup(
     8 0.5
     """
     distribution = signed_kaiming_constant() if distribution is None else distribution
-    settings = EdgePopup(keep_fraction, ranking, options, distribution)
     check_keep_fraction(keep_fraction)
+    settings = EdgePopup(float(keep_fraction), ranking, options, distribution)
     check_one_of("ranking", ranking, RANKINGS)
     check_one_of("options", options, OPTIONS)
     check_options(distribution, options)

@@ -22,8 +22,8 @@ class Dense(nn.Dense):
     one forward pass, a layer samples once, because a connection has one draw per forward pass.
 
     Attributes:
-        selector: how the kernel is chosen, `slotjax.slot_machine()` unless given. Weights that its `where` leaves out,
-            such as the bias, are ordinary parameters. A selected kernel is drawn from the selector's own
+        selector: how the kernel is chosen, `slotjax.slot_machine()` unless given. A kernel that its `where` leaves out,
+            and always the bias, are ordinary parameters. A selected kernel is drawn from the selector's own
             distribution, so `kernel_init` cannot be given for it.
 
     Raises:
@@ -84,8 +84,10 @@ def _select(module: Dense | Conv, name: str, initializer: Any, *shape_and_dtype:
 
     abstract = jax.eval_shape(lambda: initialize(None, jax.random.key(0)))
     if not jax.tree.leaves(abstract["frozen"]):
-        return nn.Module.param(module, name, initializer, *shape_and_dtype)
-    if initializer not in (nn.Dense.kernel_init, nn.Conv.kernel_init):
+        drawn = lambda default_key: unnest(path, initialize(_root_key(module, "params"), default_key)["params"])  # noqa: E731
+        return nn.Module.param(module, name, drawn)
+    keeps_its_value = "value" in unnest(path, abstract["frozen"])
+    if not keeps_its_value and initializer not in (nn.Dense.kernel_init, nn.Conv.kernel_init):
         raise ValueError(f"kernel_init: {'/'.join(path)} is drawn by its selector; give slot_machine(distribution=...)")
     if module.has_variable("params", name) and not module.has_variable("frozen", name):
         raise ValueError(f"frozen: the collection with the random values of {'/'.join(path)} is missing")

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from slotjax._codebook import Codebook
 from slotjax._distributions import Distribution, fans
 from slotjax._generator import draw_seed
-from slotjax._options import Initializer, at_least_float32, numbered_option, numbered_score, unit_option
+from slotjax._options import Initializer, at_least_float32, check_distribution, numbered_option, numbered_score
 from slotjax._tree import Weight, fold_name
 
 NUMBER = 1  # of the option that is the weight, because option 0 of a sparse slot machine is 0
@@ -57,11 +57,10 @@ def mask_codebook(weight: Weight, distribution: Distribution | Initializer, resc
     return Codebook(2, None, weight.frozen["seed"], distribution.kind, scale, True, rescaled)
 
 
-def check_options(distribution: Distribution | Initializer, options: str) -> None:
+def check_options(distribution: Any, options: str) -> None:
     """Refuses a distribution that cannot be recomputed from a seed."""
-    if isinstance(distribution, Distribution):
-        unit_option(distribution.kind)
-    elif options == "seeded":
+    check_distribution(distribution)
+    if options == "seeded" and not isinstance(distribution, Distribution):
         raise ValueError("distribution: an initializer was given, but seeded options need a slotjax.Distribution")
 
 

@@ -7,6 +7,7 @@ Integers become floats by one multiplication with a constant, so the values are 
 import functools
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -103,6 +104,17 @@ def numbered_score(
     """The initial score of one number, of every connection: `U(0, limit)`."""
     bits = random_bits(connection_words(seed, shape), option_words(seed, jnp.uint32(number)))
     return unit_score(bits, dtype) * jnp.asarray(limit * SCORE_STEP, dtype)
+
+
+def check_distribution(distribution: Any) -> None:
+    """Refuses what random values cannot be drawn from."""
+    if isinstance(distribution, Distribution):
+        unit_option(distribution.kind)
+    elif not callable(distribution):
+        raise ValueError(
+            f"distribution: {distribution!r} was given, but it must be a slotjax.Distribution, such as "
+            "slotjax.glorot_uniform(), or a function of jax.nn.initializers"
+        )
 
 
 def at_least_float32(dtype: DTypeLike) -> jnp.dtype:

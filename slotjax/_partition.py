@@ -35,6 +35,11 @@ def partition(selectors: Mapping[str, Selector]) -> Selector:
     >>> jax.tree.map(jnp.shape, variables["params"])
     {'Dense_0': {'kernel': (2, 3, 4)}, 'Dense_1': {'kernel': (4, 2)}}
     """
+    for pattern, selector in selectors.items():
+        if not isinstance(selector, Selector):
+            raise ValueError(
+                f"selectors: {pattern!r} has {selector!r}, but it must be a Selector, as slot_machine() makes"
+            )
     rules = [(_compiled(pattern), selector) for pattern, selector in selectors.items()]
 
     def init(key, params):
@@ -95,6 +100,10 @@ def _parts(rules: Rules, variables: dict[str, PyTree]) -> tuple[list[dict[str, P
     """The variables of each rule, and what puts the trees that come of them together."""
     weights, treedef = weights_and_leaves(variables)
     owners = _owners(rules, [weight.name for weight in weights])
+    try:
+        treedef.flatten_up_to(variables["frozen"])
+    except ValueError as error:
+        raise ValueError("variables: 'frozen' must have the structure of 'params', as `init` returned it") from error
     leaves = {"params": [one.trainable for one in weights], "frozen": [one.frozen for one in weights]}
     parts = [
         {name: _part(treedef, values, owners, rule) for name, values in leaves.items()} for rule in range(len(rules))

@@ -3,7 +3,7 @@
 from numbers import Integral
 
 from slotjax._distributions import Distribution, glorot_uniform
-from slotjax._options import OPTIONS, Initializer, unit_option
+from slotjax._options import OPTIONS, Initializer, check_distribution
 from slotjax._selector import Method, Selector, check_one_of, make_selector
 from slotjax._slot_init import SlotMachine, init_weights
 from slotjax._slots import choose, codebook_of, scores_of, weight_of
@@ -92,6 +92,7 @@ def slot_machine(
     ({'kernel': {'a': (), 'u': (784, 300)}}, {'kernel': {'seed': (2,)}})
     """
     distribution = glorot_uniform() if distribution is None else distribution
+    k = int(k) if isinstance(k, Integral) and not isinstance(k, bool) else k
     settings = SlotMachine(k, selection, scores, options, distribution, score_scale, share, sparse, initial)
     _check(settings)
     method = Method(
@@ -114,11 +115,12 @@ def _check(settings: SlotMachine) -> None:
         raise ValueError("k: 1 was given, but a sparse slot machine needs an option beside 0, so at least 2")
     if score_scale is not None and not 0 <= score_scale < float("inf"):
         raise ValueError(f"score_scale: {score_scale!r} was given, but it must be finite and not negative")
+    check_distribution(settings.distribution)
     if isinstance(settings.distribution, Distribution):
-        unit_option(settings.distribution.kind)
-    elif settings.options == "seeded":
+        return
+    if settings.options == "seeded":
         raise ValueError("distribution: an initializer was given, but seeded options need a slotjax.Distribution")
-    elif settings.share != "connection":
+    if settings.share != "connection":
         raise ValueError("distribution: an initializer was given, but shared options need a slotjax.Distribution")
 
 

@@ -4,7 +4,14 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from slotjax._codebook import Codebook
-from slotjax._factored import Draws, all_scores, seeded_candidates, stored_candidates, straight_through_latent
+from slotjax._factored import (
+    Draws,
+    all_scores,
+    is_factored,
+    seeded_candidates,
+    stored_candidates,
+    straight_through_latent,
+)
 from slotjax._options import options_from_seed
 from slotjax._selection import (
     Candidates,
@@ -83,7 +90,9 @@ def _shape(weight: Weight) -> tuple[int, ...]:
 
 def _check_layout(settings: SlotMachine, weight: Weight) -> None:
     """Refuses variables of another kind of selector, and scores and options that do not belong together."""
-    factored = isinstance(weight.trainable, dict)
+    factored = is_factored(weight.trainable)
+    if isinstance(weight.trainable, dict) and not factored:
+        raise ValueError(f"variables: {weight.name!r} has no scores, so it was not a slot machine that made them")
     if settings.scores == "factored" and not factored:
         raise ValueError(
             f"variables: {weight.name!r} has explicit scores, which cannot be turned into factored ones, because K "
@@ -100,6 +109,9 @@ def _check_layout(settings: SlotMachine, weight: Weight) -> None:
             f"options={settings.options!r}, scores={settings.scores!r} and share={settings.share!r} needs "
             f"{sorted(_expected(settings))}"
         )
+    if not factored and weight.trainable.shape[:1] != (settings.k,):
+        given = weight.trainable.shape
+        raise ValueError(f"variables: {weight.name!r} has scores of shape {given}, but the selector has k={settings.k}")
     options, shape = weight.frozen.get("options"), _shape(weight)
     whole = (settings.k, *shape)
     if options is not None and options.shape != (whole if settings.share == "connection" else whole[:1]):

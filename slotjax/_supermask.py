@@ -53,7 +53,8 @@ def supermask(
         options: random weights are `"stored"`, or `"seeded"` to recompute them wherever they are used.
         distribution: what random weights are drawn from, `slotjax.signed_kaiming_constant()` unless given. Stored ones
             may come from any function of `jax.nn.initializers` as well.
-        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf.
+        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf, of two or
+            more dimensions.
 
     Returns:
         A `Selector`; `selection` gives boolean masks, for expected weights the most probable ones.

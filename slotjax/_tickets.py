@@ -87,7 +87,7 @@ def save_ticket(
         "arrays": {},
         "metadata": metadata or {},
     }
-    rest, books = _named(selector.select(variables)), selector.codebooks(variables)
+    rest, books = _named(jax.tree.map(jnp.asarray, selector.select(variables))), selector.codebooks(variables)
     for name, index in _named(selector.selection(variables)).items():
         weight, book = rest.pop(name), books[name]
         tensors[f"index/{name}"] = pack(np.asarray(index, np.int32), bits_per_index(book.k))

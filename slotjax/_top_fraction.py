@@ -18,15 +18,15 @@ def top_fraction(scores: Float[Array, "*shape"], keep_fraction: float) -> Bool[A
     Entries of equal magnitude are kept in row-major order. The time is that of reading the scores some ten times.
 
     Args:
-        scores: any shape and float dtype.
+        scores: any shape, and any float dtype of 16 bits or more.
         keep_fraction: share that is kept, from 0 to 1. Halves are rounded to the even count, as Python does.
 
     Returns:
         True for what is kept.
 
     Raises:
-        ValueError: for a share outside 0 to 1, and for NaN or infinite scores where their values are known, which
-            is outside `jax.jit`.
+        ValueError: for a share outside 0 to 1, another dtype, and for NaN or infinite scores where their values are
+            known, which is outside `jax.jit`.
 
     Implements `h` in Eq. 4 of Ramanujan et al. (2020).
 
@@ -34,6 +34,9 @@ def top_fraction(scores: Float[Array, "*shape"], keep_fraction: float) -> Bool[A
     [False  True  True False]
     """
     check_keep_fraction(keep_fraction)
+    scores = jnp.asarray(scores)
+    if not jnp.issubdtype(scores.dtype, jnp.floating) or jnp.finfo(scores.dtype).bits < 16:
+        raise ValueError(f"scores: they are {scores.dtype}, but must be floating-point numbers of 16 bits or more")
     if not isinstance(scores, jax.core.Tracer) and not bool(jnp.isfinite(scores).all()):
         raise ValueError("scores: they must be finite, but some are infinite or NaN")
     return top_masks([scores], keep_fraction)[0]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from slotjax._codebook import Codebook, weight_at
+from slotjax._codebook import Codebook, share_ratio, weight_at
 from slotjax._selector import Selector
 from slotjax._tree import leaf_name
 
@@ -39,7 +39,7 @@ def share_changed(before: PyTree, after: PyTree) -> Float[Array, ""]:
     >>> print(slotjax.analysis.share_changed(before, after))
     0.25
     """
-    pairs = list(zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True))
+    pairs = _pairs(before, after)
     if not pairs:
         return jnp.zeros(())
     return _share(sum(jnp.sum(old != new, dtype=jnp.int32) for old, new in pairs), sum(new.size for _, new in pairs))
@@ -58,7 +58,7 @@ def overlap(mask: PyTree, other: PyTree) -> Float[Array, ""]:
     >>> print(slotjax.analysis.overlap(jnp.array([True, True, False]), jnp.array([True, False, False])))
     0.5
     """
-    pairs = list(zip(map(_kept, jax.tree.leaves(mask)), map(_kept, jax.tree.leaves(other)), strict=True))
+    pairs = [(_kept(one), _kept(two)) for one, two in _pairs(mask, other)]
     both = sum(jnp.sum(one & two, dtype=jnp.int32) for one, two in pairs)
     either = sum(jnp.sum(one | two, dtype=jnp.int32) for one, two in pairs)
     return jnp.where(either == 0, 1.0, _share(both, jnp.maximum(either, 1)))
@@ -71,15 +71,16 @@ def sparsity(weights: PyTree) -> Float[Array, ""]:
         weights: what `selector.select` gave, or a mask.
 
     Returns:
-        From 0 to 1, `float32`.
+        From 0 to 1, `float32`; 0 if there are no entries.
 
     Section 4.6 of Aladago & Torresani (2021).
 
     >>> print(slotjax.analysis.sparsity({"w": jnp.array([0.0, 1.0, 0.0, 2.0])}))
     0.5
     """
-    leaves = jax.tree.leaves(weights)
-    return _share(sum(jnp.sum(~_kept(leaf), dtype=jnp.int32) for leaf in leaves), sum(leaf.size for leaf in leaves))
+    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(weights)]
+    zeros = sum(jnp.sum(~_kept(leaf), dtype=jnp.int32) for leaf in leaves)
+    return _share(zeros, max(1, sum(leaf.size for leaf in leaves)))
 
 
 def parameters_kept(weights: PyTree) -> int:
@@ -133,7 +134,7 @@ def offered_and_selected(
     selection = _named(selector.selection(variables))
     weights = _named(selector.select(variables))
     return {
-        name: _histograms(codebook, np.asarray(selection[name]).shape, np.asarray(weights[name]), bins)
+        name: _histograms(codebook, selection[name], np.asarray(weights[name]), bins)
         for name, codebook in selector.codebooks(variables).items()
     }
 
@@ -151,7 +152,19 @@ def flops(function: Callable[..., Any], *arguments: Any) -> float:
     1024.0
     """
     analysis = jax.jit(function).lower(*arguments).compile().cost_analysis()
-    return float((analysis or {})["flops"])
+    return float((analysis or {}).get("flops", 0.0))
+
+
+def _pairs(one: PyTree, other: PyTree) -> list[tuple[Any, Any]]:
+    """The leaves of two trees, side by side.
+
+    Raises:
+        ValueError: if their structures or shapes differ.
+    """
+    shapes = [jax.tree.map(jnp.shape, tree) for tree in (one, other)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"selections of different networks cannot be compared: {shapes[0]} and {shapes[1]}")
+    return list(zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
 
 
 def _kept(leaf: Any) -> Bool[Array, "..."]:
@@ -163,10 +176,13 @@ def _share(part: Any, whole: Any) -> Float[Array, ""]:
 
 
 def _histograms(
-    codebook: Codebook, shape: tuple[int, ...], weight: np.ndarray, bins: int
+    codebook: Codebook, selection: Array, weight: np.ndarray, bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    each = (weight_at(codebook, jnp.full(shape, option, jnp.int32), weight.dtype) for option in range(codebook.k))
-    values = [np.asarray(option, np.float64).ravel() for option in each]
+    # A mask is rescaled by what it keeps, not by what an option would if it were taken everywhere.
+    ratio = float(share_ratio(selection.astype(bool), jnp.float32)) if codebook.rescaled else 1.0
+    plain = codebook._replace(rescaled=False)
+    indices = (jnp.full(selection.shape, option, jnp.int32) for option in range(codebook.k))
+    values = [np.asarray(weight_at(plain, index, weight.dtype), np.float64).ravel() * ratio for index in indices]
     chosen = np.asarray(weight, np.float64).ravel()
     bounds = min(value.min() for value in (chosen, *values)), max(value.max() for value in (chosen, *values))
     offered = [np.histogram(value, bins, bounds)[0] for value in values]

@@ -70,3 +70,21 @@ def test_flops_of_a_dense_network():
     counted = analysis.flops(model.apply, weights, jax.ShapeDtypeStruct((128, 784), jnp.float32))
     products = 2 * 128 * (784 * 300 + 300 * 100 + 100 * 10)
     assert products <= counted < 1.01 * products
+
+
+def test_flops_of_nothing_and_sparsity_of_nothing_are_0():
+    assert analysis.flops(lambda x: x.reshape(3, 1)[:2], jnp.ones(3)) == 0
+    assert float(analysis.sparsity({"a": None})) == 0
+
+
+@pytest.mark.parametrize("compare", [analysis.share_changed, analysis.overlap])
+@pytest.mark.parametrize("other", [{"a": jnp.ones((1, 4))}, {"b": jnp.ones((4, 1))}, {}])
+def test_selections_of_different_networks_are_refused(compare, other):
+    with pytest.raises(ValueError, match="selections of different networks cannot be compared"):
+        compare({"a": jnp.ones((4, 1))}, other)
+
+
+def test_histograms_of_a_rescaled_mask_are_of_rescaled_values():
+    selector = slotjax.supermask(rescale=True)
+    offered, selected, _ = analysis.offered_and_selected(selector, selector.init(jax.random.key(0), PARAMS))["a"]
+    assert np.all(offered[selected > 0] > 0)

@@ -192,3 +192,20 @@ def test_layers_equal_the_papers_equations_in_float64(k, selection, kind, x64):
         weight_gradient = reference.convolution_gradient(images, cotangent, kernel.shape)
     expected_gradient = reference.score_gradients(options, weight_gradient)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12, atol=1e-13)
+
+
+def test_a_layer_draws_learned_weights_from_their_distribution():
+    x, selector = jnp.ones((1, 50)), slotjax.learned(slotjax.Distribution("normal", lambda shape: 0.01))
+    made = slotjax.Dense(30, use_bias=False, selector=selector).init(jax.random.key(0), x)
+    whole = selector.init(jax.random.key(0), {"kernel": jnp.zeros((50, 30))})
+    np.testing.assert_array_equal(made["params"]["kernel"], whole["params"]["kernel"])
+    layers = (slotjax.Dense(30, use_bias=False, selector=slotjax.learned()), nn.Dense(30, use_bias=False))
+    kernels = [layer.init(jax.random.key(0), x)["params"]["kernel"] for layer in layers]
+    np.testing.assert_array_equal(*kernels)
+
+
+def test_a_fixed_kernel_keeps_its_own_initializer():
+    layer = slotjax.Dense(3, use_bias=False, selector=slotjax.fixed(), kernel_init=nn.initializers.ones)
+    variables = layer.init(jax.random.key(0), jnp.ones((1, 4)))
+    assert variables["params"]["kernel"] == {}
+    np.testing.assert_array_equal(layer.apply(variables, jnp.ones((1, 4))), [[4.0, 4.0, 4.0]])

@@ -1,5 +1,7 @@
 """Edge-popup and supermasks: values and gradients against NumPy, and what the papers prove or say of them."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -211,8 +213,27 @@ def test_variables_of_another_selector_are_refused():
         machine.select(made["mask"])
     with pytest.raises(ValueError, match="'frozen' holds random values, but learned weights have none"):
         slotjax.learned().select(made["mask"])
-    with pytest.raises(ValueError, match="'w' has scores, but a random selection has none"):
+    with pytest.raises(ValueError, match="'w' was made by another kind of selector than a random"):
         slotjax.random_selection().select(made["mask"])
     made["mask"]["frozen"]["w"]["weight"] = jnp.zeros((4, 3))
     with pytest.raises(ValueError, match=r"'w' has scores of shape \(3, 4\), but a random weight of shape \(4, 3\)"):
         mask.select(made["mask"])
+
+
+def test_variables_of_another_k_or_without_scores_are_refused():
+    params = {"w": jnp.zeros((3, 4))}
+    made = slotjax.slot_machine(8, options="seeded").init(KEY, params)
+    for function in ("select", "selection"):
+        with pytest.raises(ValueError, match=r"'w' has scores of shape \(8, 3, 4\), but the selector has k=4"):
+            getattr(slotjax.slot_machine(4, options="seeded"), function)(made)
+    for other in (slotjax.random_selection(), slotjax.fixed()):
+        with pytest.raises(ValueError, match="'w' has no scores, so it was not a slot machine that made them"):
+            slotjax.slot_machine(4).select(other.init(KEY, params))
+    with pytest.raises(ValueError, match=r"'w' was made by another kind of selector than fixed\(\)"):
+        slotjax.fixed().select(slotjax.edge_popup().init(KEY, params))
+
+
+@pytest.mark.parametrize("dtype", [jnp.int32, jnp.float8_e4m3fn])
+def test_scores_of_other_dtypes_are_refused(dtype):
+    with pytest.raises(ValueError, match=r"scores: they are .*, but must be floating-point numbers of 16 bits or more"):
+        inspect.unwrap(slotjax.top_fraction)(jnp.ones(4, dtype), 0.5)

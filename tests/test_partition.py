@@ -117,3 +117,11 @@ def test_a_run_says_which_parameters_were_trained_beside_the_scores():
         "learned": "scores and parameters that are not selected (bias, scale)",
         "fixed": "scores only; fixed: bias, scale",
     }
+
+
+def test_frozen_values_that_are_missing_are_noticed():
+    mixed = slotjax.partition(RULES)
+    variables = mixed.init(KEY, PARAMS)
+    for frozen in ({}, {name: values for name, values in variables["frozen"].items() if name != "Conv_0"}):
+        with pytest.raises(ValueError, match="'frozen' must have the structure of 'params'"):
+            mixed.select({"params": variables["params"], "frozen": frozen})

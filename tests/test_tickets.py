@@ -1,6 +1,7 @@
 """Tickets: what comes back is bitwise what `select` gave, and nothing else ever comes back."""
 
 import contextlib
+import inspect
 import json
 import struct
 import tracemalloc
@@ -318,3 +319,12 @@ def test_deep_metadata_is_refused(tmp_path):
     (tmp_path / "deep").write_bytes(data)
     with pytest.raises(ValueError, match="cannot be read"):
         slotjax.load_ticket(tmp_path / "deep")
+
+
+def test_numbers_of_numpy_and_python_come_back(tmp_path):
+    selector = inspect.unwrap(slotjax.slot_machine)(np.int64(4))  # past the check of types
+    variables = selector.init(jax.random.key(0), {"w": jnp.zeros((3, 4)), "number": 1.5})
+    slotjax.save_ticket(tmp_path / "ticket", selector, variables)
+    ticket = slotjax.read_ticket(tmp_path / "ticket")
+    assert ticket.selector["k"] == 4
+    assert float(ticket.weights["number"]) == 1.5
