@@ -300,7 +300,7 @@ def _json(content: dict[str, Any]) -> str:
 def _digest(content: dict[str, Any], tensors: Tensors) -> str:
     digest = hashlib.sha256(_json(content).encode())
     for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
+        tensor = np.asarray(tensors[name], order="C")
         digest.update(_json({"name": name, "dtype": str(tensor.dtype), "shape": list(tensor.shape)}).encode())
         digest.update(tensor.data)
     return digest.hexdigest()
@@ -311,7 +311,7 @@ def _write(path: Path, tensors: dict[str, np.ndarray], content: dict[str, Any]) 
         metadata = {"slotjax": _json(content | {"sha256": _digest(content, tensors)})}
     except (TypeError, ValueError) as error:
         raise ValueError(f"metadata: it must be what JSON can hold ({error})") from error
-    data = safetensors.numpy.save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, metadata)
+    data = safetensors.numpy.save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, metadata)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -104,6 +104,7 @@ def test_other_collections_come_back(tmp_path):
     slotjax.save_ticket(tmp_path / "ticket", selector, variables, statistics, metadata={"epoch": 3, "name": "é"})
     ticket = slotjax.read_ticket(tmp_path / "ticket")
     chex.assert_trees_all_equal(ticket.collections, statistics)
+    chex.assert_trees_all_equal_shapes_and_dtypes(ticket.collections, statistics)
     assert ticket.metadata == {"epoch": 3, "name": "é"}
     assert (ticket.selector["k"], ticket.selector["selection"]) == (3, "greedy")
 
@@ -327,4 +328,5 @@ def test_numbers_of_numpy_and_python_come_back(tmp_path):
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
     ticket = slotjax.read_ticket(tmp_path / "ticket")
     assert ticket.selector["k"] == 4
+    assert ticket.weights["number"].shape == ()
     assert float(ticket.weights["number"]) == 1.5
