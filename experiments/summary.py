@@ -4,13 +4,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.tree_util import tree_leaves_with_path
+from jax.tree_util import keystr, tree_leaves_with_path
 from jaxtyping import PyTree
 
 import slotjax
 from experiments.settings import Settings, describe
 from slotjax import analysis
-from slotjax._tree import leaf_name
 
 History = list[dict[str, Any]]
 
@@ -30,7 +29,10 @@ def best_record(history: History) -> dict[str, Any]:
 def summarize(history: History, selector: slotjax.Selector, variables: PyTree, frozen_sha256: str) -> dict[str, Any]:
     """The content of `summary.json`: connections, accuracies, seconds, and the frozen values' hash before and after."""
     best = best_record(history)
-    weights = {leaf_name(path): leaf for path, leaf in tree_leaves_with_path(selector.select(variables))}
+    weights = {
+        keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in tree_leaves_with_path(selector.select(variables))
+    }
     selected = _names(jax.eval_shape(selector.selection, variables))
     chosen = [weights[name] for name in selected or weights]
     return {
@@ -94,7 +96,7 @@ def _trained(weights: list[str], selected: list[str], trainable: list[str]) -> s
 
 
 def _names(tree: PyTree) -> list[str]:
-    return [leaf_name(path) for path, _ in tree_leaves_with_path(tree)]
+    return [keystr(path, simple=True, separator="/") for path, _ in tree_leaves_with_path(tree)]
 
 
 def _last(names: set[str]) -> str:

@@ -105,10 +105,9 @@ def fixed(*, where: Where = lambda name, leaf: True) -> Selector:
         choose=lambda weights, key: [None for _ in weights],
         values=lambda weights, key: [_value(weight) for weight in weights],
         scores=lambda weights: [None for _ in weights],
-        codebook=lambda weight: Codebook(1),
+        codebook=lambda weight: None,
     )
-    # There is nothing to look up, so a ticket holds the values as they are.
-    return make_selector(method, where, Fixed())._replace(codebooks=lambda variables: {})
+    return make_selector(method, where, Fixed())
 
 
 def random_selection(

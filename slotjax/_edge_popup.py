@@ -7,8 +7,8 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Bool, Float
 
 from slotjax._distributions import Distribution, signed_kaiming_constant
-from slotjax._masks import check_mask_layout, check_options, init_mask, mask_codebook, masked, random_weight
-from slotjax._options import OPTIONS, Initializer
+from slotjax._masks import check_mask_layout, init_mask, mask_codebook, masked, random_weight
+from slotjax._options import OPTIONS, Initializer, check_options
 from slotjax._selector import Method, Selector, check_one_of, make_selector
 from slotjax._top_fraction import check_keep_fraction, top_masks
 from slotjax._tree import Weight, Where, each_named, matrices_and_kernels
@@ -80,7 +80,7 @@ def edge_popup(
         return each_named(lambda name, leaf: init_mask(key, name, leaf, distribution, options), leaves)
 
     def values(weights, key):
-        masks = choose_masks(settings, weights)
+        masks = _masks_of(settings, weights)
         return [
             masked(random_weight(weight, distribution), mask, _magnitude(weight.trainable))
             for weight, mask in zip(weights, masks, strict=True)
@@ -88,7 +88,7 @@ def edge_popup(
 
     method = Method(
         init=init,
-        choose=lambda weights, key: choose_masks(settings, weights),
+        choose=lambda weights, key: _masks_of(settings, weights),
         values=values,
         scores=lambda weights: [weight.trainable for weight in weights],
         codebook=lambda weight: mask_codebook(weight, distribution),
@@ -101,7 +101,7 @@ def _magnitude(scores: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return scores * stop_gradient(jnp.sign(scores))
 
 
-def choose_masks(settings: EdgePopup, weights: list[Weight]) -> list[Bool[Array, "..."]]:
+def _masks_of(settings: EdgePopup, weights: list[Weight]) -> list[Bool[Array, "..."]]:
     """What is kept of every weight."""
     for weight in weights:
         check_mask_layout(weight, settings.options)

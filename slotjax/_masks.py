@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from slotjax._codebook import Codebook
 from slotjax._distributions import Distribution, fans
 from slotjax._generator import draw_seed
-from slotjax._options import Initializer, at_least_float32, check_distribution, numbered_option, numbered_score
+from slotjax._options import Initializer, at_least_float32, draw_options, initial_scores, numbered_option
 from slotjax._tree import Weight, fold_name
 
 NUMBER = 1  # of the option that is the weight, because option 0 of a sparse slot machine is 0
@@ -21,14 +21,16 @@ def init_mask(
 ) -> tuple[Array, dict[str, Array]]:
     """Scores and the random weight, or its seed."""
     key, dtype = fold_name(key, name), jax.dtypes.canonicalize_dtype(leaf.dtype)
-    scores_dtype, seed = at_least_float32(dtype), draw_seed(key)
+    scores_dtype = at_least_float32(dtype)
     limit = fans(leaf.shape)[0] ** -0.5  # Kaiming-uniform with a = sqrt 5
-    scores = numbered_score(seed, NUMBER, leaf.shape, scores_dtype, 2 * limit) - jnp.asarray(limit, scores_dtype)
+    scores = initial_scores(key, NUMBER + 1, leaf.shape, scores_dtype, 2 * limit)[NUMBER] - jnp.asarray(
+        limit, scores_dtype
+    )
     if options == "stored":
-        return scores, {"weight": _draw(key, leaf.shape, dtype, distribution)}
+        return scores, {"weight": draw_options(key, NUMBER + 1, leaf.shape, dtype, distribution)[NUMBER]}
     if dtype != scores_dtype:
         raise ValueError(f"seeded options are float32 or float64, but this weight is {dtype}; use options='stored'")
-    return scores, {"seed": seed}
+    return scores, {"seed": draw_seed(key)}
 
 
 def random_weight(weight: Weight, distribution: Distribution | Initializer) -> Float[Array, "*shape"]:
@@ -57,13 +59,6 @@ def mask_codebook(weight: Weight, distribution: Distribution | Initializer, resc
     return Codebook(2, None, weight.frozen["seed"], distribution.kind, scale, True, rescaled)
 
 
-def check_options(distribution: Any, options: str) -> None:
-    """Refuses a distribution that cannot be recomputed from a seed."""
-    check_distribution(distribution)
-    if options == "seeded" and not isinstance(distribution, Distribution):
-        raise ValueError("distribution: an initializer was given, but seeded options need a slotjax.Distribution")
-
-
 def check_mask_layout(weight: Weight, options: str, more: tuple[str, ...] = ()) -> None:
     """Refuses variables of another kind of selector."""
     expected = {"seed" if options == "seeded" else "weight", *more}
@@ -76,12 +71,3 @@ def check_mask_layout(weight: Weight, options: str, more: tuple[str, ...] = ()) 
     if given.shape != weight.trainable.shape:
         shapes = f"scores of shape {weight.trainable.shape}, but a random weight of shape {given.shape}"
         raise ValueError(f"variables: {weight.name!r} has {shapes}")
-
-
-def _draw(
-    key: PRNGKeyArray, shape: tuple[int, ...], dtype: jnp.dtype, distribution: Distribution | Initializer
-) -> Float[Array, "*shape"]:
-    if isinstance(distribution, Distribution):
-        compute, scale = at_least_float32(dtype), distribution.scale(shape)
-        return numbered_option(draw_seed(key), NUMBER, shape, compute, distribution.kind, scale).astype(dtype)
-    return distribution(jax.random.fold_in(key, NUMBER), shape, dtype)

@@ -98,14 +98,6 @@ def numbered_option(
     return unit(bits, dtype) * jnp.asarray(scale * step, dtype)
 
 
-def numbered_score(
-    seed: Seed, number: int, shape: tuple[int, ...], dtype: DTypeLike, limit: float
-) -> Float[Array, "*shape"]:
-    """The initial score of one number, of every connection: `U(0, limit)`."""
-    bits = random_bits(connection_words(seed, shape), option_words(seed, jnp.uint32(number)))
-    return unit_score(bits, dtype) * jnp.asarray(limit * SCORE_STEP, dtype)
-
-
 def check_distribution(distribution: Any) -> None:
     """Refuses what random values cannot be drawn from."""
     if isinstance(distribution, Distribution):
@@ -115,6 +107,13 @@ def check_distribution(distribution: Any) -> None:
             f"distribution: {distribution!r} was given, but it must be a slotjax.Distribution, such as "
             "slotjax.glorot_uniform(), or a function of jax.nn.initializers"
         )
+
+
+def check_options(distribution: Any, options: str) -> None:
+    """Refuses a distribution that cannot be recomputed from a seed."""
+    check_distribution(distribution)
+    if options == "seeded" and not isinstance(distribution, Distribution):
+        raise ValueError("distribution: an initializer was given, but seeded options need a slotjax.Distribution")
 
 
 def at_least_float32(dtype: DTypeLike) -> jnp.dtype:

@@ -47,14 +47,14 @@ class Method(NamedTuple):
         choose: `choose(weights, key)`, the index per connection, or the mask, of each weight.
         values: `values(weights, key)`, each weight with its gradient.
         scores: `scores(weights)`, what is compared.
-        codebook: `codebook(weight)` of one weight.
+        codebook: `codebook(weight)` of one weight, or None if it has no indices.
     """
 
     init: Callable[..., dict[str, tuple[Any, dict[str, Any]]]]
     choose: Callable[..., list[Any]]
     values: Callable[..., list[Any]]
     scores: Callable[[list[Weight]], list[Any]]
-    codebook: Callable[[Weight], Codebook]
+    codebook: Callable[[Weight], Codebook | None]
 
 
 def make_selector(method: Method, where: Where, settings: Any, joint: bool = False) -> Selector:
@@ -72,6 +72,10 @@ def make_selector(method: Method, where: Where, settings: Any, joint: bool = Fal
 
         return over_tree
 
+    def codebooks(variables):
+        books = {weight.name: method.codebook(weight) for weight in selected_weights(variables)}
+        return {name: book for name, book in books.items() if book is not None}
+
     select, selection = mapped(method.values), mapped(method.choose, rest=lambda _: None)
     scores = mapped(method.scores, rest=lambda _: None)
     return Selector(
@@ -79,7 +83,7 @@ def make_selector(method: Method, where: Where, settings: Any, joint: bool = Fal
         lambda variables, key=None: select(variables, key),
         lambda variables, key=None: selection(variables, key),
         scores,
-        lambda variables: {weight.name: method.codebook(weight) for weight in selected_weights(variables)},
+        codebooks,
         joint,
         settings,
     )

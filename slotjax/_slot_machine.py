@@ -3,7 +3,7 @@
 from numbers import Integral
 
 from slotjax._distributions import Distribution, glorot_uniform
-from slotjax._options import OPTIONS, Initializer, check_distribution
+from slotjax._options import OPTIONS, Initializer, check_options
 from slotjax._selector import Method, Selector, check_one_of, make_selector
 from slotjax._slot_init import SlotMachine, init_weights
 from slotjax._slots import choose, codebook_of, scores_of, weight_of
@@ -115,12 +115,8 @@ def _check(settings: SlotMachine) -> None:
         raise ValueError("k: 1 was given, but a sparse slot machine needs an option beside 0, so at least 2")
     if score_scale is not None and not 0 <= score_scale < float("inf"):
         raise ValueError(f"score_scale: {score_scale!r} was given, but it must be finite and not negative")
-    check_distribution(settings.distribution)
-    if isinstance(settings.distribution, Distribution):
-        return
-    if settings.options == "seeded":
-        raise ValueError("distribution: an initializer was given, but seeded options need a slotjax.Distribution")
-    if settings.share != "connection":
+    check_options(settings.distribution, settings.options)
+    if settings.share != "connection" and not isinstance(settings.distribution, Distribution):
         raise ValueError("distribution: an initializer was given, but shared options need a slotjax.Distribution")
 
 

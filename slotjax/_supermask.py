@@ -10,8 +10,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from slotjax._codebook import Codebook, share_ratio
 from slotjax._distributions import Distribution, signed_kaiming_constant
 from slotjax._generator import Seed, draw_seed, uniform_numbers
-from slotjax._masks import check_mask_layout, check_options, init_mask, mask_codebook, masked, random_weight
-from slotjax._options import OPTIONS, Initializer
+from slotjax._masks import check_mask_layout, init_mask, mask_codebook, masked, random_weight
+from slotjax._options import OPTIONS, Initializer, check_options
 from slotjax._selector import Method, Selector, check_one_of, make_selector
 from slotjax._tree import Weight, Where, each_named, fold_name, matrices_and_kernels
 
