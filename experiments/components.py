@@ -1,6 +1,5 @@
 """The parts of a run that its settings decide, whatever the data."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -14,6 +13,8 @@ from experiments.recipes import recipe, resolve
 from experiments.settings import Settings
 from slotjax import data, models, training
 
+MODEL_SETTINGS = ("padding", "width_multiplier", "dropout", "affine")  # of those networks that have them
+
 
 class Inputs(NamedTuple):
     """What a network sees: the shape and dtype of one image, and the number of classes."""
@@ -21,6 +22,20 @@ class Inputs(NamedTuple):
     image_shape: tuple[int, ...]
     dtype: str
     classes: int
+
+
+class Network(NamedTuple):
+    """A network as training needs it.
+
+    Attributes:
+        apply: the model, from images as the dataset has them to logits; with a key, augmented and with dropout.
+        shapes: of its weights.
+        batch_stats: running statistics of batches before training, `{}` where there is no batch norm.
+    """
+
+    apply: training.Apply
+    shapes: PyTree
+    batch_stats: PyTree
 
 
 def inputs_of(dataset: data.Dataset) -> Inputs:
@@ -33,24 +48,57 @@ def inputs_of(dataset: data.Dataset) -> Inputs:
     return Inputs(images.shape[1:], str(images.dtype), dataset.classes)
 
 
-def network(name: str, inputs: Inputs) -> tuple[Callable[..., jax.Array], PyTree]:
-    """`apply(weights, images) -> logits` of the network called `name`, and the shapes of its weights.
+def network(settings: Settings, inputs: Inputs) -> Network:
+    """The network that the settings describe, with normalization and augmentation of its images.
 
     Raises:
-        ValueError: for a convolutional network and examples that are no images.
+        ValueError: for a convolutional network and examples that are no images, or images too small for it.
     """
-    if name != "lenet" and len(inputs.image_shape) != 3:
-        raise ValueError(f"--model: {name} needs images of height, width and channels, not {inputs.image_shape}")
-    model: nn.Module = models.MODELS[name](classes=inputs.classes)
+    if settings.model != "lenet" and len(inputs.image_shape) != 3:
+        raise ValueError(
+            f"--model: {settings.model} needs images of height, width and channels, not {inputs.image_shape}"
+        )
+    if settings.augmentation not in (None, "none") and len(inputs.image_shape) != 3:
+        raise ValueError(f"--augmentation: it needs images of height, width and channels, not {inputs.image_shape}")
+    model = module(settings, inputs.classes)
+    normalization = data.NORMALIZATIONS.get(settings.dataset)
+    model_apply = training.linen_apply(model)
 
-    def apply(weights: PyTree, images: jax.Array) -> Any:
-        return model.apply({"params": weights}, images)
+    def apply(weights: PyTree, batch_stats: PyTree, images: jax.Array, key: Any = None) -> Any:
+        if key is not None:
+            augment_key, key = jax.random.split(key)
+            images = data.augment(images, augment_key, settings.augmentation or "none")
+        return model_apply(weights, batch_stats, data.as_float(images, normalization), key)
 
-    def init() -> PyTree:
-        image = data.as_float(jnp.zeros((1, *inputs.image_shape), inputs.dtype))
-        return model.init(jax.random.key(0), image)["params"]
+    image = jax.ShapeDtypeStruct((1, *inputs.image_shape), inputs.dtype)
+    try:
+        shapes = jax.eval_shape(lambda image: model.init(jax.random.key(0), data.as_float(image)), image)
+    except ZeroDivisionError as error:
+        raise ValueError(f"--model: {settings.model} has no pixels left of images of {inputs.image_shape}") from error
+    return Network(apply, shapes["params"], initial_batch_stats(shapes.get("batch_stats", {})))
 
-    return apply, jax.eval_shape(init)
+
+def module(settings: Settings, classes: int) -> nn.Module:
+    """The Flax module, with those of its settings that are given.
+
+    >>> module(Settings(model="conv2", width_multiplier=0.5), 10).width_multiplier
+    0.5
+    """
+    model = models.MODELS[settings.model](classes=classes)
+    given = {name: getattr(settings, name) for name in MODEL_SETTINGS if getattr(settings, name) is not None}
+    if settings.compute_dtype != "float32":
+        given["dtype"] = jnp.dtype(settings.compute_dtype)
+    return model.clone(**{name: value for name, value in given.items() if hasattr(model, name)})
+
+
+def initial_batch_stats(shapes: PyTree) -> PyTree:
+    """Running means of 0 and variances of 1, as Flax starts them."""
+    return {
+        name: initial_batch_stats(leaf)
+        if isinstance(leaf, dict)
+        else jnp.full(leaf.shape, float(name == "var"), leaf.dtype)
+        for name, leaf in shapes.items()
+    }
 
 
 def selector_of(settings: Settings) -> slotjax.Selector:
@@ -107,6 +155,11 @@ def optimizer_of(settings: Settings, steps_per_epoch: int) -> tuple[optax.Schedu
     """The learning rate schedule and the optimizer that the settings describe."""
     complete: Any = resolve(settings)
     schedule = training.learning_rate_schedule(
-        complete.schedule, complete.learning_rate, complete.epochs, steps_per_epoch, complete.restarts
+        complete.schedule,
+        complete.learning_rate,
+        complete.epochs,
+        steps_per_epoch,
+        complete.restarts,
+        complete.warmup_epochs,
     )
     return schedule, training.sgd(schedule, complete.momentum, complete.weight_decay, complete.nesterov)

@@ -14,6 +14,7 @@ from absl import app, flags
 import slotjax
 from experiments.components import Inputs, inputs_of, network
 from experiments.program import one_sentence, prepare
+from experiments.settings import Settings
 from slotjax import data, models, training
 
 SPLITS = ("validation", "test")
@@ -53,14 +54,16 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
     inputs = Inputs(tuple(known["image_shape"]), known["dtype"], known["classes"])
     if inputs_of(dataset) != inputs:
         raise ValueError(f"--dataset: it has {inputs_of(dataset)}, but the ticket was trained for {inputs}")
-    apply, shapes = network(known["model"], inputs)
-    _check_fits(ticket.weights, shapes, path)
+    settings = Settings(model=known["model"], dataset=known["dataset"], **known.get("model_settings", {}))
+    built = network(settings, inputs)
+    arrays = ticket.weights, ticket.collections.get("batch_stats", {})
+    _check_fits(arrays, (built.shapes, built.batch_stats), path)
     mesh = training.data_mesh()
-    measure = jax.jit(lambda weights, split: training.evaluate(apply, weights, split, mesh))
-    weights = training.replicate(ticket.weights, mesh)
+    measure = jax.jit(lambda arrays, split: training.evaluate(built.apply, arrays[0], arrays[1], split, mesh))
+    arrays = training.replicate(arrays, mesh)
     splits = {split: training.replicate(getattr(dataset, split), mesh) for split in SPLITS}
     return {
-        split: {key: float(str(value)) for key, value in measure(weights, splits[split]).items()} for split in SPLITS
+        split: {key: float(str(value)) for key, value in measure(arrays, splits[split]).items()} for split in SPLITS
     }
 
 

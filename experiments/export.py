@@ -11,6 +11,7 @@ from typing import Any
 from absl import app, flags
 
 import slotjax
+from experiments.components import MODEL_SETTINGS
 from experiments.program import one_sentence, prepare
 from experiments.trained import load_trained
 
@@ -33,10 +34,18 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
     Raises:
         ValueError: if there is no run, no checkpoint of that epoch, or if the ticket cannot be written.
     """
-    settings, inputs, selector, variables, history = load_trained(workdir, epoch)
-    metadata = {"model": settings.model, "dataset": settings.dataset, **inputs._asdict(), "epoch": len(history) - 1}
+    settings, inputs, selector, variables, batch_stats, history = load_trained(workdir, epoch)
+    model = {name: getattr(settings, name) for name in (*MODEL_SETTINGS, "compute_dtype")}
+    metadata = {
+        "model": settings.model,
+        "model_settings": model,
+        "dataset": settings.dataset,
+        **inputs._asdict(),
+        "epoch": len(history) - 1,
+    }
+    collections = {"batch_stats": batch_stats} if batch_stats else None
     try:
-        slotjax.save_ticket(out, selector, variables, metadata=metadata)
+        slotjax.save_ticket(out, selector, variables, collections, metadata)
     except OSError as error:
         raise ValueError(f"--out: {out} cannot be written ({error.strerror})") from error
     return metadata | {"test": history[-1]["test"]}

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
-import optax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.components import Inputs, network
+from experiments.components import Inputs, Network, network
+from experiments.settings import Settings
 from slotjax import training
+from slotjax.data import Split
 
 SLOT_MACHINES = {
     "explicit": ("explicit", "stored"),
@@ -56,7 +57,7 @@ class Variant(NamedTuple):
     """A network in training: its loop of steps, not yet compiled, and what that changes and reads."""
 
     loop: Callable[..., Any]
-    state: PyTree
+    state: training.TrainState
     frozen: PyTree
 
 
@@ -67,7 +68,7 @@ def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: f
     """
     inputs, steps = (MNIST, 50) if name == "lenet" else (CIFAR, 1)
     keys = jax.random.split(jax.random.key(0), 2)
-    examples = (
+    examples = Split(
         jax.random.uniform(keys[0], (steps, BATCH, *inputs.image_shape)),
         jax.random.randint(keys[1], (steps, BATCH), 0, inputs.classes),
     )
@@ -82,7 +83,7 @@ def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: f
         taken = _in_turn(turns, rounds)
     milliseconds = {label: 1000 * seconds for label, seconds in taken.items()}
     data_bytes = sum(array.nbytes for array in examples)
-    connections = sum(leaf.size for leaf in jax.tree.leaves(variants["learned"].state[0]))
+    connections = sum(leaf.size for leaf in jax.tree.leaves(variants["learned"].state.params))
     learned = milliseconds["learned"]
     rows = [
         Row(name, k or 1, label, value, value / learned, value - learned, None, None, None, None)
@@ -92,7 +93,8 @@ def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: f
         row._replace(
             compile_seconds=compile_seconds[row.variant],
             compile_ratio=compile_seconds[row.variant] / compile_seconds["learned"],
-            state_bytes=_nbytes(variants[row.variant].state[:2]) / connections,
+            state_bytes=_nbytes((variants[row.variant].state.params, variants[row.variant].state.opt_state))
+            / connections,
             peak_megabytes=(_peak(compiled[row.variant]) - data_bytes) / 1e6,
         )
         if row.variant in variants
@@ -117,37 +119,27 @@ def _masks() -> dict[str, slotjax.Selector]:
 def _variants(
     name: str, inputs: Inputs, selectors: dict[str, slotjax.Selector], most_bytes: float
 ) -> dict[str, Variant]:
-    apply, shapes = network(name, inputs)
+    built = network(Settings(model=name), inputs)
     learned = slotjax.learned(slotjax.glorot_uniform())
-    variants = {"learned": _variant(apply, learned, learned.init(jax.random.key(0), shapes))}
+    variants = {"learned": _variant(built, learned, learned.init(jax.random.key(0), built.shapes))}
     for label, selector in selectors.items():
-        abstract = jax.eval_shape(lambda selector=selector: selector.init(jax.random.key(0), shapes))
+        abstract = jax.eval_shape(lambda selector=selector: selector.init(jax.random.key(0), built.shapes))
         # Trainable, momentum, gradient and a result before the old state is given up.
         if 4 * _nbytes(abstract["params"]) + _nbytes(abstract["frozen"]) <= most_bytes:
-            variants[label] = _variant(apply, selector, selector.init(jax.random.key(0), shapes))
+            variants[label] = _variant(built, selector, selector.init(jax.random.key(0), built.shapes))
     return variants
 
 
-def _variant(apply: Callable[..., jax.Array], selector: slotjax.Selector, variables: dict[str, PyTree]) -> Variant:
+def _variant(built: Network, selector: slotjax.Selector, variables: dict[str, PyTree]) -> Variant:
     optimizer = training.sgd(0.1, 0.9, 1e-4)
-
-    def loss(params, frozen, key, images, labels):
-        weights = selector.select({"params": params, "frozen": frozen}, key)
-        return optax.softmax_cross_entropy_with_integer_labels(apply(weights, images), labels).mean()
-
-    def step(frozen, carry, batch):
-        (params, opt_state, key), (images, labels) = carry, batch
-        key, draw = jax.random.split(key)
-        gradient = jax.grad(loss)(params, frozen, draw, images, labels)
-        updates, opt_state = optimizer.update(gradient, opt_state, params)
-        return (optax.apply_updates(params, updates), opt_state, key), None
+    step = training.train_step(built.apply, selector, optimizer)
 
     def loop(state, frozen, examples):
-        if len(examples[1]) == 1:  # XLA's convolutions take some eighty times as long within a loop on a CPU
-            return step(frozen, state, jax.tree.map(lambda array: array[0], examples))[0]
-        return jax.lax.scan(lambda carry, batch: step(frozen, carry, batch), state, examples)[0]
+        if len(examples.labels) == 1:  # XLA's convolutions take some eighty times as long within a loop on a CPU
+            return step(state, frozen, jax.tree.map(lambda array: array[0], examples))[0]
+        return jax.lax.scan(lambda state, batch: step(state, frozen, batch), state, examples)[0]
 
-    state = variables["params"], optimizer.init(variables["params"]), jax.random.key(0)
+    state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)
     return Variant(loop, state, variables["frozen"])
 
 
@@ -203,6 +195,10 @@ def _torch(name: str, k: int, form: str) -> Iterator[Callable[[], float]]:
             return seconds
 
         yield turn
+
+
+def _state_bytes(state: training.TrainState) -> int:
+    return _nbytes((state.params, state.opt_state))
 
 
 def _nbytes(tree: PyTree) -> int:

@@ -5,15 +5,20 @@ from typing import Any, NamedTuple
 
 from experiments.settings import Settings
 
+_LEARNED_EPOCHS = {"conv4": 330, "conv6": 330, "vgg19": 320}  # Table 1 of Aladago & Torresani
+
 
 class Recipe(NamedTuple):
-    """Optimization and distribution of one method."""
+    """Optimization, distribution, network and data of one method."""
 
     learning_rate: float
     weight_decay: float
     schedule: str
     epochs: int
     distribution: str
+    padding: str
+    dropout: float
+    augmentation: str
 
 
 def recipe(settings: Settings) -> Recipe:
@@ -25,18 +30,15 @@ def recipe(settings: Settings) -> Recipe:
 
     >>> recipe(Settings(k=64)).learning_rate, recipe(Settings(selection="probabilistic")).weight_decay
     (0.1, 0.0)
-    >>> recipe(Settings(method="edge_popup"))[2:]
+    >>> recipe(Settings(method="edge_popup"))[2:5]
     ('cosine', 100, 'signed_kaiming_constant')
+    >>> recipe(Settings(model="vgg19", dataset="cifar10", method="learned"))[5:]
+    ('VALID', 0.5, 'flip')
     """
-    if settings.method == "slot_machine":
-        return Recipe(*_slot_machine(settings), "warm_restarts", 200, "glorot_uniform")
-    if settings.method == "learned":
-        return Recipe(0.01, 1e-4, "warm_restarts", 100 if settings.init_from else 200, "glorot_uniform")
-    if settings.method == "edge_popup":
-        return Recipe(0.1, 1e-4, "cosine", 100, "signed_kaiming_constant")
-    if settings.method == "supermask":
-        return Recipe(200.0, 0.0, "cosine", 100, "signed_kaiming_constant")
-    return Recipe(0.0, 0.0, "constant", 1, "glorot_uniform")
+    optimization, masks = _optimization(settings), settings.method in ("edge_popup", "supermask")
+    distribution = "signed_kaiming_constant" if masks else "glorot_uniform"
+    augmentation = ("flip_and_crop" if masks else "flip") if settings.dataset in ("cifar10", "cifar100") else "none"
+    return Recipe(*optimization, distribution, "SAME" if masks else "VALID", 0.0 if masks else 0.5, augmentation)
 
 
 def resolve(settings: Settings) -> Settings:
@@ -47,6 +49,20 @@ def resolve(settings: Settings) -> Settings:
     """
     values: dict[str, Any] = recipe(settings)._asdict()
     return dataclasses.replace(settings, **{name: values[name] for name in values if getattr(settings, name) is None})
+
+
+def _optimization(settings: Settings) -> tuple[float, float, str, int]:
+    """Learning rate, weight decay, schedule and epochs."""
+    if settings.method == "slot_machine":
+        return *_slot_machine(settings), "warm_restarts", 220 if settings.model == "vgg19" else 200
+    if settings.method == "learned":
+        rate = 0.1 if settings.model == "vgg19" or "resnet" in settings.model else 0.01
+        return rate, 1e-4, "warm_restarts", 100 if settings.init_from else _LEARNED_EPOCHS.get(settings.model, 200)
+    if settings.method == "edge_popup":
+        return 0.1, 1e-4, "cosine", 100
+    if settings.method == "supermask":
+        return 200.0, 0.0, "cosine", 100
+    return 0.0, 0.0, "constant", 1
 
 
 def _slot_machine(settings: Settings) -> tuple[float, float]:

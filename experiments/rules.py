@@ -16,6 +16,8 @@ def check(settings: Settings, options: RunOptions) -> None:
     for name, (allowed, sentence) in _RULES.items():
         if not allowed(values[name]):
             raise ValueError(f"--{name}: {values[name]!r} was given, but it must be {sentence}")
+    if settings.warmup_epochs >= (settings.epochs or 0):
+        raise ValueError(f"--warmup_epochs: {settings.warmup_epochs} was given, but --epochs is {settings.epochs}")
     if settings.init_from and settings.method != "learned":
         raise ValueError(f"--init_from: it needs --method=learned, but that is {settings.method}")
     if settings.sparse and settings.k < 2:
@@ -43,6 +45,13 @@ _RATE = (lambda value: value is None or 0 <= value <= 1e38, "finite in float32 a
 _EPOCHS = (_is_ascending, "ascending epochs from 1")
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": _one_of(models.MODELS),
+    "padding": _one_of(("SAME", "VALID")),
+    "width_multiplier": (lambda value: 0 < value <= 1000, "above 0 and at most 1000"),
+    "dropout": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
+    "augmentation": _one_of(data.AUGMENTATIONS),
+    "warmup_epochs": (lambda value: value >= 0, "at least 0"),
+    "label_smoothing": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
+    "compute_dtype": _one_of(("float32", "bfloat16")),
     "dataset": (_is_dataset, f"one of {', '.join(data.DATASETS)}"),
     "method": _one_of(METHODS),
     "biases_and_scales": _one_of(REST),

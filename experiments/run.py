@@ -1,7 +1,7 @@
 """One run: from settings to a summary, with everything it leaves in its workdir."""
 
+import contextlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.components import Inputs, inputs_of, network, optimizer_of, selector_of
+from experiments.components import Inputs, Network, inputs_of, network, optimizer_of, selector_of
 from experiments.curves import draw_curves
 from experiments.fingerprint import fingerprint
 from experiments.logs import Logs
@@ -35,8 +35,8 @@ class Experiment(NamedTuple):
 
     dataset: data.Dataset
     inputs: Inputs
-    apply: Callable[..., jax.Array]
-    shapes: PyTree
+    network: Network
+    weights: PyTree
     selector: slotjax.Selector
     schedule: optax.Schedule
     optimizer: optax.GradientTransformation
@@ -82,11 +82,13 @@ def build(settings: Settings, dataset: data.Dataset) -> Experiment:
         allowed = f"at most the {examples} training examples and a multiple of the number of devices, {devices}"
         raise ValueError(f"--batch_size: it is {settings.batch_size}, but it must be {allowed}")
     inputs = inputs_of(dataset)
-    apply, shapes = network(settings.model, inputs)
+    built = network(settings, inputs)
+    weights = built.shapes
     if settings.init_from:
-        shapes = starting_weights(settings.init_from, settings.model, inputs)
+        weights, batch_stats = starting_weights(settings.init_from, settings, inputs)
+        built = built._replace(batch_stats=batch_stats)
     schedule, optimizer = optimizer_of(settings, examples // settings.batch_size)
-    return Experiment(dataset, inputs, apply, shapes, selector_of(settings), schedule, optimizer, mesh)
+    return Experiment(dataset, inputs, built, weights, selector_of(settings), schedule, optimizer, mesh)
 
 
 def train(
@@ -96,12 +98,19 @@ def train(
     dataset = training.replicate(experiment.dataset, experiment.mesh)
     state, frozen, history = _start(experiment, settings.seed, workdir, checkpoints, dataset)
     epoch = training.compile_epoch(
-        experiment.apply, experiment.selector, experiment.optimizer, settings.batch_size, experiment.mesh
+        experiment.network.apply,
+        experiment.selector,
+        experiment.optimizer,
+        settings.batch_size,
+        experiment.mesh,
+        settings.label_smoothing,
     )
     epochs = int(resolve(settings).epochs or 0)
     with Logs(workdir, history) as logs, Progress(epochs, done=len(history) - 1) as progress:
+        profiled = min(len(history) + 1, epochs)  # not the first, in which the call is compiled
         for number in range(len(history), epochs + 1):
-            state, record = _timed_epoch(epoch, state, frozen, dataset, experiment.schedule)
+            with profile(workdir) if options.profile and number == profiled else contextlib.nullcontext():
+                state, record = _timed_epoch(epoch, state, frozen, dataset, experiment.schedule)
             history.append(record)
             logs.write(record)
             progress.show(record)
@@ -137,15 +146,15 @@ def _start(
 
 
 def _initial(experiment: Experiment, key: jax.Array) -> Start:
-    variables = experiment.selector.init(key, experiment.shapes)
-    state = training.init_state(key, variables["params"], experiment.optimizer)
+    variables = experiment.selector.init(key, experiment.weights)
+    state = training.init_state(key, variables["params"], experiment.optimizer, experiment.network.batch_stats)
     state, frozen = training.replicate((state, variables["frozen"]), experiment.mesh)
     return Start(state, frozen, history=[])
 
 
 def _untrained(experiment: Experiment, start: Start, dataset: data.Dataset) -> dict[str, Any]:
-    evaluation = training.compile_evaluation(experiment.apply, experiment.selector, experiment.mesh)
-    metrics = evaluation({"params": start.state.params, "frozen": start.frozen}, dataset)
+    evaluation = training.compile_evaluation(experiment.network.apply, experiment.selector, experiment.mesh)
+    metrics = evaluation({"params": start.state.params, "frozen": start.frozen}, start.state.batch_stats, dataset)
     hashes = {"frozen_sha256": fingerprint(start.frozen), "dataset_sha256": fingerprint(dataset)}
     return {"epoch": 0, **_as_numbers(metrics), **hashes}
 
@@ -158,7 +167,13 @@ def _timed_epoch(epoch: Any, state: training.TrainState, frozen: PyTree, dataset
     _check_finite(losses, first, done + 1, schedule)
     record = {"epoch": done + 1, "step": first + len(losses), **_as_numbers(metrics)}
     record["learning_rate"] = _as_numbers(schedule(first))
-    return state, record | {"time": {"seconds": round(seconds, 3)}}
+    images = len(dataset.train.labels) / seconds
+    return state, record | {"time": {"seconds": round(seconds, 3), "images_per_second": round(images, 1)}}
+
+
+def profile(workdir: Path) -> contextlib.AbstractContextManager[None]:
+    """Leaves a trace of JAX's profiler in `profile` under the workdir, for TensorBoard or Perfetto."""
+    return jax.profiler.trace(str(workdir / "profile"))
 
 
 def _check_finite(losses: np.ndarray, first: int, epoch: int, schedule: optax.Schedule) -> None:

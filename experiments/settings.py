@@ -32,11 +32,34 @@ class Settings:
     """What decides the numbers of a run: the same settings on the same machine give bitwise the same metrics."""
 
     model: str = _flag("lenet", flags.DEFINE_string, f"Network: {', '.join(models.MODELS)}.")
+    padding: str | None = _flag(
+        None,
+        flags.DEFINE_string,
+        "CONV networks: padding of the first four convolutions, SAME or VALID. Unless given, as in the papers' codes: "
+        "SAME for masks, else VALID.",
+    )
+    width_multiplier: float = _flag(1.0, flags.DEFINE_float, "CONV networks: scales the width of every layer.")
+    dropout: float | None = _flag(
+        None,
+        flags.DEFINE_float,
+        "CONV networks and VGG-19: share of units dropped before each fully connected layer. Unless given, 0 for masks "
+        "and else 0.5, as in the papers.",
+    )
+    affine: bool = _flag(
+        False, flags.DEFINE_bool, "VGG-19 and ResNets: batch norm with scale and bias (see --biases_and_scales)."
+    )
     dataset: str = _flag(
         "mnist_sample",
         flags.DEFINE_string,
-        "mnist_sample (5,000 real digits that come with an installed package), mnist (prepared by TFDS, see "
-        "--data_dir) or npz:PATH (arrays x_train, y_train, optionally x_validation, y_validation, x_test, y_test).",
+        "mnist_sample (5,000 real digits that come with an installed package), mnist, fashion_mnist, cifar10, cifar100 "
+        "(prepared by TFDS, see --data_dir) or npz:PATH (arrays x_train, y_train, optionally x_validation, "
+        "y_validation, x_test, y_test).",
+    )
+    augmentation: str | None = _flag(
+        None,
+        flags.DEFINE_string,
+        "Random changes of training images: none, flip or flip_and_crop. Unless given, none but for CIFAR, which masks "
+        "flip and crop and the others flip.",
     )
     method: str = _flag(
         "slot_machine",
@@ -118,15 +141,15 @@ class Settings:
     epochs: int | None = _flag(
         None,
         flags.DEFINE_integer,
-        "Passes over the training split. Unless given, the paper's: 200 for slot machines and learned weights, 100 for "
-        "masks and finetuning.",
+        "Passes over the training split. Unless given, the papers': 200 for slot machines and learned weights (CONV-4 "
+        "and 6: 330 for learned weights; VGG-19: 220 and 320), 100 for masks and finetuning.",
     )
     batch_size: int = _flag(128, flags.DEFINE_integer, "Examples per step, over all devices.")
     learning_rate: float | None = _flag(
         None,
         flags.DEFINE_float,
         "Rate of SGD. Unless given, the paper's: greedy 0.2 for K up to 8 and 0.1 above, probabilistic 25, edge-popup "
-        "0.1, supermask 200, learned 0.01.",
+        "0.1, supermask 200, learned 0.01 (VGG-19 and ResNets 0.1).",
     )
     momentum: float = _flag(0.9, flags.DEFINE_float, "Momentum of SGD, from 0 to less than 1.")
     nesterov: bool = _flag(False, flags.DEFINE_bool, "Use Nesterov's momentum.")
@@ -142,6 +165,15 @@ class Settings:
         "machines and learned weights, cosine for masks.",
     )
     restarts: tuple[int, ...] = _flag((25, 75), flags.DEFINE_list, "Epochs at which warm_restarts restarts.")
+    warmup_epochs: int = _flag(0, flags.DEFINE_integer, "Epochs in which the learning rate rises from 0, linearly.")
+    label_smoothing: float = _flag(
+        0.0, flags.DEFINE_float, "Share of each label's probability that is spread over all classes, in training."
+    )
+    compute_dtype: str = _flag(
+        "float32",
+        flags.DEFINE_string,
+        "What networks are computed in, float32 or bfloat16. Scores, statistics of batches and losses are in float32.",
+    )
     seed: int = _flag(0, flags.DEFINE_integer, "Seed of options, initial scores, shuffling and sampling.")
 
 
@@ -158,6 +190,9 @@ class RunOptions:
         "Where everything is written; an unfinished run there is resumed. Unless given, runs/...",
     )
     overwrite: bool = _flag(False, flags.DEFINE_bool, "Delete the run in --workdir and start again.")
+    profile: bool = _flag(
+        False, flags.DEFINE_bool, "Leave a trace of JAX's profiler of one epoch in the workdir, the second if there is."
+    )
     checkpoint_every: int = _flag(1, flags.DEFINE_integer, "Epochs from one checkpoint to the next.")
     keep_epochs: tuple[int, ...] = _flag(
         (), flags.DEFINE_list, "Epochs whose checkpoints are kept, beside the latest 2 and the best 1."

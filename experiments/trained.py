@@ -22,6 +22,7 @@ class Trained(NamedTuple):
     inputs: Inputs
     selector: slotjax.Selector
     variables: dict[str, PyTree]
+    batch_stats: PyTree
     history: History
 
 
@@ -34,15 +35,16 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     config = read_config(workdir)
     settings = Settings(**{name: _hashable(value) for name, value in config["settings"].items()})
     inputs = Inputs(tuple(config["inputs"]["image_shape"]), config["inputs"]["dtype"], config["inputs"]["classes"])
-    selector, shapes = selector_of(settings), network(settings.model, inputs)[1]
+    selector, built = selector_of(settings), network(settings, inputs)
     # What a finetuning started from is not needed again, only its structure.
-    like = shapes if settings.init_from is None else jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape), shapes)
+    like = built.shapes if settings.init_from is None else jax.tree.map(_zeros, built.shapes)
     variables = selector.init(jax.random.key(settings.seed), like)
-    state = training.init_state(jax.random.key(0), variables["params"], optimizer_of(settings, 1)[1])
+    optimizer = optimizer_of(settings, 1)[1]
+    state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)
     with training.Checkpoints(workdir / "checkpoints") as checkpoints:
         state, history = _restore(checkpoints, state, epoch, workdir)
     frozen = restore_frozen(workdir, variables["frozen"])
-    return Trained(settings, inputs, selector, {"params": state.params, "frozen": frozen}, history)
+    return Trained(settings, inputs, selector, {"params": state.params, "frozen": frozen}, state.batch_stats, history)
 
 
 def restore_frozen(workdir: Path, like: PyTree) -> PyTree:
@@ -50,8 +52,8 @@ def restore_frozen(workdir: Path, like: PyTree) -> PyTree:
     return restore_arrays(workdir / "frozen", like) if jax.tree.leaves(like) else like
 
 
-def starting_weights(source: str, model: str, inputs: Inputs) -> PyTree:
-    """What the run `source`, `WORKDIR[@EPOCH]`, selected.
+def starting_weights(source: str, settings: Settings, inputs: Inputs) -> tuple[PyTree, PyTree]:
+    """What the run `source`, `WORKDIR[@EPOCH]`, selected, and its batch statistics, to start a run of `settings` from.
 
     Raises:
         ValueError: if there is no such run or epoch, or if it is of another network.
@@ -63,10 +65,12 @@ def starting_weights(source: str, model: str, inputs: Inputs) -> PyTree:
         trained = load_trained(Path(workdir), int(epoch) if epoch else None)
     except (ValueError, OSError) as error:
         raise ValueError(f"--init_from: {source!r} was given, but {error}") from error
-    there, here = (trained.settings.model, trained.inputs), (model, inputs)
-    if there != here:
-        raise ValueError(f"--init_from: the run in {workdir} has {there}, but this one has {here}")
-    return trained.selector.select(trained.variables)
+    there, here = ((of.model, of.padding, of.width_multiplier, of.affine) for of in (trained.settings, settings))
+    if (*there, trained.inputs) != (*here, inputs):
+        raise ValueError(
+            f"--init_from: the run in {workdir} has {(*there, trained.inputs)}, but this one has {(*here, inputs)}"
+        )
+    return trained.selector.select(trained.variables), trained.batch_stats
 
 
 def _restore(checkpoints: training.Checkpoints, state: Any, epoch: int | None, workdir: Path) -> tuple[Any, History]:
@@ -79,6 +83,10 @@ def _restore(checkpoints: training.Checkpoints, state: Any, epoch: int | None, w
     if epoch not in epochs:
         raise ValueError(f"--epoch: {epoch} was given, but the run in {workdir} has checkpoints of epochs {epochs}")
     return checkpoints.restore(epoch, state)
+
+
+def _zeros(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    return jax.numpy.zeros(leaf.shape, leaf.dtype)
 
 
 def _hashable(value: Any) -> Any:

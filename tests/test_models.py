@@ -1,29 +1,116 @@
-"""The networks have the papers' sizes."""
+"""The networks have the papers' and torchvision's sizes, and compute what they say."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from slotjax import models
 
+SMALL, LARGE = (32, 32, 3), (224, 224, 3)
+
+
+def shapes(model, image):
+    return jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((1, *image), jnp.float32))
+
+
+def parameters(model, image):
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes(model, image)["params"]))
+
 
 @pytest.mark.parametrize(
-    ("name", "shape", "parameters"),
+    ("name", "shape", "count"),
     [
         ("lenet", (28, 28, 1), 266_200),
-        ("conv2", (32, 32, 3), 4_300_992),
-        ("conv4", (32, 32, 3), 2_425_024),
-        ("conv6", (32, 32, 3), 2_261_184),
+        ("conv2", SMALL, 4_300_992),
+        ("conv4", SMALL, 2_425_024),
+        ("conv6", SMALL, 2_261_184),
+        ("conv8", SMALL, 5_275_840),
+        ("vgg19", SMALL, 20_024_000),
+        ("cifar_resnet18", SMALL, 11_164_352),
     ],
 )
-def test_parameter_counts(name, shape, parameters):
-    model = models.MODELS[name](classes=10)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, *shape)))
-    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == parameters
+def test_parameter_counts(name, shape, count):
+    assert parameters(models.MODELS[name](classes=10), shape) == count
 
 
-@pytest.mark.parametrize(("name", "features"), [("conv2", 12_544), ("conv4", 3_200)])
+@pytest.mark.parametrize(
+    ("name", "torchvision", "batch_norm"),
+    [
+        ("resnet18", 11_689_512, 9_600),
+        ("resnet34", 21_797_672, 17_024),
+        ("resnet50", 25_557_032, 53_120),
+        ("resnet101", 44_549_160, 105_344),
+        ("wide_resnet50", 68_883_240, 68_224),
+    ],
+)
+def test_parameter_counts_of_torchvision_without_biases_and_batch_norms(name, torchvision, batch_norm):
+    with_affine = models.MODELS[name](classes=1000, affine=True)
+    without = models.MODELS[name](classes=1000)
+    assert parameters(with_affine, LARGE) == torchvision - 1000
+    assert parameters(without, LARGE) == torchvision - 1000 - batch_norm
+    assert "cifar_" + name in models.MODELS
+
+
+def test_the_layers_of_vgg19_are_named_in_the_order_in_which_they_come():
+    kernels = shapes(models.VGG19(), SMALL)["params"]
+    widths = [kernels[f"Conv_{layer}"]["kernel"].shape[-1] for layer in range(16)]
+    assert widths == [64] * 2 + [128] * 2 + [256] * 4 + [512] * 8
+
+
+@pytest.mark.parametrize(("name", "features"), [("conv2", 12_544), ("conv4", 3_200), ("conv6", 1_024), ("conv8", 512)])
 def test_valid_padding_flattens_as_in_the_papers_code(name, features):
     model = models.MODELS[name](padding="VALID")
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]
-    assert shapes["Dense_0"]["kernel"].shape == (features, 256)
+    assert shapes(model, SMALL)["params"]["Dense_0"]["kernel"].shape == (features, 256)
+
+
+def test_the_width_multiplier_scales_every_layer_but_the_last():
+    kernels = shapes(models.conv4(width_multiplier=0.5), SMALL)["params"]
+    assert [kernels[f"Conv_{layer}"]["kernel"].shape[-1] for layer in range(4)] == [32, 32, 64, 64]
+    assert [kernels[f"Dense_{layer}"]["kernel"].shape[-1] for layer in range(3)] == [128, 128, 10]
+
+
+@pytest.mark.parametrize("name", ["conv2", "vgg19"])
+def test_dropout_is_for_training_only(name):
+    model, images = models.MODELS[name](dropout=0.5), jnp.ones((2, *SMALL))
+    variables = model.init(jax.random.key(0), images)
+
+    def trained(seed):
+        return model.apply(
+            variables, images, train=True, rngs={"dropout": jax.random.key(seed)}, mutable=["batch_stats"]
+        )[0]
+
+    assert np.any(trained(1) != trained(2))
+    np.testing.assert_array_equal(trained(1), trained(1))
+    np.testing.assert_array_equal(model.apply(variables, images), model.apply(variables, images))
+
+
+def test_a_resnet_normalizes_by_the_batch_in_training_and_by_the_running_statistics_at_evaluation():
+    model = models.ResNet(blocks=(1,), small_images=True)
+    images = jax.random.normal(jax.random.key(1), (8, 16, 16, 3))
+    variables = model.init(jax.random.key(0), images)
+    _, updated = model.apply(variables, images, train=True, mutable=["batch_stats"])
+    first = model.clone(blocks=()).apply(
+        {"params": variables["params"], "batch_stats": variables["batch_stats"]}, images
+    )
+    assert first.shape == (8, 10)
+    kernel = np.asarray(variables["params"]["Conv_0"]["kernel"], np.float64)
+    padded = np.pad(np.asarray(images, np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+    features = np.einsum("bhwcij,ijco->bhwo", windows, kernel)
+    running = updated["batch_stats"]["BatchNorm_0"]
+    np.testing.assert_allclose(running["mean"], 0.1 * features.mean((0, 1, 2)), atol=1e-5)
+    np.testing.assert_allclose(running["var"], 0.9 + 0.1 * features.var((0, 1, 2)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["conv2", "vgg19", "cifar_resnet18", "resnet50"])
+@jax.numpy_dtype_promotion("standard")  # nn.BatchNorm relies on it
+def test_bfloat16_is_computed_with_float32_weights_and_statistics(name):
+    model = models.MODELS[name](dtype=jnp.bfloat16)
+    variables = shapes(model, SMALL)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    images = jax.ShapeDtypeStruct((2, *SMALL), jnp.float32)
+    assert jax.eval_shape(model.apply, variables, images).dtype == jnp.bfloat16
+    text = jax.jit(model.apply).lower(variables, images).as_text()
+    assert "dot_general" in text
+    assert not [line for line in text.splitlines() if "dot_general" in line and "f32" in line]

@@ -168,5 +168,5 @@ def test_a_damaged_config_is_named(tmp_path, digits, content):
 
 def test_the_model_is_built_for_the_classes_and_shapes_of_the_data(digits):
     experiment = run.build(Settings(dataset=f"npz:{digits}"), data.load(f"npz:{digits}"))
-    assert experiment.shapes["Dense_2"]["kernel"].shape == (100, 10)
+    assert experiment.network.shapes["Dense_2"]["kernel"].shape == (100, 10)
     assert experiment.mesh.size == 4

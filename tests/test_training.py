@@ -8,7 +8,7 @@ import pytest
 import reference
 
 import slotjax
-from slotjax import data, models, training
+from slotjax import models, training
 from slotjax.data import Dataset, Split
 from slotjax.training.epoch import _batches
 
@@ -38,7 +38,7 @@ def setup(data, devices=1, k=3, selection="greedy", batch_size=16, optimizer=Non
 
 
 def apply(model):
-    return lambda weights, images: model.apply({"params": weights}, images)
+    return training.linen_apply(model)
 
 
 def logistic_epoch(scores, options, data, order, rate, momentum, decay):
@@ -65,7 +65,7 @@ def test_an_epoch_equals_numpy_in_float64(x64):
     shuffle = jax.random.fold_in(jax.random.fold_in(state.key, 0), 0)
     order = np.asarray(_batches(shuffle, 64, 16))
     mesh = training.data_mesh(jax.devices()[:1])
-    epoch = training.compile_epoch(lambda w, x: x @ w, selector, optimizer, 16, mesh)
+    epoch = training.compile_epoch(lambda w, stats, x, key=None: (x @ w, stats), selector, optimizer, 16, mesh)
     state, metrics = epoch(*training.replicate((state, variables["frozen"], data), mesh))
     expected, losses = logistic_epoch(scores, options, data, order, 0.1, 0.9, 1e-3)
     np.testing.assert_allclose(metrics["losses"], losses, rtol=1e-12)
@@ -158,9 +158,11 @@ def test_evaluation_counts_every_example_once(devices, count):
     images, labels = random.normal(size=(count, 5)).astype(np.float32), random.integers(0, 5, count).astype(np.int32)
     mesh = training.data_mesh(jax.devices()[:devices])
     split = training.replicate(Split(images, labels), mesh)
-    result = jax.jit(lambda split: training.evaluate(lambda weights, x: x * weights, jnp.float32(1), split, mesh))(
-        split
-    )
+
+    def scaled(weights, batch_stats, images):
+        return images * weights, batch_stats
+
+    result = jax.jit(lambda split: training.evaluate(scaled, jnp.float32(1), {}, split, mesh))(split)
     assert float(result["accuracy"]) == pytest.approx(np.mean(images.argmax(1) == labels), rel=1e-6)
     losses = -np.log(reference.softmax(images.T.astype(float)).T[np.arange(count), labels])
     assert float(result["loss"]) == pytest.approx(losses.mean(), rel=1e-5)
@@ -196,7 +198,63 @@ def test_the_other_schedules():
         training.learning_rate_schedule("linear", 0.2, 10, 10)
 
 
-def test_as_float_keeps_floats_and_scales_bytes():
-    floats = jnp.array([-1.0, 3.0])
-    np.testing.assert_array_equal(data.as_float(floats), floats)
-    np.testing.assert_allclose(data.as_float(jnp.array([0, 255], jnp.uint8)), [0, 1])
+def test_a_warm_up_rises_linearly_and_then_the_schedule_follows():
+    schedule = training.learning_rate_schedule("cosine", 0.2, 12, 10, warmup_epochs=2)
+    rates = np.array([float(schedule(step)) for step in range(121)])
+    expected = np.concatenate([0.2 * np.arange(20) / 20, 0.1 * (1 + np.cos(np.pi * np.arange(101) / 100))])
+    np.testing.assert_allclose(rates, expected, atol=1e-6)
+    with pytest.raises(ValueError, match="warmup_epochs: 3 was given, but it must be less than the 3 epochs"):
+        training.learning_rate_schedule("cosine", 0.2, 3, 10, warmup_epochs=3)
+
+
+def test_smoothed_labels_in_the_loss():
+    logits, labels = np.random.default_rng(0).normal(size=(5, 4)), np.array([0, 1, 2, 3, 0], np.int32)
+    target = 0.9 * np.eye(4)[labels] + 0.1 / 4
+    expected = -(target * np.log(reference.softmax(logits.T).T)).sum(1)
+    losses, _ = training.loss_and_correct(jnp.asarray(logits, jnp.float32), jnp.asarray(labels), 0.1)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_losses_of_half_precision_logits_are_in_float32():
+    losses, _ = training.loss_and_correct(jnp.ones((2, 3), jnp.bfloat16), jnp.zeros(2, jnp.int32))
+    np.testing.assert_allclose(losses, np.log(3), rtol=1e-6)
+
+
+def test_examples_that_are_not_valid_change_neither_loss_nor_update():
+    random = np.random.default_rng(0)
+    images, labels = random.normal(size=(6, 3)).astype(np.float32), random.integers(0, 2, 6).astype(np.int32)
+    selector, optimizer = slotjax.slot_machine(2), training.sgd(0.2)
+    variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    step = training.train_step(lambda w, stats, x, key=None: (x @ w, stats), selector, optimizer)
+    state = training.init_state(jax.random.key(1), variables["params"], optimizer)
+    few = step(state, variables["frozen"], Split(images[:4], labels[:4]))
+    marked = step(state, variables["frozen"], Split(images, labels), jnp.arange(6) < 4)
+    chex.assert_trees_all_close(few[0].params, marked[0].params, rtol=1e-6)
+    assert float(few[1][0]) == pytest.approx(float(marked[1][0]), rel=1e-6)
+    assert int(few[1][1]) == int(marked[1][1])
+
+
+def batch_norm_run(devices):
+    random = np.random.default_rng(0)
+    splits = [
+        Split(random.normal(size=(count, 4, 4, 1)).astype(np.float32), random.integers(0, 3, count).astype(np.int32))
+        for count in (32, 8, 8)
+    ]
+    model = models.ResNet(classes=3, blocks=(1,), small_images=True)
+    variables = model.init(jax.random.key(0), jnp.asarray(splits[0].images[:1]))
+    selector, optimizer = slotjax.slot_machine(2, scores="factored", options="seeded"), training.sgd(0.1, 0.9)
+    chosen = selector.init(jax.random.key(1), variables["params"])
+    state = training.init_state(jax.random.key(2), chosen["params"], optimizer, variables["batch_stats"])
+    mesh = training.data_mesh(jax.devices()[:devices])
+    epoch = training.compile_epoch(training.linen_apply(model), selector, optimizer, 16, mesh)
+    state, frozen, data = training.replicate((state, chosen["frozen"], Dataset(*splits, 3)), mesh)
+    for _ in range(2):
+        state, metrics = epoch(state, frozen, data)
+    return jax.device_get((state._replace(key=0), metrics))
+
+
+def test_batch_statistics_are_trained_with_and_are_those_of_the_global_batch():
+    one, four = batch_norm_run(1), batch_norm_run(4)
+    means = [leaf for name, leaf in one[0].batch_stats["BatchNorm_0"].items() if name == "mean"]
+    assert all(np.all(np.abs(mean) > 1e-6) for mean in means)
+    chex.assert_trees_all_close(one, four, rtol=1e-3, atol=1e-5)

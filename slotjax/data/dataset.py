@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Int, Num
 
 
 class Split(NamedTuple):
@@ -42,14 +41,3 @@ def hold_out(split: Split, count: int) -> tuple[Split, Split]:
     order = np.random.RandomState(0).permutation(len(split.labels))
     rest, held_out = np.sort(order[count:]), np.sort(order[:count])
     return Split(split.images[rest], split.labels[rest]), Split(split.images[held_out], split.labels[held_out])
-
-
-def as_float(images: Num[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Images as a network sees them: `uint8` scaled to [0, 1] in float32, floats unchanged.
-
-    >>> print(slotjax.data.as_float(jnp.array([0, 255], jnp.uint8)))
-    [0. 1.]
-    """
-    if jnp.issubdtype(images.dtype, jnp.floating):
-        return images
-    return images.astype(jnp.float32) / 255

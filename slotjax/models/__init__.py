@@ -1,12 +1,41 @@
 """The papers' networks as ordinary Flax modules, which know nothing of slot machines."""
 
 from collections.abc import Callable
+from functools import partial
 
 import flax.linen as nn
 
-from slotjax.models.conv import Conv, conv2, conv4, conv6
+from slotjax.models.conv import Conv, conv2, conv4, conv6, conv8
 from slotjax.models.lenet import LeNet
+from slotjax.models.resnet import ResNet, resnet18, resnet34, resnet50, resnet101, wide_resnet50
+from slotjax.models.vgg import VGG19
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"lenet": LeNet, "conv2": conv2, "conv4": conv4, "conv6": conv6}
+_RESNETS = (resnet18, resnet34, resnet50, resnet101, wide_resnet50)
 
-__all__ = ["MODELS", "Conv", "LeNet", "conv2", "conv4", "conv6"]
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "lenet": LeNet,
+    "conv2": conv2,
+    "conv4": conv4,
+    "conv6": conv6,
+    "conv8": conv8,
+    "vgg19": VGG19,
+    **{resnet.__name__: resnet for resnet in _RESNETS},
+    **{f"cifar_{resnet.__name__}": partial(resnet, small_images=True) for resnet in _RESNETS},
+}
+
+__all__ = [
+    "MODELS",
+    "VGG19",
+    "Conv",
+    "LeNet",
+    "ResNet",
+    "conv2",
+    "conv4",
+    "conv6",
+    "conv8",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "wide_resnet50",
+]

@@ -1,6 +1,7 @@
 """LeNet-300-100, the fully connected network of the papers' MNIST experiments."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 from jaxtyping import Array, Float
@@ -12,6 +13,7 @@ class LeNet(nn.Module):
     Attributes:
         classes: number of outputs.
         widths: hidden units per layer.
+        dtype: what is computed in; that of weights and images unless given.
 
     Implements Table 1 of Aladago & Torresani (2021), after LeCun et al. (1998).
 
@@ -22,11 +24,12 @@ class LeNet(nn.Module):
 
     classes: int = 10
     widths: Sequence[int] = (300, 100)
+    dtype: Any = None
 
     @nn.compact
-    def __call__(self, images: Float[Array, "batch ..."]) -> Float[Array, "batch classes"]:
+    def __call__(self, images: Float[Array, "batch ..."], train: bool = False) -> Float[Array, "batch classes"]:
         """Logits of a batch of images, which are flattened."""
         features = images.reshape(images.shape[0], -1)
         for width in self.widths:
-            features = nn.relu(nn.Dense(width, use_bias=False)(features))
-        return nn.Dense(self.classes, use_bias=False)(features)
+            features = nn.relu(nn.Dense(width, use_bias=False, dtype=self.dtype)(features))
+        return nn.Dense(self.classes, use_bias=False, dtype=self.dtype)(features)

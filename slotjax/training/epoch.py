@@ -1,19 +1,20 @@
-"""One epoch as one compiled call: shuffle, select, forward, backward, update, evaluate."""
+"""One epoch as one compiled call: shuffle, then a step for every batch, then evaluation."""
 
 from collections.abc import Callable
 
 import jax
-import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from slotjax._factorable import Optimizer
 from slotjax._selector import Selector
 from slotjax.analysis import share_changed
-from slotjax.data import Dataset, Split, as_float
+from slotjax.data import Dataset, Split
+from slotjax.training.apply import Apply
 from slotjax.training.devices import DATA_AXIS, shard_batch
-from slotjax.training.evaluation import Apply, evaluate, loss_and_correct
+from slotjax.training.evaluation import evaluate_held_out
 from slotjax.training.state import TrainState
+from slotjax.training.step import stream, train_step
 
 Epoch = Callable[[TrainState, PyTree, Dataset], tuple[TrainState, dict[str, Array]]]
 
@@ -24,16 +25,19 @@ def compile_epoch(
     optimizer: Optimizer,
     batch_size: int,
     mesh: Mesh,
+    label_smoothing: float = 0.0,
 ) -> Epoch:
     """The jitted function of one epoch, to be compiled once and called once per epoch.
 
     Args:
-        apply: `apply(weights, images) -> logits`, the unmodified model.
+        apply: the unmodified model, as a function of weights, batch statistics, images and a key
+            (`slotjax.training.linen_apply`).
         selector: how weights are chosen.
         optimizer: what updates the trainable part of the variables.
         batch_size: examples per step, over all devices; a multiple of their number. The examples that fill no batch
             are left out, others in each epoch.
         mesh: the devices; each batch is sharded over them, all else is replicated.
+        label_smoothing: the share of each label's probability that is spread over all classes, in training.
 
     Returns:
         `epoch(state, frozen, dataset) -> (state, metrics)`. It donates `state`. Metrics are `losses`,
@@ -45,7 +49,7 @@ def compile_epoch(
         ValueError: if `batch_size` is not a multiple of the number of devices.
 
     >>> selector = slotjax.slot_machine(k=2)
-    >>> apply = lambda weights, images: images @ weights
+    >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
     >>> split = slotjax.data.Split(jnp.ones((8, 3)), jnp.zeros(8, jnp.int32))
     >>> variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
     >>> optimizer = training.sgd(0.2)
@@ -57,30 +61,21 @@ def compile_epoch(
     """
     if batch_size % mesh.shape[DATA_AXIS]:
         raise ValueError(f"batch_size: {batch_size} is not a multiple of the {mesh.shape[DATA_AXIS]} devices")
-
-    def loss(params, frozen, key, batch):
-        weights = selector.select({"params": params, "frozen": frozen}, key)
-        losses, correct = loss_and_correct(apply(weights, as_float(batch.images)), batch.labels)
-        return losses.mean(), correct.sum()
-
-    def train_step(frozen, train, state, index):
-        batch = Split(*(shard_batch(array[index], mesh) for array in train))
-        key = _stream(state.key, "select", state.step)
-        (value, correct), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, frozen, key, batch)
-        return _update(optimizer, state, gradient), (value, correct)
+    step = train_step(apply, selector, optimizer, label_smoothing)
 
     def epoch(state, frozen, dataset):
-        order = _batches(_stream(state.key, "shuffle", state.epoch), len(dataset.train.labels), batch_size)
+        def one_step(state, index):
+            return step(state, frozen, Split(*(shard_batch(array[index], mesh) for array in dataset.train)))
+
+        order = _batches(stream(state.key, "shuffle", state.epoch), len(dataset.train.labels), batch_size)
         before = selector.selection({"params": state.params, "frozen": frozen})
-        state, (losses, correct) = jax.lax.scan(
-            lambda state, index: train_step(frozen, dataset.train, state, index), state, order
-        )
+        state, (losses, correct) = jax.lax.scan(one_step, state, order)
         variables = {"params": state.params, "frozen": frozen}
         accuracy = correct.sum().astype(losses.dtype) / order.size
         metrics = {
             "losses": losses,
             "train": {"loss": losses.mean(), "accuracy": accuracy},
-            **_held_out(apply, selector, variables, dataset, mesh),
+            **evaluate_held_out(apply, selector, variables, state.batch_stats, dataset, mesh),
         }
         if jax.tree.leaves(before):
             metrics["changed"] = share_changed(before, selector.selection(variables))
@@ -88,33 +83,6 @@ def compile_epoch(
 
     replicated = NamedSharding(mesh, PartitionSpec())
     return jax.jit(epoch, donate_argnums=0, out_shardings=replicated)
-
-
-def compile_evaluation(apply: Apply, selector: Selector, mesh: Mesh) -> Callable[..., dict[str, dict[str, Array]]]:
-    """The jitted function `evaluate(variables, dataset) -> {"validation": ..., "test": ...}`.
-
-    >>> apply = lambda weights, images: images @ weights
-    >>> evaluation = training.compile_evaluation(apply, slotjax.slot_machine(), training.data_mesh())
-    """
-    return jax.jit(lambda variables, dataset: _held_out(apply, selector, variables, dataset, mesh))
-
-
-def _held_out(apply, selector, variables, dataset, mesh):
-    weights = selector.select(variables)
-    return {name: evaluate(apply, weights, getattr(dataset, name), mesh) for name in ("validation", "test")}
-
-
-def _update(optimizer: Optimizer, state: TrainState, gradient: PyTree) -> TrainState:
-    # Optax relies on JAX's standard promotion of dtypes; all else here works under the strict one.
-    with jax.numpy_dtype_promotion("standard"):
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-    return state._replace(step=state.step + 1, params=params, opt_state=opt_state)
-
-
-def _stream(key: PRNGKeyArray, name: str, count: Int[Array, ""]) -> PRNGKeyArray:
-    """The key of one use of randomness at one time."""
-    return jax.random.fold_in(jax.random.fold_in(key, ("shuffle", "select").index(name)), count)
 
 
 def _batches(key: PRNGKeyArray, examples: int, batch_size: int) -> Int[Array, "steps batch"]:

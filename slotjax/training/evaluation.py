@@ -4,38 +4,27 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, PyTree
 
-from slotjax.data import Split, as_float
+from slotjax._selector import Selector
+from slotjax.data import Dataset, Split
+from slotjax.training.apply import Apply
 from slotjax.training.devices import DATA_AXIS, shard_batch
+from slotjax.training.loss import loss_and_correct
 
-Apply = Callable[..., Float[Array, "batch classes"]]
 _BATCH = 1000
 
 
-def loss_and_correct(
-    logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
-) -> tuple[Float[Array, " batch"], Int[Array, " batch"]]:
-    """Cross-entropy in nats, and 1 for a right prediction, per example.
-
-    >>> losses, correct = training.evaluation.loss_and_correct(jnp.zeros((1, 2)), jnp.array([0]))
-    >>> print(losses, correct)
-    [0.6931472] [1]
-    """
-    # Optax relies on JAX's standard promotion of dtypes; all else here works under the strict one.
-    with jax.numpy_dtype_promotion("standard"):
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    return losses, (jnp.argmax(logits, -1).astype(labels.dtype) == labels).astype(jnp.int32)
-
-
-def evaluate(apply: Apply, weights: PyTree, split: Split, mesh: Mesh) -> dict[str, Float[Array, ""]]:
+def evaluate(
+    apply: Apply, weights: PyTree, batch_stats: PyTree, split: Split, mesh: Mesh
+) -> dict[str, Float[Array, ""]]:
     """Mean loss and accuracy on a whole split; to be called within a compiled function.
 
     Args:
-        apply: `apply(weights, images) -> logits`.
-        weights: the weights that `apply` takes.
+        apply: the model, called without a key.
+        weights: the weights that it takes.
+        batch_stats: running statistics of batches, `{}` for a model that has none.
         split: images and labels, replicated.
         mesh: devices to share the work.
 
@@ -43,14 +32,14 @@ def evaluate(apply: Apply, weights: PyTree, split: Split, mesh: Mesh) -> dict[st
         `{"loss": nats, "accuracy": share from 0 to 1}`.
 
     >>> split = slotjax.data.Split(jnp.ones((4, 2)), jnp.array([0, 0, 0, 1]))
-    >>> apply = lambda weights, images: images @ weights
-    >>> result = training.evaluate(apply, jnp.zeros((2, 2)), split, training.data_mesh())
+    >>> apply = lambda weights, batch_stats, images: (images @ weights, batch_stats)
+    >>> result = training.evaluate(apply, jnp.zeros((2, 2)), {}, split, training.data_mesh())
     >>> print(result["accuracy"])
     0.75
     """
 
     def batch_sums(images, labels):
-        losses, correct = loss_and_correct(apply(weights, as_float(images)), labels)
+        losses, correct = loss_and_correct(apply(weights, batch_stats, images)[0], labels)
         return losses.sum(), correct.sum()
 
     count = len(split.labels)
@@ -66,3 +55,25 @@ def evaluate(apply: Apply, weights: PyTree, split: Split, mesh: Mesh) -> dict[st
         sums.append((losses.sum(), correct.sum()))
     loss, correct = (sum(values) for values in zip(*sums, strict=True))
     return {"loss": loss / count, "accuracy": correct.astype(loss.dtype) / count}
+
+
+def evaluate_held_out(
+    apply: Apply, selector: Selector, variables: PyTree, batch_stats: PyTree, dataset: Dataset, mesh: Mesh
+) -> dict[str, dict[str, Float[Array, ""]]]:
+    """`{"validation": ..., "test": ...}` of what is selected, each as `evaluate` has it."""
+    weights = selector.select(variables)
+    splits = {"validation": dataset.validation, "test": dataset.test}
+    return {name: evaluate(apply, weights, batch_stats, split, mesh) for name, split in splits.items()}
+
+
+def compile_evaluation(apply: Apply, selector: Selector, mesh: Mesh) -> Callable[..., dict[str, dict[str, Array]]]:
+    """The jitted function `evaluate(variables, batch_stats, dataset) -> {"validation": ..., "test": ...}`.
+
+    >>> apply = lambda weights, batch_stats, images: (images @ weights, batch_stats)
+    >>> evaluation = training.compile_evaluation(apply, slotjax.slot_machine(), training.data_mesh())
+    """
+    return jax.jit(
+        lambda variables, batch_stats, dataset: evaluate_held_out(
+            apply, selector, variables, batch_stats, dataset, mesh
+        )
+    )

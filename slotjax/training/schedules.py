@@ -8,7 +8,12 @@ SCHEDULES = ("constant", "cosine", "warm_restarts")
 
 
 def learning_rate_schedule(
-    name: str, learning_rate: float, epochs: int, steps_per_epoch: int, restarts: Sequence[int] = (25, 75)
+    name: str,
+    learning_rate: float,
+    epochs: int,
+    steps_per_epoch: int,
+    restarts: Sequence[int] = (25, 75),
+    warmup_epochs: int = 0,
 ) -> optax.Schedule:
     """The learning rate at each step.
 
@@ -19,9 +24,11 @@ def learning_rate_schedule(
         epochs: length of the training in epochs.
         steps_per_epoch: optimizer steps per epoch.
         restarts: epochs at which the rate restarts, ascending; those past the last epoch do not happen.
+        warmup_epochs: epochs at the start in which the rate rises linearly from 0 to `learning_rate`; the rest of the
+            schedule, with its restarts, takes place after them.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or if there are fewer epochs than those of the warm-up.
 
     Implements the schedule of section 4.1 of Aladago & Torresani (2021).
 
@@ -29,12 +36,19 @@ def learning_rate_schedule(
     >>> [round(float(schedule(step)), 3) for step in (0, 125, 249, 250, 500)]
     [0.2, 0.1, 0.0, 0.2, 0.0]
     """
+    if name not in SCHEDULES:
+        raise ValueError(f"schedule: {name!r} was given, but it must be one of {', '.join(SCHEDULES)}")
+    if warmup_epochs >= epochs:
+        raise ValueError(f"warmup_epochs: {warmup_epochs} was given, but it must be less than the {epochs} epochs")
+    if warmup_epochs:
+        steps = warmup_epochs * steps_per_epoch
+        rise = optax.linear_schedule(0.0, learning_rate, steps)
+        rest = learning_rate_schedule(name, learning_rate, epochs - warmup_epochs, steps_per_epoch, restarts)
+        return optax.join_schedules([rise, rest], [steps])
     if name == "constant":
         return optax.constant_schedule(learning_rate)
     if name == "cosine":
         restarts = ()
-    elif name != "warm_restarts":
-        raise ValueError(f"schedule: {name!r} was given, but it must be one of {', '.join(SCHEDULES)}")
     starts = [0, *(epoch for epoch in restarts if epoch < epochs)]
     ends = [*starts[1:], epochs]
     cycles = [

@@ -20,6 +20,7 @@ class TrainState(NamedTuple):
             step are folded into it.
         params: scores, and leaves that are not selected.
         opt_state: state of the optimizer.
+        batch_stats: running statistics of batches, for batch norm; `{}` in a model without.
     """
 
     step: Int[Array, ""]
@@ -27,10 +28,19 @@ class TrainState(NamedTuple):
     key: PRNGKeyArray
     params: PyTree
     opt_state: PyTree
+    batch_stats: PyTree
 
 
-def init_state(key: PRNGKeyArray, params: PyTree, optimizer: Optimizer) -> TrainState:
+def init_state(
+    key: PRNGKeyArray, params: PyTree, optimizer: Optimizer, batch_stats: PyTree | None = None
+) -> TrainState:
     """The state before the first step.
+
+    Args:
+        key: the source of all randomness in training.
+        params: the trainable part of a selector's variables.
+        optimizer: what updates them.
+        batch_stats: the collection of that name of a model with batch norm.
 
     Raises:
         ValueError: if `params` hold factored scores and the optimizer does not allow them (`slotjax.check_factorable`).
@@ -41,4 +51,6 @@ def init_state(key: PRNGKeyArray, params: PyTree, optimizer: Optimizer) -> Train
     """
     if any(map(is_factored, jax.tree.leaves(params, is_leaf=is_factored))):
         check_factorable(optimizer, params)
-    return TrainState(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32), key, params, optimizer.init(params))
+    # Two arrays, because one cannot be donated twice.
+    step, epoch = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+    return TrainState(step, epoch, key, params, optimizer.init(params), {} if batch_stats is None else batch_stats)

@@ -1,0 +1,47 @@
+"""Random changes of training images, on the device: what the papers do to CIFAR-10."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Num, PRNGKeyArray
+
+AUGMENTATIONS = ("none", "flip", "flip_and_crop")
+_PADDING = 4
+
+
+def augment(
+    images: Num[Array, "batch height width channels"], key: PRNGKeyArray, augmentation: str
+) -> Num[Array, "batch height width channels"]:
+    """Images of the same shape and dtype, each changed at random.
+
+    Args:
+        images: a batch.
+        key: of this batch; the same key gives the same images.
+        augmentation: `"none"`; `"flip"`, left and right exchanged with probability 1/2; `"flip_and_crop"`, also cut to
+            the same size at a random place after padding each side with 4 zeros, as in He et al. (2016).
+
+    Raises:
+        ValueError: for an unknown augmentation.
+
+    >>> images = jnp.arange(6, dtype=jnp.uint8).reshape(1, 1, 6, 1)
+    >>> flipped = slotjax.data.augment(images, jax.random.key(0), "flip")
+    >>> print(flipped.ravel())
+    [5 4 3 2 1 0]
+    """
+    if augmentation not in AUGMENTATIONS:
+        raise ValueError(f"augmentation: {augmentation!r} was given, but it must be one of {', '.join(AUGMENTATIONS)}")
+    if augmentation == "none":
+        return images
+    flip_key, crop_key = jax.random.split(key)
+    flipped = _flip(images, flip_key)
+    return _crop(flipped, crop_key) if augmentation == "flip_and_crop" else flipped
+
+
+def _flip(images: Array, key: PRNGKeyArray) -> Array:
+    flips = jax.random.bernoulli(key, shape=(len(images), 1, 1, 1))
+    return jnp.where(flips, images[:, :, ::-1], images)
+
+
+def _crop(images: Array, key: PRNGKeyArray) -> Array:
+    padded = jnp.pad(images, ((0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING), (0, 0)))
+    corners = jax.random.randint(key, (len(images), 2), 0, 2 * _PADDING + 1)
+    return jax.vmap(lambda image, corner: jax.lax.dynamic_slice(image, (*corner, 0), images.shape[1:]))(padded, corners)
