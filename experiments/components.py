@@ -12,6 +12,7 @@ import slotjax
 from experiments.recipes import recipe, resolve
 from experiments.settings import Settings
 from slotjax import data, models, training
+from slotjax.training.apply import Apply
 
 MODEL_SETTINGS = ("padding", "width_multiplier", "dropout", "affine")  # of those networks that have them
 
@@ -33,7 +34,7 @@ class Network(NamedTuple):
         batch_stats: running statistics of batches before training, `{}` where there is no batch norm.
     """
 
-    apply: training.Apply
+    apply: Apply
     shapes: PyTree
     batch_stats: PyTree
 

@@ -23,7 +23,7 @@ def augment(
         ValueError: for an unknown augmentation.
 
     >>> images = jnp.arange(6, dtype=jnp.uint8).reshape(1, 1, 6, 1)
-    >>> flipped = slotjax.data.augment(images, jax.random.key(0), "flip")
+    >>> flipped = slotjax.data.augment(images, jax.random.key(3), "flip")
     >>> print(flipped.ravel())
     [5 4 3 2 1 0]
     """

@@ -68,8 +68,8 @@ class ResNet(nn.Module):
 
     >>> model = slotjax.models.resnet50()
     >>> shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((1, 224, 224, 3)))
-    >>> sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
-    25502912
+    >>> shapes["params"]["Conv_0"]["kernel"].shape, len(jax.tree.leaves(shapes["params"]))
+    ((7, 7, 3, 64), 54)
     """
 
     classes: int = 10

@@ -1,6 +1,6 @@
 """Training: one compiled call per epoch, over a mesh of devices."""
 
-from slotjax.training.apply import Apply, linen_apply
+from slotjax.training.apply import linen_apply
 from slotjax.training.checkpoints import Checkpoints
 from slotjax.training.devices import data_mesh, replicate
 from slotjax.training.epoch import compile_epoch
@@ -13,7 +13,6 @@ from slotjax.training.step import train_step
 
 __all__ = [
     "SCHEDULES",
-    "Apply",
     "Checkpoints",
     "TrainState",
     "compile_epoch",
