@@ -6,6 +6,7 @@ from functools import partial
 import flax.linen as nn
 
 from slotjax.models.conv import Conv, conv2, conv4, conv6, conv8
+from slotjax.models.convolution import convolution
 from slotjax.models.lenet import LeNet
 from slotjax.models.resnet import ResNet, resnet18, resnet34, resnet50, resnet101, wide_resnet50
 from slotjax.models.vgg import VGG19
@@ -33,6 +34,7 @@ __all__ = [
     "conv4",
     "conv6",
     "conv8",
+    "convolution",
     "resnet18",
     "resnet34",
     "resnet50",

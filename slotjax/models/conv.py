@@ -6,6 +6,8 @@ from typing import Any
 import flax.linen as nn
 from jaxtyping import Array, Float
 
+from slotjax.models.convolution import convolution
+
 
 class Conv(nn.Module):
     """Pairs of 3x3 convolutions, each pair followed by 2x2 max pooling, then 256-256-classes; ReLU, no biases.
@@ -49,7 +51,14 @@ class Conv(nn.Module):
         return self._dense(self.classes)(self._dropped(features, train))
 
     def _convolution(self, width: int, padding: str) -> nn.Conv:
-        return nn.Conv(self._scaled(width), (3, 3), padding=padding, use_bias=False, dtype=self.dtype)
+        return nn.Conv(
+            self._scaled(width),
+            (3, 3),
+            padding=padding,
+            use_bias=False,
+            dtype=self.dtype,
+            conv_general_dilated=convolution,
+        )
 
     def _dense(self, width: int) -> nn.Dense:
         return nn.Dense(width, use_bias=False, dtype=self.dtype)

@@ -8,6 +8,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from slotjax.models.batch_norm import batch_norm
+from slotjax.models.convolution import convolution
 
 Layer = Callable[..., nn.Module]
 
@@ -100,7 +101,7 @@ class ResNet(nn.Module):
 
 def _convolution(width: int, window: tuple[int, int], stride: int = 1, dtype: Any = None) -> nn.Conv:
     padding = [(size // 2, size // 2) for size in window]  # symmetric, unlike "SAME" with a stride
-    return nn.Conv(width, window, stride, padding, use_bias=False, dtype=dtype)
+    return nn.Conv(width, window, stride, padding, use_bias=False, dtype=dtype, conv_general_dilated=convolution)
 
 
 def _shortcut(block: Any, features: Array, width: int) -> Array:

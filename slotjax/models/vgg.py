@@ -1,12 +1,14 @@
 """VGG-19 with batch normalization, the largest network of the slot machines' CIFAR-10 experiments."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
 from slotjax.models.batch_norm import batch_norm
+from slotjax.models.convolution import convolution
 
 
 class VGG19(nn.Module):
@@ -42,12 +44,12 @@ class VGG19(nn.Module):
     ) -> Float[Array, "batch classes"]:
         """Logits of a batch of images."""
         norm = batch_norm(train, self.affine, self.dtype)
+        layer = partial(nn.Conv, kernel_size=(3, 3), use_bias=False, dtype=self.dtype, conv_general_dilated=convolution)
         features = images
         for stage, (count, width) in enumerate(self.stages):
             if stage:
                 features = nn.max_pool(features, (2, 2), (2, 2))
             for _ in range(count):
-                features = nn.Conv(width, (3, 3), use_bias=False, dtype=self.dtype)(features)
-                features = nn.relu(norm()(features))
+                features = nn.relu(norm()(layer(width)(features)))
         features = nn.Dropout(self.dropout, deterministic=not train)(features.mean((1, 2)))
         return nn.Dense(self.classes, use_bias=False, dtype=self.dtype)(features)
