@@ -69,3 +69,25 @@ def digits(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(path, x_train=images, y_train=labels)
     return path
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "one byte": lambda content: content[:1],
+    "a tenth": lambda content: content[: len(content) // 10],
+    "one block of two": lambda content: content[: len(content) // 2],
+    "not a block": lambda content: content[: len(content) // 2 + 1000],
+    "one byte less": lambda content: content[:-1],
+    "garbage": lambda content: np.random.default_rng(0).bytes(len(content)),
+    "zeros at the end": lambda content: content[: len(content) // 2] + bytes(len(content) - len(content) // 2),
+}
+
+
+@pytest.fixture(params=DAMAGES)
+def damage(request):
+    """A function that damages a file in one of several ways."""
+
+    def apply(path):
+        path.write_bytes(DAMAGES[request.param](path.read_bytes()))
+
+    return apply

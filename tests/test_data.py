@@ -1,13 +1,14 @@
 """Datasets: what is in them, how they are split, and what is refused."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from slotjax import data
-from slotjax.data.dataset import Split
+from slotjax.data.dataset import Split, held_out_indices
 
 
 def test_the_sample_holds_real_digits_of_every_class_in_disjoint_splits():
@@ -38,8 +39,8 @@ def png(image):
     return file.getvalue()
 
 
-@pytest.fixture
-def prepared(tmp_path):
+@pytest.fixture(scope="module")
+def prepared_once(tmp_path_factory):
     """A small dataset called mnist, prepared by TFDS without TensorFlow: its images count up."""
     import tensorflow_datasets as tfds
 
@@ -62,7 +63,15 @@ def prepared(tmp_path):
             for index in indices:
                 yield index, {"image": png(images[index]), "label": index % 10}
 
-    Mnist(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    directory = tmp_path_factory.mktemp("prepared")
+    Mnist(data_dir=directory, file_format="array_record").download_and_prepare()
+    return directory
+
+
+@pytest.fixture
+def prepared(prepared_once, tmp_path):
+    """A copy of the small dataset, which a test may damage."""
+    shutil.copytree(prepared_once / "mnist", tmp_path / "mnist")
     return tmp_path
 
 
@@ -77,6 +86,62 @@ def test_a_prepared_dataset_is_read_whole_without_tensorflow(prepared, monkeypat
     for split in dataset[:3]:
         np.testing.assert_array_equal(split.images[:, 5, 5, 0] % 10, split.labels)
         assert split.images.dtype == np.uint8
+
+
+def test_cifar_and_fashion_mnist_have_names_of_their_own(tmp_path):
+    assert {"cifar10", "cifar100", "fashion_mnist"} < set(data.DATASETS)
+    for name in ("cifar10", "cifar100", "fashion_mnist"):
+        with pytest.raises(FileNotFoundError, match=f"dataset: '{name}' is not prepared"):
+            data.load(name, str(tmp_path))
+
+
+def test_held_out_indices_are_what_hold_out_uses():
+    split = Split(np.arange(100), np.arange(100, dtype=np.int32))
+    rest, held_out = held_out_indices(100, 15)
+    np.testing.assert_array_equal(data.hold_out(split, 15)[0].images, rest)
+    np.testing.assert_array_equal(data.hold_out(split, 15)[1].images, held_out)
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_damaged_file_is_named(prepared, damage):
+    for split in ("train", "test"):
+        (file,) = (prepared / "mnist" / "3.0.1").glob(f"mnist-{split}*")
+        whole = file.read_bytes()
+        damage(file)
+        with pytest.raises(ValueError, match=f"^data_dir: {file} is damaged .*; prepare the dataset again$"):
+            data.load("mnist", str(prepared))
+        file.write_bytes(whole)
+
+
+@pytest.mark.filterwarnings("default")
+def test_records_that_cannot_be_read_are_named(prepared):
+    (file,) = (prepared / "mnist" / "3.0.1").glob("mnist-train*")
+    content = file.read_bytes()
+    file.write_bytes(content[:100] + b"damage" + content[106:])
+    with pytest.raises(
+        ValueError, match=rf"^data_dir: {file} is damaged \(its records 0 to 99 .*; prepare the dataset"
+    ):
+        data.load("mnist", str(prepared))
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json", "mnist-test.array_record-00000-of-00001"])
+def test_a_missing_file_is_named(prepared, name):
+    file = prepared / "mnist" / "3.0.1" / name
+    file.unlink()
+    what = "is not prepared in" if name == "dataset_info.json" else rf"{file} is damaged \(it is missing\)"
+    with pytest.raises(FileNotFoundError, match=what):
+        data.load("mnist", str(prepared))
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\x00"])
+def test_damaged_metadata_is_named(prepared, name, content):
+    directory = prepared / "mnist" / "3.0.1"
+    (directory / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"^data_dir: {directory} is damaged .*{name}"):
+        data.load("mnist", str(prepared))
 
 
 def test_a_dataset_that_is_not_prepared_is_refused_at_once_with_what_to_do(tmp_path):

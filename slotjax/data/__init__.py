@@ -1,19 +1,25 @@
-"""Datasets as arrays: three splits of images and labels that fit on the device whole."""
+"""Datasets: three splits of images and labels, as arrays that fit on the device whole or as a stream of batches."""
 
 from slotjax.data.augment import AUGMENTATIONS, augment
-from slotjax.data.dataset import Dataset, Split, hold_out
+from slotjax.data.dataset import Batch, Dataset, Split, hold_out
+from slotjax.data.imagenet import Stream, load_imagenet
 from slotjax.data.load import DATASETS, load
 from slotjax.data.normalize import NORMALIZATIONS, Normalization, as_float
+from slotjax.data.prefetch import prefetch
 
 __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "NORMALIZATIONS",
+    "Batch",
     "Dataset",
     "Normalization",
     "Split",
+    "Stream",
     "as_float",
     "augment",
     "hold_out",
     "load",
+    "load_imagenet",
+    "prefetch",
 ]

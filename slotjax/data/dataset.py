@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Int, Num
+from jaxtyping import Array, Bool, Int, Num, UInt8
 
 
 class Split(NamedTuple):
@@ -27,6 +27,22 @@ class Dataset(NamedTuple):
     classes: int
 
 
+class Batch(NamedTuple):
+    """Some examples of a stream; a place without an example of its own holds a copy of the batch's first valid one.
+
+    Attributes:
+        images: `(batch, height, width, 3)`, `uint8` from 0 to 255.
+        labels: `(batch,)`, `int32` from 0 to the number of classes - 1.
+        valid: `(batch,)`, `bool`; False where a record could not be read and where a last batch is filled up.
+        records: `(batch,)`, `int64`; the index of the record in its prepared split, -1 where filled up.
+    """
+
+    images: UInt8[Array | np.ndarray, "batch height width 3"]
+    labels: Int[Array | np.ndarray, " batch"]
+    valid: Bool[Array | np.ndarray, " batch"]
+    records: Int[Array | np.ndarray, " batch"]
+
+
 def hold_out(split: Split, count: int) -> tuple[Split, Split]:
     """Two disjoint parts of a split: all but `count` examples, and `count` examples chosen at random once and for all.
 
@@ -37,7 +53,17 @@ def hold_out(split: Split, count: int) -> tuple[Split, Split]:
     >>> sorted([*rest.labels.tolist(), *held_out.labels.tolist()]) == list(range(10)), len(held_out.labels)
     (True, 3)
     """
-    # RandomState, unlike Generator, is guaranteed never to change its streams.
-    order = np.random.RandomState(0).permutation(len(split.labels))
-    rest, held_out = np.sort(order[count:]), np.sort(order[:count])
+    rest, held_out = held_out_indices(len(split.labels), count)
     return Split(split.images[rest], split.labels[rest]), Split(split.images[held_out], split.labels[held_out])
+
+
+def held_out_indices(examples: int, count: int) -> tuple[Int[np.ndarray, " rest"], Int[np.ndarray, " count"]]:
+    """The sorted indices of the two parts of `hold_out`: all but `count` of the examples, and those `count`.
+
+    >>> rest, held_out = slotjax.data.dataset.held_out_indices(10, 3)
+    >>> sorted([*rest.tolist(), *held_out.tolist()]) == list(range(10)), len(held_out)
+    (True, 3)
+    """
+    # RandomState, unlike Generator, is guaranteed never to change its streams.
+    order = np.random.RandomState(0).permutation(examples)
+    return np.sort(order[count:]), np.sort(order[:count])

@@ -5,20 +5,24 @@ from slotjax.data.mnist_sample import load_mnist_sample
 from slotjax.data.npz import load_npz
 from slotjax.data.prepared import load_prepared
 
-DATASETS = ("mnist_sample", "mnist", "npz:PATH")
+# The share of the training examples of each prepared dataset that is held out for validation.
+_PREPARED = {"mnist": 0.15, "fashion_mnist": 0.15, "cifar10": 0.1, "cifar100": 0.1}
+
+DATASETS = ("mnist_sample", *_PREPARED, "npz:PATH")
 
 
 def load(name: str, data_dir: str | None = None) -> Dataset:
     """The dataset called `name`, in host memory.
 
     Args:
-        name: `"mnist_sample"`: 5,000 real digits that come with an installed package; `"mnist"`: read from a directory
-            that TensorFlow Datasets prepared, 15 % of its training images held out for validation; `"npz:PATH"`:
-            arrays `x_train`, `y_train` and optionally `x_validation`, `y_validation`, `x_test`, `y_test`.
+        name: `"mnist_sample"`: 5,000 real digits that come with an installed package; `"mnist"`, `"fashion_mnist"`,
+            `"cifar10"` and `"cifar100"`: read from a directory that TensorFlow Datasets prepared, 15 % (CIFAR: 10 %)
+            of the training images held out for validation; `"npz:PATH"`: arrays `x_train`, `y_train` and optionally
+            `x_validation`, `y_validation`, `x_test`, `y_test`. ImageNet is a stream: see `load_imagenet`.
         data_dir: where datasets are prepared; `TFDS_DATA_DIR` or `~/tensorflow_datasets` unless given.
 
     Raises:
-        ValueError: for an unknown name or unusable arrays.
+        ValueError: for an unknown name, unusable arrays or a damaged dataset.
         FileNotFoundError: if the dataset is not there; nothing is downloaded.
 
     >>> dataset = slotjax.data.load("mnist_sample")
@@ -27,8 +31,8 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
     """
     if name == "mnist_sample":
         return load_mnist_sample()
-    if name == "mnist":
-        return load_prepared("mnist", data_dir, validation_share=0.15)
+    if name in _PREPARED:
+        return load_prepared(name, data_dir, validation_share=_PREPARED[name])
     if name.startswith("npz:"):
         return load_npz(name.removeprefix("npz:"))
     raise ValueError(f"dataset: {name!r} was given, but it must be one of {', '.join(DATASETS)}")

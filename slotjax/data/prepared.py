@@ -1,14 +1,14 @@
 """Image classification datasets that TensorFlow Datasets has prepared, read without TensorFlow."""
 
 import io
-import os
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from slotjax.data.dataset import Dataset, Split, hold_out
+from slotjax.data.directory import damaged, open_prepared
 
 _CHUNK = 4096  # records read at once: reading them one by one is three times slower
 
@@ -23,15 +23,9 @@ def load_prepared(name: str, data_dir: str | None, validation_share: float) -> D
 
     Raises:
         FileNotFoundError: if there is no such prepared dataset; nothing is downloaded.
-        ValueError: if it was prepared in another format than array_record.
+        ValueError: if it is damaged or was prepared in another format than array_record.
     """
-    directory = _prepared_directory(name, data_dir)
-    # Imported here because the import takes seconds and most uses of the library need no datasets.
-    import tensorflow_datasets as tfds
-
-    builder = tfds.builder_from_directory(directory)
-    if builder.info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
-        raise ValueError(f"data_dir: {directory} must be prepared with --file_format=array_record")
+    builder = open_prepared(name, data_dir, splits=("train", "test"))
     train, validation = _read_held_out(builder, validation_share)
     test = _read(builder, "test")
     return Dataset(train, validation, test, classes=builder.info.features["label"].num_classes)
@@ -46,19 +40,24 @@ def _read(builder: Any, split: str) -> Split:
     import tensorflow_datasets as tfds
 
     source = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
-    chunks = [range(start, min(start + _CHUNK, len(source))) for start in range(0, len(source), _CHUNK)]
-    records = [record for chunk in chunks for record in source.__getitems__(list(chunk))]
-    images = np.stack([np.asarray(Image.open(io.BytesIO(record["image"]))) for record in records])
-    labels = np.array([record["label"] for record in records], np.int32)
-    return Split(images.reshape(len(images), *builder.info.features["image"].shape), labels)
+    shape = builder.info.features["image"].shape
+    parts = [_read_chunk(source, chunk, file, shape) for file, chunk in _chunks(builder.info.splits[split])]
+    return Split(np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts]))
 
 
-def _prepared_directory(name: str, data_dir: str | None) -> Path:
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    versions = sorted(path.parent for path in root.glob(f"{name}/*/dataset_info.json"))
-    if not versions:
-        raise FileNotFoundError(
-            f"dataset: {name!r} is not prepared in {root}; name another place with --data_dir, or prepare it there "
-            f"with `pip install 'slotjax[prepare]' && tfds build {name} --file_format=array_record --data_dir={root}`"
-        )
-    return versions[-1]
+def _chunks(split: Any) -> Iterator[tuple[Any, list[int]]]:
+    end = 0
+    for file, length in zip(split.filepaths, split.shard_lengths, strict=True):
+        start, end = end, end + length
+        for first in range(start, end, _CHUNK):
+            yield file, list(range(first, min(first + _CHUNK, end)))
+
+
+def _read_chunk(source: Any, chunk: list[int], file: Any, shape: tuple[int, ...]) -> Split:
+    try:
+        records = source.__getitems__(chunk)
+        images = np.stack([np.asarray(Image.open(io.BytesIO(record["image"]))) for record in records])
+        return Split(images.reshape(len(chunk), *shape), np.array([record["label"] for record in records], np.int32))
+    # What is wrong with the bytes decides which of a dozen kinds of error their readers raise.
+    except Exception as error:
+        raise damaged(file, f"its records {chunk[0]} to {chunk[-1]} of the split cannot be read") from error

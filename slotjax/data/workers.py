@@ -1,0 +1,49 @@
+"""Steps assembled into batches ahead of time, in processes of their own, in order."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from slotjax.data.dataset import Batch
+
+
+def batches(assemble: Callable[[int], Batch], first_step: int, last_step: int, workers: int) -> Iterator[Batch]:
+    """The batches of the steps from `first_step` to before `last_step`, in order; closing it ends the processes.
+
+    Args:
+        assemble: from a step to its batch; it is pickled into each worker.
+        first_step: the first batch's step.
+        last_step: the step after the last batch's.
+        workers: processes that assemble batches; 0 assembles each when it is asked for.
+
+    Yields:
+        One batch per step.
+    """
+    if first_step == last_step:
+        return
+    iterator = _open(assemble, first_step, last_step, workers)
+    try:
+        yield from iterator
+    finally:
+        iterator.close()
+
+
+def _open(assemble: Callable[[int], Batch], first_step: int, last_step: int, workers: int) -> Any:
+    import grain
+
+    # Grain's threads would keep hundreds of batches; here whole processes work ahead, two batches each.
+    reading = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
+    dataset = grain.MapDataset.range(first_step, last_step).map(assemble).to_iter_dataset(reading)
+    if workers:
+        _let_grain_read_its_flags()
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2))
+    return iter(dataset)
+
+
+def _let_grain_read_its_flags() -> None:
+    from absl import flags
+
+    # Grain's workers read absl flags, which a program that is no absl app never parses.
+    if not flags.FLAGS.is_parsed():
+        for name in flags.FLAGS:
+            if name.startswith("grain_"):
+                flags.FLAGS[name].present = 1
