@@ -68,21 +68,35 @@ pairs = st.tuples(st.integers(-2, 5), st.integers(-2, 5))
 paddings = st.one_of(st.sampled_from(["SAME", "VALID"]), st.tuples(pairs, pairs))
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, database=None)
-@given(
+LAYER = (
     st.tuples(st.integers(1, 5), st.integers(3, 7), st.integers(3, 7), st.integers(1, 3)),
     st.tuples(windows, windows, st.integers(1, 3)),
     st.tuples(st.integers(1, 3), st.integers(1, 3)),
     paddings,
     st.booleans(),
 )
-def test_any_layer_equals_lax(images, window, strides, padding, half):
+
+
+def check_layer(images, window, strides, padding, half):
     if not isinstance(padding, str):
         padding = [(max(low, -1), high) for low, high in padding]
     dtype = jnp.bfloat16 if half else jnp.float32
     arrays = draw(images, (*window[:2], images[3], window[2]), dtype=dtype)
     ours, theirs = (jax.jit(partial(value_and_gradients, f))(*arrays) for f in both(strides, padding))
     assert_same(ours, theirs, 2e-2 if half else 1e-5)
+
+
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
+@given(*LAYER)
+def test_any_layer_equals_lax(images, window, strides, padding, half):
+    check_layer(images, window, strides, padding, half)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(*LAYER)
+def test_any_of_many_layers_equals_lax(images, window, strides, padding, half):
+    check_layer(images, window, strides, padding, half)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_every_linear_optimizer_trains_alike(rule, x64):
     assert_same_training(3, "greedy", *network(), SGD[rule]())
 
 
-@pytest.mark.parametrize("selection", slotjax.SELECTIONS)
+@pytest.mark.parametrize("selection", ["greedy", pytest.param("probabilistic", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("k", k_of([3]))
 def test_a_tree_of_all_ranks_trains_alike(k, selection, x64):
     assert_same_training(k, selection, *tree(), SGD["the paper's"]())

@@ -7,6 +7,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from slotjax.models.convolution import convolution
+from slotjax.models.pooling import max_pool_2x2
 
 
 class Conv(nn.Module):
@@ -44,7 +45,7 @@ class Conv(nn.Module):
         for pair, width in enumerate(self.widths):
             for _ in range(2):
                 features = nn.relu(self._convolution(width, self.padding if pair < 2 else "SAME")(features))
-            features = nn.max_pool(features, (2, 2), (2, 2))
+            features = max_pool_2x2(features)
         features = features.reshape(features.shape[0], -1)
         for width in (256, 256):
             features = nn.relu(self._dense(self._scaled(width))(self._dropped(features, train)))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from slotjax.models.batch_norm import batch_norm
 from slotjax.models.convolution import convolution
+from slotjax.models.pooling import max_pool_2x2
 
 
 class VGG19(nn.Module):
@@ -48,7 +49,7 @@ class VGG19(nn.Module):
         features = images
         for stage, (count, width) in enumerate(self.stages):
             if stage:
-                features = nn.max_pool(features, (2, 2), (2, 2))
+                features = max_pool_2x2(features)
             for _ in range(count):
                 features = nn.relu(norm()(layer(width)(features)))
         features = nn.Dropout(self.dropout, deterministic=not train)(features.mean((1, 2)))
