@@ -14,6 +14,7 @@ from experiments.settings import Settings
 from slotjax import data, models, training
 from slotjax.training.apply import Apply
 
+STARTS = {"scale": 1, "bias": 0, "var": 1, "mean": 0}
 MODEL_SETTINGS = ("padding", "width_multiplier", "dropout", "affine")  # of those networks that have them
 
 
@@ -30,7 +31,7 @@ class Network(NamedTuple):
 
     Attributes:
         apply: the model, from images as the dataset has them to logits; with a key, augmented and with dropout.
-        shapes: of its weights.
+        shapes: of its weights; where there are scales and biases, the arrays that they start from.
         batch_stats: running statistics of batches before training, `{}` where there is no batch norm.
     """
 
@@ -75,8 +76,8 @@ def network(settings: Settings, inputs: Inputs) -> Network:
     try:
         shapes = jax.eval_shape(lambda image: model.init(jax.random.key(0), data.as_float(image)), image)
     except ZeroDivisionError as error:
-        raise ValueError(f"--model: {settings.model} has no pixels left of images of {inputs.image_shape}") from error
-    return Network(apply, shapes["params"], initial_batch_stats(shapes.get("batch_stats", {})))
+        raise ValueError(f"--model: {settings.model} needs larger images than {inputs.image_shape}") from error
+    return Network(apply, initial(shapes["params"]), initial(shapes.get("batch_stats", {})))
 
 
 def module(settings: Settings, classes: int) -> nn.Module:
@@ -92,14 +93,18 @@ def module(settings: Settings, classes: int) -> nn.Module:
     return model.clone(**{name: value for name, value in given.items() if hasattr(model, name)})
 
 
-def initial_batch_stats(shapes: PyTree) -> PyTree:
-    """Running means of 0 and variances of 1, as Flax starts them."""
-    return {
-        name: initial_batch_stats(leaf)
-        if isinstance(leaf, dict)
-        else jnp.full(leaf.shape, float(name == "var"), leaf.dtype)
-        for name, leaf in shapes.items()
-    }
+def initial(shapes: PyTree) -> PyTree:
+    """Scales and variances of 1, biases and means of 0, as Flax starts them, and the shapes of all other leaves.
+
+    >>> initial({"kernel": jax.ShapeDtypeStruct((2, 2), "float32"), "bias": jax.ShapeDtypeStruct((2,), "float32")})
+    {'kernel': ShapeDtypeStruct(shape=(2, 2), dtype=float32), 'bias': Array([0., 0.], dtype=float32)}
+    """
+
+    def start(path: Any, leaf: jax.ShapeDtypeStruct) -> Any:
+        value = STARTS.get(path[-1].key)
+        return leaf if value is None else jnp.full(leaf.shape, value, leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(start, shapes)
 
 
 def selector_of(settings: Settings) -> slotjax.Selector:

@@ -72,7 +72,7 @@ def test_the_readme_commands_have_valid_flags():
         arguments = shlex.split(re.sub("=[KS]\\b", "=2", command))[3:]
         arguments = [argument for argument in arguments if argument.startswith("--") and argument != "--help"]
         values(["train", *arguments])
-        assert parse.from_flags(values)[0].model == "lenet"
+        assert parse.from_flags(values)[0].model in ("lenet", "conv2")
 
 
 @pytest.mark.parametrize("program", [benchmark, evaluate, export, search])

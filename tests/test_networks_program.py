@@ -1,0 +1,64 @@
+"""Networks with convolutions, dropout and batch norm through a whole run: trained, resumed, exported and evaluated."""
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import evaluate, export, run
+from experiments.recipes import resolve
+from experiments.settings import RunOptions, Settings
+from slotjax import models
+
+NETWORKS = {
+    "conv2": {"width_multiplier": 0.05, "dropout": 0.5, "augmentation": "flip_and_crop"},
+    "tiny_resnet": {"affine": True},
+}
+
+
+@pytest.fixture
+def patterns(tmp_path):
+    """An npz file of 160 small images of two classes: dark and bright."""
+    random = np.random.default_rng(0)
+    labels = np.arange(160) % 2
+    images = (random.integers(0, 90, (160, 8, 8, 3)) + 150 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "patterns.npz", x_train=images, y_train=labels)
+    return f"npz:{tmp_path / 'patterns.npz'}"
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_a_run_and_its_ticket_have_the_same_accuracy(model, patterns, tmp_path, monkeypatch):
+    tiny = {"tiny_resnet": lambda **settings: models.ResNet(blocks=(1,), small_images=True, **settings)}
+    monkeypatch.setattr(models, "MODELS", {**models.MODELS, **tiny})
+    settings = resolve(
+        Settings(model=model, dataset=patterns, k=2, epochs=2, batch_size=16, learning_rate=0.1, **NETWORKS[model])
+    )
+    options = RunOptions(workdir=str(tmp_path / "run"), profile=model == "conv2")
+    summary = run.run(settings, options)
+    export.export(tmp_path / "run", tmp_path / "ticket")
+    accuracy = evaluate.evaluate(tmp_path / "ticket")["test"]["accuracy"]
+    assert accuracy == pytest.approx(summary["test_accuracy_at_best_validation"])
+    assert summary["frozen_sha256_before"] == summary["frozen_sha256_after"]
+    traces = list((tmp_path / "run").glob("profile/**/*.xplane.pb"))
+    assert len(traces) == options.profile
+
+
+def test_a_network_that_has_no_pixels_left_is_refused(tmp_path):
+    images = np.zeros((40, 3, 3, 1), np.uint8)
+    np.savez(tmp_path / "small.npz", x_train=images, y_train=np.arange(40) % 2)
+    settings = resolve(Settings(model="conv6", dataset=f"npz:{tmp_path / 'small.npz'}", batch_size=8))
+    with pytest.raises(run.RunError, match=r"--model: conv6 needs larger images than \(3, 3, 1\)"):
+        run.run(settings, RunOptions(workdir=str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_same_key_augments_and_drops_alike():
+    from experiments.components import Inputs, network
+
+    built = network(
+        Settings(model="conv2", width_multiplier=0.05, dropout=0.5, augmentation="flip"), Inputs((8, 8, 3), "uint8", 2)
+    )
+    weights = jax.tree.map(lambda leaf: jax.random.normal(jax.random.key(0), leaf.shape), built.shapes)
+    images = jax.random.randint(jax.random.key(3), (4, 8, 8, 3), 0, 256).astype("uint8")
+    first, again, other = (built.apply(weights, {}, images, jax.random.key(seed))[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
