@@ -97,7 +97,7 @@ def initial(shapes: PyTree) -> PyTree:
     """Scales and variances of 1, biases and means of 0, as Flax starts them, and the shapes of all other leaves.
 
     >>> initial({"kernel": jax.ShapeDtypeStruct((2, 2), "float32"), "bias": jax.ShapeDtypeStruct((2,), "float32")})
-    {'kernel': ShapeDtypeStruct(shape=(2, 2), dtype=float32), 'bias': Array([0., 0.], dtype=float32)}
+    {'bias': Array([0., 0.], dtype=float32), 'kernel': ShapeDtypeStruct(shape=(2, 2), dtype=float32)}
     """
 
     def start(path: Any, leaf: jax.ShapeDtypeStruct) -> Any:

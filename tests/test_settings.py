@@ -45,7 +45,10 @@ def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
     ("argument", "message"),
     [
         ("--model=alexnet", "--model: 'alexnet' was given, but it must be one of lenet"),
-        ("--dataset=svhn", "--dataset: 'svhn' was given, but it must be one of mnist_sample, mnist, npz:PATH"),
+        (
+            "--dataset=svhn",
+            "--dataset: 'svhn' was given, but it must be one of mnist_sample, mnist, fashion_mnist, cifar10",
+        ),
         ("--selection=best", "--selection: 'best' was given, but it must be one of greedy, probabilistic"),
         ("--schedule=linear", "--schedule: 'linear' was given, but it must be one of constant, cosine, warm_restarts"),
         ("--distribution=cauchy", "--distribution: 'cauchy' was given"),

@@ -39,7 +39,8 @@ def convolution(
     equal those of `lax.conv_general_dilated` to rounding. Forward-mode differentiation is not supported there.
 
     All else is handed to `lax.conv_general_dilated`: other platforms, numbers of spatial dimensions other than two,
-    layouts other than NHWC with HWIO, data types other than float32 and bfloat16, groups, dilation, an empty array,
+    layouts other than NHWC with HWIO, data types other than float32 and bfloat16, groups, dilation, negative
+    padding, an empty array,
     a `preferred_element_type` and an `out_sharding`.
 
     Args:
@@ -86,6 +87,8 @@ def convolution(
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
     pads = tuple((int(low), int(high)) for low, high in padding)
+    if min(map(min, pads)) < 0:
+        return general(lhs, rhs)
     return _convolution(lhs, rhs, tuple(window_strides), pads, precision)
 
 
