@@ -18,6 +18,9 @@ STARTS = {"scale": 1, "bias": 0, "var": 1, "mean": 0}
 MODEL_SETTINGS = ("padding", "width_multiplier", "dropout", "affine")  # of those networks that have them
 
 
+Source = data.Dataset | data.Stream
+
+
 class Inputs(NamedTuple):
     """What a network sees: the shape and dtype of one image, and the number of classes."""
 
@@ -40,14 +43,30 @@ class Network(NamedTuple):
     batch_stats: PyTree
 
 
-def inputs_of(dataset: data.Dataset) -> Inputs:
+def load_source(name: str, data_dir: str | None, image_size: int) -> Source:
+    """The dataset, or a stream of one that fits into no memory.
+
+    >>> load_source("mnist_sample", None, 224).classes
+    10
+    """
+    return data.load_imagenet(data_dir, image_size) if name in data.STREAMS else data.load(name, data_dir)
+
+
+def inputs_of(source: Source) -> Inputs:
     """What a network sees of a dataset.
 
     >>> inputs_of(data.load("mnist_sample"))
     Inputs(image_shape=(28, 28, 1), dtype='uint8', classes=10)
     """
-    images = dataset.train.images
-    return Inputs(images.shape[1:], str(images.dtype), dataset.classes)
+    if isinstance(source, data.Stream):
+        return Inputs(source.image_shape, "uint8", source.classes)
+    images = source.train.images
+    return Inputs(images.shape[1:], str(images.dtype), source.classes)
+
+
+def examples_of(source: Source) -> int:
+    """How many examples there are to train on."""
+    return source.train_examples if isinstance(source, data.Stream) else len(source.train.labels)
 
 
 def network(settings: Settings, inputs: Inputs) -> Network:

@@ -12,12 +12,14 @@ import jax
 from absl import app, flags
 
 import slotjax
-from experiments.components import Inputs, inputs_of, network
+from experiments.components import Inputs, inputs_of, load_source, network
 from experiments.program import one_sentence, prepare
 from experiments.settings import Settings
+from experiments.streamed import evaluate_stream
 from slotjax import data, models, training
 
 SPLITS = ("validation", "test")
+STREAM_BATCH = 64  # images per device
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -50,21 +52,24 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
         raise ValueError(
             f"--ticket: {path} does not say of which network it is, so experiments.export did not write it"
         )
-    dataset = data.load(name or known["dataset"], data_dir)
     inputs = Inputs(tuple(known["image_shape"]), known["dtype"], known["classes"])
-    if inputs_of(dataset) != inputs:
-        raise ValueError(f"--dataset: it has {inputs_of(dataset)}, but the ticket was trained for {inputs}")
+    source = load_source(name or known["dataset"], data_dir, inputs.image_shape[0])
+    if inputs_of(source) != inputs:
+        raise ValueError(f"--dataset: it has {inputs_of(source)}, but the ticket was trained for {inputs}")
     settings = Settings(model=known["model"], dataset=known["dataset"], **known.get("model_settings", {}))
     built = network(settings, inputs)
     arrays = ticket.weights, ticket.collections.get("batch_stats", {})
     _check_fits(arrays, (built.shapes, built.batch_stats), path)
     mesh = training.data_mesh()
-    measure = jax.jit(lambda arrays, split: training.evaluate(built.apply, arrays[0], arrays[1], split, mesh))
-    arrays = training.replicate(arrays, mesh)
-    splits = {split: training.replicate(getattr(dataset, split), mesh) for split in SPLITS}
-    return {
-        split: {key: float(str(value)) for key, value in measure(arrays, splits[split]).items()} for split in SPLITS
-    }
+    weights, batch_stats = training.replicate(arrays, mesh)
+    if isinstance(source, data.Stream):
+        add = training.compile_batch_evaluation(built.apply, mesh)
+        metrics = evaluate_stream(add, weights, batch_stats, source, mesh, STREAM_BATCH * mesh.size, None)
+    else:
+        measure = jax.jit(lambda weights, stats, split: training.evaluate(built.apply, weights, stats, split, mesh))
+        splits = {split: training.replicate(getattr(source, split), mesh) for split in SPLITS}
+        metrics = {split: measure(weights, batch_stats, splits[split]) for split in SPLITS}
+    return {split: {key: float(str(value)) for key, value in metrics[split].items()} for split in SPLITS}
 
 
 def _check_fits(weights: Any, shapes: Any, path: Path) -> None:

@@ -16,7 +16,7 @@ def check(settings: Settings, options: RunOptions) -> None:
     for name, (allowed, sentence) in _RULES.items():
         if not allowed(values[name]):
             raise ValueError(f"--{name}: {values[name]!r} was given, but it must be {sentence}")
-    if settings.warmup_epochs >= (settings.epochs or 0):
+    if (settings.warmup_epochs or 0) >= (settings.epochs or 0):
         raise ValueError(f"--warmup_epochs: {settings.warmup_epochs} was given, but --epochs is {settings.epochs}")
     if settings.init_from and settings.method != "learned":
         raise ValueError(f"--init_from: it needs --method=learned, but that is {settings.method}")
@@ -28,12 +28,15 @@ def check(settings: Settings, options: RunOptions) -> None:
         raise ValueError(f"--keep_epochs: {options.keep_epochs} was given, but --epochs is {settings.epochs}")
 
 
+_DATASETS = (*data.DATASETS, *data.STREAMS)
+
+
 def _one_of(names: Iterable[str]) -> tuple[Callable[[Any], bool], str]:
     return lambda value: value in names, f"one of {', '.join(names)}"
 
 
 def _is_dataset(name: str) -> bool:
-    return name.startswith("npz:") or (name in data.DATASETS and ":" not in name)
+    return name.startswith("npz:") or (name in _DATASETS and ":" not in name)
 
 
 def _is_ascending(epochs: tuple[int, ...]) -> bool:
@@ -52,7 +55,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "warmup_epochs": (lambda value: value >= 0, "at least 0"),
     "label_smoothing": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
     "compute_dtype": _one_of(("float32", "bfloat16")),
-    "dataset": (_is_dataset, f"one of {', '.join(data.DATASETS)}"),
+    "dataset": (_is_dataset, f"one of {', '.join(_DATASETS)}"),
+    "image_size": _POSITIVE,
     "method": _one_of(METHODS),
     "biases_and_scales": _one_of(REST),
     "share": _one_of(slotjax.SHARES),
@@ -75,6 +79,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "schedule": _one_of(training.SCHEDULES),
     "restarts": _EPOCHS,
     "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295"),
+    "workers": (lambda value: value is None or value >= 0, "at least 0"),
     "checkpoint_every": _POSITIVE,
+    "checkpoint_steps": _POSITIVE,
     "keep_epochs": _EPOCHS,
 }

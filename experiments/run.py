@@ -1,6 +1,5 @@
 """One run: from settings to a summary, with everything it leaves in its workdir."""
 
-import contextlib
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,39 +7,24 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
-from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-import slotjax
-from experiments.components import Inputs, Network, inputs_of, network, optimizer_of, selector_of
+from experiments.components import Source, examples_of, inputs_of, load_source, network, optimizer_of, selector_of
 from experiments.curves import draw_curves
+from experiments.failure import RunError
 from experiments.fingerprint import fingerprint
 from experiments.logs import Logs
+from experiments.passes import Experiment, Passes
 from experiments.progress import Progress
 from experiments.recipes import resolve
+from experiments.resident import resident
 from experiments.settings import RunOptions, Settings, describe
+from experiments.streamed import streamed
 from experiments.summary import History, summarize
 from experiments.trained import restore_frozen, starting_weights
 from experiments.workdir import find_run, open_run, write_json
 from slotjax import data, training
 from slotjax.training.checkpoints import save_arrays
-
-
-class RunError(Exception):
-    """What is wrong with a run, in one sentence for the user."""
-
-
-class Experiment(NamedTuple):
-    """The parts of a run that its settings decide."""
-
-    dataset: data.Dataset
-    inputs: Inputs
-    network: Network
-    weights: PyTree
-    selector: slotjax.Selector
-    schedule: optax.Schedule
-    optimizer: optax.GradientTransformation
-    mesh: Mesh
 
 
 class Start(NamedTuple):
@@ -66,7 +50,7 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
         if summary is not None:
             print(f"The run in {options.workdir} is finished; nothing was trained.")
             return summary
-        experiment = build(settings, data.load(settings.dataset, options.data_dir))
+        experiment = build(settings, load_source(settings.dataset, options.data_dir, settings.image_size))
         workdir, lock = open_run(settings, options, experiment.inputs)
     except (ValueError, OSError) as error:
         raise RunError(str(error)) from error
@@ -74,43 +58,45 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
         return train(experiment, settings, options, workdir, checkpoints)
 
 
-def build(settings: Settings, dataset: data.Dataset) -> Experiment:
+def build(settings: Settings, source: Source) -> Experiment:
     """The experiment that the settings describe. Compiles nothing."""
-    mesh = training.data_mesh()
-    examples, devices = len(dataset.train.labels), mesh.size
-    if settings.batch_size > examples or settings.batch_size % devices:
-        allowed = f"at most the {examples} training examples and a multiple of the number of devices, {devices}"
-        raise ValueError(f"--batch_size: it is {settings.batch_size}, but it must be {allowed}")
-    inputs = inputs_of(dataset)
+    complete: Any = resolve(settings)
+    mesh, examples = training.data_mesh(), examples_of(source)
+    if complete.batch_size > examples or complete.batch_size % mesh.size:
+        allowed = f"at most the {examples} training examples and a multiple of the number of devices, {mesh.size}"
+        raise ValueError(f"--batch_size: it is {complete.batch_size}, but it must be {allowed}")
+    inputs = inputs_of(source)
     built = network(settings, inputs)
     weights = built.shapes
     if settings.init_from:
         weights, batch_stats = starting_weights(settings.init_from, settings, inputs)
         built = built._replace(batch_stats=batch_stats)
-    schedule, optimizer = optimizer_of(settings, examples // settings.batch_size)
-    return Experiment(dataset, inputs, built, weights, selector_of(settings), schedule, optimizer, mesh)
+    steps = examples // complete.batch_size
+    return Experiment(
+        source,
+        inputs,
+        built,
+        weights,
+        selector_of(settings),
+        *optimizer_of(settings, steps),
+        mesh,
+        complete.batch_size,
+        complete.label_smoothing,
+        complete.epochs,
+        steps,
+    )
 
 
 def train(
     experiment: Experiment, settings: Settings, options: RunOptions, workdir: Path, checkpoints: training.Checkpoints
 ) -> dict[str, Any]:
     """Trains from the latest checkpoint, or from the start, to the last epoch."""
-    dataset = training.replicate(experiment.dataset, experiment.mesh)
-    state, frozen, history = _start(experiment, settings.seed, workdir, checkpoints, dataset)
-    epoch = training.compile_epoch(
-        experiment.network.apply,
-        experiment.selector,
-        experiment.optimizer,
-        settings.batch_size,
-        experiment.mesh,
-        settings.label_smoothing,
-    )
-    epochs = int(resolve(settings).epochs or 0)
+    passes = passes_of(experiment, settings, options, workdir)
+    state, frozen, history = _start(experiment, passes, settings.seed, workdir, checkpoints)
+    epochs = experiment.epochs
     with Logs(workdir, history) as logs, Progress(epochs, done=len(history) - 1) as progress:
-        profiled = min(len(history) + 1, epochs)  # not the first, in which the call is compiled
         for number in range(len(history), epochs + 1):
-            with profile(workdir) if options.profile and number == profiled else contextlib.nullcontext():
-                state, record = _timed_epoch(epoch, state, frozen, dataset, experiment.schedule)
+            state, record = _timed_epoch(passes, state, frozen, experiment.schedule)
             history.append(record)
             logs.write(record)
             progress.show(record)
@@ -123,8 +109,15 @@ def train(
     return summary
 
 
+def passes_of(experiment: Experiment, settings: Settings, options: RunOptions, workdir: Path) -> Passes:
+    """How the run goes through its data."""
+    if isinstance(experiment.source, data.Stream):
+        return streamed(experiment, experiment.source, settings.seed, options, workdir)
+    return resident(experiment, experiment.source, workdir / "profile" if options.profile else None)
+
+
 def _start(
-    experiment: Experiment, seed: int, workdir: Path, checkpoints: training.Checkpoints, dataset: data.Dataset
+    experiment: Experiment, passes: Passes, seed: int, workdir: Path, checkpoints: training.Checkpoints
 ) -> Start:
     start = _initial(experiment, jax.random.key(seed))
     if (workdir / "frozen").exists():
@@ -133,13 +126,13 @@ def _start(
         save_arrays(workdir / "frozen", start.frozen)
     restored = checkpoints.restore_latest(start.state)
     if restored is None:
-        return start._replace(history=[_untrained(experiment, start, dataset)])
+        return start._replace(history=[_untrained(start, passes)])
     state, history = restored
     if int(state.epoch) != len(history) - 1:
         raise RunError(f"--workdir: the newest checkpoint in {workdir} is of epoch {state.epoch}, its history is not")
     if fingerprint(start.frozen) != history[0]["frozen_sha256"]:
         raise RunError(f"--workdir: {workdir / 'frozen'} does not hold the options that the run started with")
-    if fingerprint(dataset) != history[0]["dataset_sha256"]:
+    if passes.sha256 != history[0]["dataset_sha256"]:
         raise RunError(f"--dataset: it does not hold the data that the run in {workdir} started with")
     print(f"Resuming after epoch {len(history) - 1}.")
     return Start(state, start.frozen, history)
@@ -152,41 +145,21 @@ def _initial(experiment: Experiment, key: jax.Array) -> Start:
     return Start(state, frozen, history=[])
 
 
-def _untrained(experiment: Experiment, start: Start, dataset: data.Dataset) -> dict[str, Any]:
-    evaluation = training.compile_evaluation(experiment.network.apply, experiment.selector, experiment.mesh)
-    metrics = evaluation({"params": start.state.params, "frozen": start.frozen}, start.state.batch_stats, dataset)
-    hashes = {"frozen_sha256": fingerprint(start.frozen), "dataset_sha256": fingerprint(dataset)}
+def _untrained(start: Start, passes: Passes) -> dict[str, Any]:
+    metrics = passes.evaluate(start.state, start.frozen)
+    hashes = {"frozen_sha256": fingerprint(start.frozen), "dataset_sha256": passes.sha256}
     return {"epoch": 0, **_as_numbers(metrics), **hashes}
 
 
-def _timed_epoch(epoch: Any, state: training.TrainState, frozen: PyTree, dataset: data.Dataset, schedule: Any) -> Any:
-    first, done, start = int(state.step), int(state.epoch), time.perf_counter()
-    state, metrics = epoch(state, frozen, dataset)
-    losses = np.asarray(metrics.pop("losses"))
+def _timed_epoch(passes: Passes, state: training.TrainState, frozen: PyTree, schedule: optax.Schedule) -> Any:
+    rate, done, start = schedule(int(state.step)), int(state.epoch), time.perf_counter()
+    state, metrics, images = passes.epoch(state, frozen)
+    numbers = _as_numbers(metrics)  # which waits for them
     seconds = time.perf_counter() - start
-    _check_finite(losses, first, done + 1, schedule)
-    record = {"epoch": done + 1, "step": first + len(losses), **_as_numbers(metrics)}
-    record["learning_rate"] = _as_numbers(schedule(first))
-    images = len(dataset.train.labels) / seconds
-    return state, record | {"time": {"seconds": round(seconds, 3), "images_per_second": round(images, 1)}}
-
-
-def profile(workdir: Path) -> contextlib.AbstractContextManager[None]:
-    """Leaves a trace of JAX's profiler in `profile` under the workdir, for TensorBoard or Perfetto."""
-    return jax.profiler.trace(str(workdir / "profile"))
-
-
-def _check_finite(losses: np.ndarray, first: int, epoch: int, schedule: optax.Schedule) -> None:
-    broken = np.flatnonzero(~np.isfinite(losses))
-    if broken.size:
-        step = first + int(broken[0])
-        rate = float(schedule(step))
-        raise RunError(
-            f"the loss is {losses[broken[0]]} at step {step + 1} (epoch {epoch}, learning rate {rate:g}); "
-            "a smaller --learning_rate may help, in another --workdir or with --overwrite"
-        )
+    record = {"epoch": done + 1, "step": int(state.step), **numbers, "learning_rate": _as_numbers(rate)}
+    return state, record | {"time": {"seconds": round(seconds, 3), "images_per_second": round(images / seconds, 1)}}
 
 
 def _as_numbers(metrics: PyTree) -> Any:
     # Through the shortest text that reads back the same: 0.948 is 0.948 and not 0.9480000138282776.
-    return jax.tree.map(lambda value: float(str(np.asarray(value))), metrics)
+    return jax.tree.map(lambda value: value if isinstance(value, int) else float(str(np.asarray(value))), metrics)

@@ -51,10 +51,11 @@ class Settings:
     dataset: str = _flag(
         "mnist_sample",
         flags.DEFINE_string,
-        "mnist_sample (5,000 real digits that come with an installed package), mnist, fashion_mnist, cifar10, cifar100 "
-        "(prepared by TFDS, see --data_dir) or npz:PATH (arrays x_train, y_train, optionally x_validation, "
-        "y_validation, x_test, y_test).",
+        "mnist_sample (5,000 real digits that come with an installed package), mnist, fashion_mnist, cifar10, "
+        "cifar100, imagenet2012 (prepared by TFDS, see --data_dir) or npz:PATH (arrays x_train, y_train, optionally "
+        "x_validation, y_validation, x_test, y_test).",
     )
+    image_size: int = _flag(224, flags.DEFINE_integer, "ImageNet: height and width of the images that networks see.")
     augmentation: str | None = _flag(
         None,
         flags.DEFINE_string,
@@ -142,32 +143,46 @@ class Settings:
         None,
         flags.DEFINE_integer,
         "Passes over the training split. Unless given, the papers': 200 for slot machines and learned weights (CONV-4 "
-        "and 6: 330 for learned weights; VGG-19: 220 and 320), 100 for masks and finetuning.",
+        "and 6: 330 for learned weights; VGG-19: 220 and 320), 100 for masks, finetuning and ImageNet.",
     )
-    batch_size: int = _flag(128, flags.DEFINE_integer, "Examples per step, over all devices.")
+    batch_size: int | None = _flag(
+        None, flags.DEFINE_integer, "Examples per step, over all devices. Unless given, the papers': 128, ImageNet 256."
+    )
     learning_rate: float | None = _flag(
         None,
         flags.DEFINE_float,
         "Rate of SGD. Unless given, the paper's: greedy 0.2 for K up to 8 and 0.1 above, probabilistic 25, edge-popup "
-        "0.1, supermask 200, learned 0.01 (VGG-19 and ResNets 0.1).",
+        "0.1, supermask 200, learned 0.01 (VGG-19 and ResNets 0.1); on ImageNet 0.256 for edge-popup and learned.",
     )
-    momentum: float = _flag(0.9, flags.DEFINE_float, "Momentum of SGD, from 0 to less than 1.")
+    momentum: float | None = _flag(
+        None,
+        flags.DEFINE_float,
+        "Momentum of SGD, from 0 to less than 1. Unless given, the papers': 0.9, ImageNet 0.875.",
+    )
     nesterov: bool = _flag(False, flags.DEFINE_bool, "Use Nesterov's momentum.")
     weight_decay: float | None = _flag(
         None,
         flags.DEFINE_float,
-        "L2 penalty on what trains. Unless given, the paper's: 1e-4, and 0 for probabilistic slot machines.",
+        "L2 penalty on what trains. Unless given, the paper's: 1e-4, 0 for probabilistic slot machines and supermasks, "
+        "and on ImageNet 2**-15 for edge-popup and learned weights.",
     )
     schedule: str | None = _flag(
         None,
         flags.DEFINE_string,
         f"Learning rate schedule: {', '.join(training.SCHEDULES)}. Unless given, the paper's: warm_restarts for slot "
-        "machines and learned weights, cosine for masks.",
+        "machines and learned weights, cosine for masks and ImageNet.",
     )
     restarts: tuple[int, ...] = _flag((25, 75), flags.DEFINE_list, "Epochs at which warm_restarts restarts.")
-    warmup_epochs: int = _flag(0, flags.DEFINE_integer, "Epochs in which the learning rate rises from 0, linearly.")
-    label_smoothing: float = _flag(
-        0.0, flags.DEFINE_float, "Share of each label's probability that is spread over all classes, in training."
+    warmup_epochs: int | None = _flag(
+        None,
+        flags.DEFINE_integer,
+        "Epochs in which the learning rate rises from 0, linearly. Unless given, 0, and 5 for ImageNet.",
+    )
+    label_smoothing: float | None = _flag(
+        None,
+        flags.DEFINE_float,
+        "Share of each label's probability that is spread over all classes, in training. Unless given, 0, and 0.1 for "
+        "ImageNet.",
     )
     compute_dtype: str = _flag(
         "float32",
@@ -190,8 +205,17 @@ class RunOptions:
         "Where everything is written; an unfinished run there is resumed. Unless given, runs/...",
     )
     overwrite: bool = _flag(False, flags.DEFINE_bool, "Delete the run in --workdir and start again.")
+    workers: int | None = _flag(
+        None, flags.DEFINE_integer, "ImageNet: processes that read images. Unless given, one for each CPU core."
+    )
     profile: bool = _flag(
-        False, flags.DEFINE_bool, "Leave a trace of JAX's profiler of one epoch in the workdir, the second if there is."
+        False,
+        flags.DEFINE_bool,
+        "Leave a trace of JAX's profiler in the workdir: of one epoch, the second if there is, or of some steps of "
+        "ImageNet.",
+    )
+    checkpoint_steps: int = _flag(
+        1000, flags.DEFINE_integer, "ImageNet: steps from one checkpoint within an epoch to the next."
     )
     checkpoint_every: int = _flag(1, flags.DEFINE_integer, "Epochs from one checkpoint to the next.")
     keep_epochs: tuple[int, ...] = _flag(

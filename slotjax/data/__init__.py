@@ -3,7 +3,7 @@
 from slotjax.data.augment import AUGMENTATIONS, augment
 from slotjax.data.dataset import Batch, Dataset, Split, hold_out
 from slotjax.data.imagenet import Stream, load_imagenet
-from slotjax.data.load import DATASETS, load
+from slotjax.data.load import DATASETS, STREAMS, load
 from slotjax.data.normalize import NORMALIZATIONS, Normalization, as_float
 from slotjax.data.prefetch import prefetch
 
@@ -11,6 +11,7 @@ __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "NORMALIZATIONS",
+    "STREAMS",
     "Batch",
     "Dataset",
     "Normalization",

@@ -1,5 +1,6 @@
 """ImageNet as a stream of batches, read from what TensorFlow Datasets prepared, without TensorFlow."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,7 @@ class Stream(NamedTuple):
         test_examples: examples of TFDS's validation split.
         classes: number of classes.
         image_shape: `(size, size, 3)`.
+        sha256: of the prepared dataset's description, which counts the examples and bytes of its files.
     """
 
     train: Callable[..., Iterator[Batch]]
@@ -46,6 +48,7 @@ class Stream(NamedTuple):
     test_examples: int
     classes: int
     image_shape: tuple[int, int, int]
+    sha256: str
 
 
 class _Part(NamedTuple):
@@ -91,6 +94,7 @@ def load_imagenet(data_dir: str | None, size: int = 224) -> Stream:
         test_examples=len(test.indices),
         classes=builder.info.features["label"].num_classes,
         image_shape=(size, size, 3),
+        sha256=hashlib.sha256((directory / "dataset_info.json").read_bytes()).hexdigest(),
     )
 
 

@@ -9,6 +9,7 @@ from slotjax.data.prepared import load_prepared
 _PREPARED = {"mnist": 0.15, "fashion_mnist": 0.15, "cifar10": 0.1, "cifar100": 0.1}
 
 DATASETS = ("mnist_sample", *_PREPARED, "npz:PATH")
+STREAMS = ("imagenet2012",)
 
 
 def load(name: str, data_dir: str | None = None) -> Dataset:

@@ -5,6 +5,8 @@ from typing import Any
 
 from slotjax.data.dataset import Batch
 
+_LEAST = 4  # batches that are worth a process
+
 
 def batches(assemble: Callable[[int], Batch], first_step: int, last_step: int, workers: int) -> Iterator[Batch]:
     """The batches of the steps from `first_step` to before `last_step`, in order; closing it ends the processes.
@@ -13,14 +15,15 @@ def batches(assemble: Callable[[int], Batch], first_step: int, last_step: int, w
         assemble: from a step to its batch; it is pickled into each worker.
         first_step: the first batch's step.
         last_step: the step after the last batch's.
-        workers: processes that assemble batches; 0 assembles each when it is asked for.
+        workers: processes that assemble batches; 0 assembles each when it is asked for. There are fewer where there
+            are less than 4 batches for each, because a process takes seconds to start.
 
     Yields:
         One batch per step.
     """
     if first_step == last_step:
         return
-    iterator = _open(assemble, first_step, last_step, workers)
+    iterator = _open(assemble, first_step, last_step, min(workers, (last_step - first_step) // _LEAST))
     try:
         yield from iterator
     finally:

@@ -1,8 +1,8 @@
-"""Training: one compiled call per epoch, over a mesh of devices."""
+"""Training over a mesh of devices: one compiled call per epoch, or per step of a stream of batches."""
 
 from slotjax.training.apply import linen_apply
-from slotjax.training.checkpoints import Checkpoints
-from slotjax.training.devices import data_mesh, replicate
+from slotjax.training.checkpoints import Checkpoints, StepCheckpoints
+from slotjax.training.devices import data_mesh, place_batch, replicate
 from slotjax.training.epoch import compile_epoch
 from slotjax.training.evaluation import compile_evaluation, evaluate
 from slotjax.training.loss import loss_and_correct
@@ -10,20 +10,36 @@ from slotjax.training.optimizers import sgd
 from slotjax.training.schedules import SCHEDULES, learning_rate_schedule
 from slotjax.training.state import TrainState, init_state
 from slotjax.training.step import train_step
+from slotjax.training.stream import (
+    BatchEvaluation,
+    StreamStep,
+    Sums,
+    compile_batch_evaluation,
+    compile_stream_step,
+    zero_sums,
+)
 
 __all__ = [
     "SCHEDULES",
+    "BatchEvaluation",
     "Checkpoints",
+    "StepCheckpoints",
+    "StreamStep",
+    "Sums",
     "TrainState",
+    "compile_batch_evaluation",
     "compile_epoch",
     "compile_evaluation",
+    "compile_stream_step",
     "data_mesh",
     "evaluate",
     "init_state",
     "learning_rate_schedule",
     "linen_apply",
     "loss_and_correct",
+    "place_batch",
     "replicate",
     "sgd",
     "train_step",
+    "zero_sums",
 ]

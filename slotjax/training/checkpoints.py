@@ -84,6 +84,54 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
 
+class StepCheckpoints:
+    """Checkpoints within an epoch: the latest 2, by the number of steps taken.
+
+    Saving happens in the background; leaving the context waits for it.
+
+    Args:
+        directory: where they are, made if missing.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory, training.StepCheckpoints(directory) as checkpoints:
+    ...     checkpoints.save(7, {"scores": jnp.ones(3)})
+    ...     state = checkpoints.restore(checkpoints.latest(), {"scores": jnp.zeros(3)})
+    >>> print(state["scores"])
+    [1. 1. 1.]
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        options = ocp.CheckpointManagerOptions(max_to_keep=LATEST, cleanup_tmp_directories=True)
+        self._manager = ocp.CheckpointManager(Path(directory).absolute(), options=options)
+
+    def __enter__(self) -> "StepCheckpoints":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._manager.close()
+
+    def latest(self) -> int | None:
+        """The steps taken at the latest checkpoint, None without any."""
+        self._manager.wait_until_finished()
+        return self._manager.latest_step()
+
+    def save(self, step: int, state: PyTree) -> None:
+        """Saves the state after `step` steps."""
+        self._manager.save(step, args=ocp.args.StandardSave(state))
+
+    def restore(self, step: int, like: PyTree) -> PyTree:
+        """The state after `step` steps. `like` has its structure, dtypes and placement."""
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        return self._manager.restore(step, args=ocp.args.StandardRestore(target))
+
+    def clear(self) -> None:
+        """Deletes all of them."""
+        for step in self._manager.all_steps():
+            self._manager.delete(step)
+
+
 def _rank(metrics: dict[str, float]) -> float:
     """The accuracy, and of equal ones the earlier first: far less than one example of difference per epoch."""
     return metrics["accuracy"] - 1e-10 * metrics.get("epoch", 0)

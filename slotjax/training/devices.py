@@ -34,3 +34,13 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 def shard_batch(batch: Shaped[Array, "batch ..."], mesh: Mesh) -> Shaped[Array, "batch ..."]:
     """Within a compiled function: the batch with its first axis split over the devices."""
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec(DATA_AXIS)))
+
+
+def place_batch(batch: Any, mesh: Mesh) -> Any:
+    """Arrays of this process's part of a batch as arrays of the whole batch, split over the devices of all processes.
+
+    >>> training.place_batch(np.ones((4, 2)), training.data_mesh(jax.devices()[:1])).shape
+    (4, 2)
+    """
+    sharding = NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    return jax.tree.map(lambda array: jax.make_array_from_process_local_data(sharding, array), batch)

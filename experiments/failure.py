@@ -1,0 +1,23 @@
+"""What ends a run early."""
+
+import numpy as np
+import optax
+
+
+class RunError(Exception):
+    """What is wrong with a run, in one sentence for the user."""
+
+
+def check_finite(losses: np.ndarray, first: int, steps_per_epoch: int, schedule: optax.Schedule) -> None:
+    """Raises RunError, with the step and its learning rate, if one of the losses from step `first` on is not finite.
+
+    >>> check_finite(np.array([0.5, 0.4]), 0, 100, optax.constant_schedule(0.1))
+    """
+    broken = np.flatnonzero(~np.isfinite(losses))
+    if broken.size:
+        step = first + int(broken[0])
+        rate = float(schedule(step))
+        raise RunError(
+            f"the loss is {losses[broken[0]]} at step {step + 1} (epoch {step // steps_per_epoch + 1}, learning rate "
+            f"{rate:g}); a smaller --learning_rate may help, in another --workdir or with --overwrite"
+        )

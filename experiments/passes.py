@@ -1,0 +1,46 @@
+"""How a run goes through its data, an epoch or an evaluation at a time, whether they are arrays or a stream."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import optax
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+import slotjax
+from experiments.components import Inputs, Network, Source
+from slotjax import training
+
+Metrics = dict[str, Any]
+
+
+class Experiment(NamedTuple):
+    """The parts of a run that its settings decide."""
+
+    source: Source
+    inputs: Inputs
+    network: Network
+    weights: PyTree
+    selector: slotjax.Selector
+    schedule: optax.Schedule
+    optimizer: optax.GradientTransformation
+    mesh: Mesh
+    batch_size: int
+    label_smoothing: float
+    epochs: int
+    steps_per_epoch: int
+
+
+class Passes(NamedTuple):
+    """What a run does with its data.
+
+    Attributes:
+        epoch: `epoch(state, frozen) -> (state, metrics, images)`: trains for one epoch, and evaluates. It donates
+            `state`, and raises RunError if the loss becomes NaN or infinite. `images` were seen in training.
+        evaluate: `evaluate(state, frozen) -> metrics` of validation and test.
+        sha256: of the data.
+    """
+
+    epoch: Callable[[training.TrainState, PyTree], tuple[training.TrainState, Metrics, int]]
+    evaluate: Callable[[training.TrainState, PyTree], Metrics]
+    sha256: str

@@ -1,0 +1,45 @@
+"""Epochs over a dataset that is on the devices whole, each one compiled call."""
+
+import contextlib
+import itertools
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from experiments.failure import check_finite
+from experiments.fingerprint import fingerprint
+from experiments.passes import Experiment, Metrics, Passes
+from slotjax import data, training
+
+
+def resident(experiment: Experiment, dataset: data.Dataset, profile: Path | None = None) -> Passes:
+    """The passes over a dataset that fits into the devices' memory; one epoch leaves a trace in `profile`, if given."""
+    dataset = training.replicate(dataset, experiment.mesh)
+    apply, selector = experiment.network.apply, experiment.selector
+    compiled_epoch = training.compile_epoch(
+        apply,
+        selector,
+        experiment.optimizer,
+        experiment.batch_size,
+        experiment.mesh,
+        experiment.label_smoothing,
+    )
+    calls = itertools.count()
+    evaluation = training.compile_evaluation(apply, selector, experiment.mesh)
+
+    def epoch(state: training.TrainState, frozen: PyTree) -> tuple[training.TrainState, Metrics, int]:
+        first = int(state.step)
+        # Not the first if there is another, because the call is compiled in it.
+        second = next(calls) == 1 or int(state.epoch) == experiment.epochs - 1
+        with jax.profiler.trace(str(profile)) if profile and second else contextlib.nullcontext():
+            state, metrics = compiled_epoch(state, frozen, dataset)
+            losses = np.asarray(metrics.pop("losses"))
+        check_finite(losses, first, experiment.steps_per_epoch, experiment.schedule)
+        return state, metrics, len(losses) * experiment.batch_size
+
+    def evaluate(state: training.TrainState, frozen: PyTree) -> Metrics:
+        return evaluation({"params": state.params, "frozen": frozen}, state.batch_stats, dataset)
+
+    return Passes(epoch, evaluate, fingerprint(dataset))

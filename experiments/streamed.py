@@ -1,0 +1,190 @@
+"""Epochs over a stream of batches, a compiled call for each, which can be resumed between any two steps."""
+
+import contextlib
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import PyTree
+
+from experiments.failure import RunError, check_finite
+from experiments.passes import Experiment, Metrics, Passes
+from experiments.settings import RunOptions
+from slotjax import data, training
+from slotjax.analysis import share_changed
+
+IN_FLIGHT = 2  # steps that the host may be ahead of the devices, so that few batches wait in their memory
+PROFILED = (5, 15)  # the batches between which a trace is taken, after compilation
+_PREPARED_SPLITS = {"train": "train", "validation": "train", "test": "validation"}
+
+
+class _Compiled(NamedTuple):
+    step: training.StreamStep
+    add: training.BatchEvaluation
+    select: Callable[[PyTree], PyTree]
+    selection: Callable[[PyTree], PyTree]
+
+
+class _Streamed(NamedTuple):
+    """What every epoch needs."""
+
+    experiment: Experiment
+    stream: data.Stream
+    seed: int
+    options: RunOptions
+    workdir: Path
+    compiled: _Compiled
+
+
+class _Position(NamedTuple):
+    """How far an epoch is: the state, the sums so far, and what was selected when it began."""
+
+    state: training.TrainState
+    sums: training.Sums
+    before: PyTree
+
+
+def streamed(experiment: Experiment, stream: data.Stream, seed: int, options: RunOptions, workdir: Path) -> Passes:
+    """The passes over a stream; an epoch leaves checkpoints in `partial` under the workdir, and goes on from them."""
+    apply, selector, mesh = experiment.network.apply, experiment.selector, experiment.mesh
+    compiled = _Compiled(
+        training.compile_stream_step(apply, selector, experiment.optimizer, mesh, experiment.label_smoothing),
+        training.compile_batch_evaluation(apply, mesh),
+        jax.jit(selector.select),
+        jax.jit(selector.selection),
+    )
+    every = _Streamed(experiment, stream, seed, options, workdir, compiled)
+    return Passes(partial(_epoch, every), partial(_evaluate, every), stream.sha256)
+
+
+def evaluate_stream(
+    add: training.BatchEvaluation,
+    weights: PyTree,
+    batch_stats: PyTree,
+    stream: data.Stream,
+    mesh: Mesh,
+    batch_size: int,
+    workers: int | None,
+) -> Metrics:
+    """Loss and accuracy on validation and test, and how many of their records were `skipped`."""
+    metrics: Metrics = {}
+    skipped = {}
+    for split, examples in (("validation", stream.validation_examples), ("test", stream.test_examples)):
+        sums = training.replicate(training.zero_sums(), mesh)
+        read = getattr(stream, split)(batch_size, **_reading(workers))
+        with contextlib.closing(_placed(read, split, mesh)) as batches:
+            for batch, valid in batches:
+                # One at a time: the next batch is on the devices when this one is done.
+                sums = jax.block_until_ready(add(sums, weights, batch_stats, batch, valid))
+        metrics[split], skipped[split] = sums.means(), examples - int(sums.examples)
+    return metrics | {"skipped": skipped}
+
+
+def _epoch(every: _Streamed, state: training.TrainState, frozen: PyTree) -> tuple[training.TrainState, Metrics, int]:
+    experiment, compiled = every.experiment, every.compiled
+    sums = training.replicate(training.zero_sums(), experiment.mesh)
+    start = _Position(state, sums, compiled.selection({"params": state.params, "frozen": frozen}))
+    with training.StepCheckpoints(every.workdir / "partial") as checkpoints:
+        position = _resume(checkpoints, start, experiment.steps_per_epoch)
+        first = int(position.state.step)
+        state, sums = _train(every, position, frozen, checkpoints)
+    metrics = {"train": sums.means(), **_evaluate(every, state, frozen)}
+    steps, batch_size = experiment.steps_per_epoch, experiment.batch_size
+    metrics["skipped"] = {"train": steps * batch_size - int(sums.examples), **metrics["skipped"]}
+    if jax.tree.leaves(position.before):
+        after = compiled.selection({"params": state.params, "frozen": frozen})
+        metrics["changed"] = share_changed(position.before, after)
+    return state._replace(epoch=state.epoch + 1), metrics, (int(state.step) - first) * batch_size
+
+
+def _resume(checkpoints: training.StepCheckpoints, start: _Position, steps_per_epoch: int) -> _Position:
+    latest, first = checkpoints.latest(), int(start.state.step)
+    if latest is None:
+        return start
+    if not first < latest < first + steps_per_epoch:
+        checkpoints.clear()
+        return start
+    print(f"Resuming after step {latest}.", flush=True)
+    return checkpoints.restore(latest, start)
+
+
+def _train(
+    every: _Streamed, position: _Position, frozen: PyTree, checkpoints: training.StepCheckpoints
+) -> tuple[training.TrainState, training.Sums]:
+    (state, sums, before), experiment = position, every.experiment
+    first, last = int(state.step), (int(state.epoch) + 1) * experiment.steps_per_epoch
+    losses: deque[jax.Array] = deque()
+
+    def wait(steps: int, at_most: int) -> None:
+        while len(losses) > at_most:
+            oldest = np.asarray(losses.popleft())[None]
+            check_finite(oldest, steps - len(losses) - 1, experiment.steps_per_epoch, experiment.schedule)
+
+    read = every.stream.train(every.seed, first, last, experiment.batch_size, **_reading(every.options.workers))
+    profile = every.workdir / "profile" if every.options.profile and first == 0 else None
+    with contextlib.closing(_placed(read, "train", experiment.mesh)) as batches:
+        for steps, (batch, valid) in enumerate(_traced(batches, profile), first + 1):
+            state, sums, loss = every.compiled.step(state, sums, frozen, batch, valid)
+            losses.append(loss)
+            wait(steps, IN_FLIGHT)
+            if steps % every.options.checkpoint_steps == 0 and steps < last:
+                wait(steps, 0)
+                checkpoints.save(steps, _Position(state, sums, before))
+    wait(last, 0)
+    return state, sums
+
+
+def _evaluate(every: _Streamed, state: training.TrainState, frozen: PyTree) -> Metrics:
+    experiment, compiled = every.experiment, every.compiled
+    weights = compiled.select({"params": state.params, "frozen": frozen})
+    return evaluate_stream(
+        compiled.add,
+        weights,
+        state.batch_stats,
+        every.stream,
+        experiment.mesh,
+        experiment.batch_size,
+        every.options.workers,
+    )
+
+
+def _reading(workers: int | None) -> dict[str, int]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {
+        "workers": cores if workers is None else workers,
+        "process_index": jax.process_index(),
+        "process_count": jax.process_count(),
+    }
+
+
+def _placed(read: Iterator[data.Batch], split: str, mesh: Mesh) -> Any:
+    def place(batch: data.Batch) -> tuple[data.Split, Any]:
+        _report(batch, split)
+        return training.place_batch((data.Split(batch.images, batch.labels), batch.valid), mesh)
+
+    return data.prefetch(read, place)
+
+
+def _report(batch: data.Batch, split: str) -> None:
+    unreadable, prepared = batch.records[~batch.valid & (batch.records >= 0)], _PREPARED_SPLITS[split]
+    if len(unreadable) and not batch.valid.any():
+        raise RunError(f"--dataset: none of the records {unreadable.tolist()} of its split {prepared} can be read")
+    for record in unreadable:
+        print(f"Record {record} of the split {prepared} cannot be read and is skipped.", file=sys.stderr, flush=True)
+
+
+def _traced(batches: Iterator[Any], directory: Path | None) -> Iterator[Any]:
+    with contextlib.ExitStack() as stack:
+        for number, batch in enumerate(batches, 1):
+            if directory and number == PROFILED[0]:
+                stack.enter_context(jax.profiler.trace(str(directory)))
+            yield batch
+            if number == PROFILED[1]:
+                stack.close()

@@ -1,0 +1,122 @@
+"""Training on a stream of batches: one compiled call per step, with sums that stay on the devices."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from slotjax._factorable import Optimizer
+from slotjax._selector import Selector
+from slotjax.data import Split
+from slotjax.training.apply import Apply
+from slotjax.training.loss import loss_and_correct
+from slotjax.training.state import TrainState
+from slotjax.training.step import train_step
+
+
+class Sums(NamedTuple):
+    """What batches add up to.
+
+    Attributes:
+        loss: the sum over examples, in nats.
+        correct: right predictions.
+        examples: those that were valid.
+    """
+
+    loss: Float[Array, ""]
+    correct: Int[Array, ""]
+    examples: Int[Array, ""]
+
+    def means(self) -> dict[str, Float[Array, ""]]:
+        """`{"loss": nats, "accuracy": share from 0 to 1}`.
+
+        >>> print(training.Sums(jnp.array(3.0), jnp.array(1), jnp.array(2)).means())
+        {'loss': Array(1.5, dtype=float32), 'accuracy': Array(0.5, dtype=float32)}
+        """
+        examples = self.examples.astype(self.loss.dtype)
+        return {"loss": self.loss / examples, "accuracy": self.correct.astype(self.loss.dtype) / examples}
+
+
+StreamStep = Callable[
+    [TrainState, Sums, PyTree, Split, Bool[Array, " batch"]], tuple[TrainState, Sums, Float[Array, ""]]
+]
+BatchEvaluation = Callable[[Sums, PyTree, PyTree, Split, Bool[Array, " batch"]], Sums]
+
+
+def zero_sums() -> Sums:
+    """The sums of no batch.
+
+    >>> int(training.zero_sums().examples)
+    0
+    """
+    return Sums(jnp.zeros(()), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+
+
+def compile_stream_step(
+    apply: Apply, selector: Selector, optimizer: Optimizer, mesh: Mesh, label_smoothing: float = 0.0
+) -> StreamStep:
+    """The jitted function of one step on one batch of a stream.
+
+    Args:
+        apply: the unmodified model.
+        selector: how weights are chosen.
+        optimizer: what updates the trainable part of the variables.
+        mesh: the devices; batches are sharded over them, all else is replicated.
+        label_smoothing: the share of each label's probability that is spread over all classes.
+
+    Returns:
+        `step(state, sums, frozen, batch, valid) -> (state, sums, loss)`. It donates `state` and `sums`. Examples that
+        are not `valid` count for nothing, but the statistics of batch norm see their images. `loss` is the mean of
+        this batch, in nats: to wait for it is to wait for the step.
+
+    >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
+    >>> selector, optimizer = slotjax.slot_machine(k=2), training.sgd(0.2)
+    >>> variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    >>> state = training.init_state(jax.random.key(1), variables["params"], optimizer)
+    >>> step = training.compile_stream_step(apply, selector, optimizer, training.data_mesh(jax.devices()[:1]))
+    >>> batch, valid = slotjax.data.Split(jnp.ones((2, 3)), jnp.zeros(2, jnp.int32)), jnp.array([True, False])
+    >>> state, sums, loss = step(state, training.zero_sums(), variables["frozen"], batch, valid)
+    >>> int(state.step), int(sums.examples)
+    (1, 1)
+    """
+    one_step = train_step(apply, selector, optimizer, label_smoothing)
+
+    def step(state, sums, frozen, batch, valid):
+        state, (loss, correct) = one_step(state, frozen, batch, valid)
+        examples = valid.sum(dtype=jnp.int32)
+        added = Sums(loss * examples.astype(loss.dtype), correct, examples)
+        return state, _add(sums, added), loss
+
+    return jax.jit(step, donate_argnums=(0, 1), out_shardings=NamedSharding(mesh, PartitionSpec()))
+
+
+def compile_batch_evaluation(apply: Apply, mesh: Mesh) -> BatchEvaluation:
+    """The jitted function that adds one batch to the sums of an evaluation.
+
+    Args:
+        apply: the model, called without a key.
+        mesh: the devices; batches are sharded over them, all else is replicated.
+
+    Returns:
+        `add(sums, weights, batch_stats, batch, valid) -> sums`. It donates `sums`.
+
+    >>> apply = lambda weights, batch_stats, images: (images @ weights, batch_stats)
+    >>> add = training.compile_batch_evaluation(apply, training.data_mesh(jax.devices()[:1]))
+    >>> batch, valid = slotjax.data.Split(jnp.ones((2, 3)), jnp.zeros(2, jnp.int32)), jnp.array([True, False])
+    >>> int(add(training.zero_sums(), jnp.zeros((3, 2)), {}, batch, valid).correct)
+    1
+    """
+
+    def add(sums, weights, batch_stats, batch, valid):
+        losses, correct = loss_and_correct(apply(weights, batch_stats, batch.images)[0], batch.labels)
+        added = Sums(losses.sum(where=valid), correct.sum(where=valid), valid.sum(dtype=jnp.int32))
+        return _add(sums, added)
+
+    return jax.jit(add, donate_argnums=0, out_shardings=NamedSharding(mesh, PartitionSpec()))
+
+
+def _add(sums: Sums, added: Sums) -> Sums:
+    return Sums(*(total + more for total, more in zip(sums, added, strict=True)))
