@@ -66,7 +66,7 @@ def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: f
 
     Without a K, those of masks, which have one random weight per connection.
     """
-    inputs, steps = (MNIST, 50) if name == "lenet" else (CIFAR, 1)
+    inputs, steps = (MNIST, 50) if name == "lenet" else (CIFAR, 2)
     keys = jax.random.split(jax.random.key(0), 2)
     examples = Split(
         jax.random.uniform(keys[0], (steps, BATCH, *inputs.image_shape)),
@@ -135,8 +135,6 @@ def _variant(built: Network, selector: slotjax.Selector, variables: dict[str, Py
     step = training.train_step(built.apply, selector, optimizer)
 
     def loop(state, frozen, examples):
-        if len(examples.labels) == 1:  # XLA's convolutions take some eighty times as long within a loop on a CPU
-            return step(state, frozen, jax.tree.map(lambda array: array[0], examples))[0]
         return jax.lax.scan(lambda state, batch: step(state, frozen, batch), state, examples)[0]
 
     state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)
