@@ -124,7 +124,10 @@ def _start(
         start = start._replace(frozen=restore_frozen(workdir, start.frozen))
     elif jax.tree.leaves(start.frozen):
         save_arrays(workdir / "frozen", start.frozen)
-    restored = checkpoints.restore_latest(start.state)
+    try:
+        restored = checkpoints.restore_latest(start.state)
+    except ValueError as error:
+        raise RunError(f"--workdir: {error}; name another, or give --overwrite to start again") from error
     if restored is None:
         return start._replace(history=[_untrained(start, passes)])
     state, history = restored

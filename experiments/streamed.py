@@ -91,7 +91,7 @@ def _epoch(every: _Streamed, state: training.TrainState, frozen: PyTree) -> tupl
     experiment, compiled = every.experiment, every.compiled
     sums = training.replicate(training.zero_sums(), experiment.mesh)
     start = _Position(state, sums, compiled.selection({"params": state.params, "frozen": frozen}))
-    with training.StepCheckpoints(every.workdir / "partial") as checkpoints:
+    with training.Checkpoints(every.workdir / "partial", best=0) as checkpoints:
         position = _resume(checkpoints, start, experiment.steps_per_epoch)
         first = int(position.state.step)
         state, sums = _train(every, position, frozen, checkpoints)
@@ -104,19 +104,27 @@ def _epoch(every: _Streamed, state: training.TrainState, frozen: PyTree) -> tupl
     return state._replace(epoch=state.epoch + 1), metrics, (int(state.step) - first) * batch_size
 
 
-def _resume(checkpoints: training.StepCheckpoints, start: _Position, steps_per_epoch: int) -> _Position:
-    latest, first = checkpoints.latest(), int(start.state.step)
-    if latest is None:
+def _resume(checkpoints: training.Checkpoints, start: _Position, steps_per_epoch: int) -> _Position:
+    saved, first = checkpoints.epochs(), int(start.state.step)
+    if not saved:
         return start
-    if not first < latest < first + steps_per_epoch:
+    if not first < saved[-1] < first + steps_per_epoch:
         checkpoints.clear()
         return start
-    print(f"Resuming after step {latest}.", flush=True)
-    return checkpoints.restore(latest, start)
+    try:
+        position, _ = checkpoints.restore_latest(start) or (start, [])
+    except ValueError as error:
+        print(f"{error}; going on from the start of the epoch.", file=sys.stderr, flush=True)
+        checkpoints.clear()
+        return start
+    if int(position.state.step) <= first:
+        return start
+    print(f"Resuming after step {position.state.step}.", flush=True)
+    return position
 
 
 def _train(
-    every: _Streamed, position: _Position, frozen: PyTree, checkpoints: training.StepCheckpoints
+    every: _Streamed, position: _Position, frozen: PyTree, checkpoints: training.Checkpoints
 ) -> tuple[training.TrainState, training.Sums]:
     (state, sums, before), experiment = position, every.experiment
     first, last = int(state.step), (int(state.epoch) + 1) * experiment.steps_per_epoch
@@ -136,7 +144,7 @@ def _train(
             wait(steps, IN_FLIGHT)
             if steps % every.options.checkpoint_steps == 0 and steps < last:
                 wait(steps, 0)
-                checkpoints.save(steps, _Position(state, sums, before))
+                checkpoints.save(steps, _Position(state, sums, before), [])
     wait(last, 0)
     return state, sums
 

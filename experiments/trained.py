@@ -75,11 +75,11 @@ def starting_weights(source: str, settings: Settings, inputs: Inputs) -> tuple[P
 
 def _restore(checkpoints: training.Checkpoints, state: Any, epoch: int | None, workdir: Path) -> tuple[Any, History]:
     epochs = checkpoints.epochs()
-    if not epochs:
-        raise ValueError(f"--workdir: the run in {workdir} has no checkpoint yet")
     if epoch is None:
-        history = checkpoints.restore(epochs[-1], state)[1]
-        epoch = int(best_record([record for record in history if record["epoch"] in epochs])["epoch"])
+        restored = checkpoints.restore_latest(state)
+        if restored is None:
+            raise ValueError(f"--workdir: the run in {workdir} has no checkpoint yet")
+        epoch = int(best_record([record for record in restored[1] if record["epoch"] in epochs])["epoch"])
     if epoch not in epochs:
         raise ValueError(f"--epoch: {epoch} was given, but the run in {workdir} has checkpoints of epochs {epochs}")
     return checkpoints.restore(epoch, state)

@@ -42,14 +42,14 @@ def connection_words(seed: Seed, shape: tuple[int, ...]) -> UInt32[Array, "*shap
     if count > _MOST_CONNECTIONS:
         raise ValueError(f"a weight of shape {shape} has more than 2^32 connections, which the generator cannot number")
     number = jax.lax.iota(jnp.uint32, count).reshape(shape)
-    return _mix(_mix(number ^ seed[0]) ^ seed[1])
+    return mix(mix(number ^ seed[0]) ^ seed[1])
 
 
 def option_words(seed: Seed, number: UInt32[Array, "*k"]) -> OptionWords:
     """The words of the options of these numbers, counted from 0."""
     # From another start than the connections, and from no fixed point of the mixing.
     first = 2 * number + jnp.uint32(0x9E3779B9)
-    multiplier, increment = (_mix(_mix((first + jnp.uint32(word)) ^ seed[1]) + seed[0]) for word in (0, 1))
+    multiplier, increment = (mix(mix((first + jnp.uint32(word)) ^ seed[1]) + seed[0]) for word in (0, 1))
     return OptionWords(multiplier | jnp.uint32(1), increment)
 
 
@@ -69,7 +69,7 @@ def uniform_numbers(seed: Seed, shape: tuple[int, ...], dtype: jnp.dtype) -> Flo
     return bits.astype(dtype) * jnp.asarray(2.0**-32, dtype) + more.astype(dtype) * jnp.asarray(2.0**-53, dtype)
 
 
-def _mix(word: UInt32[Array, "*shape"]) -> UInt32[Array, "*shape"]:
+def mix(word: UInt32[Array, "*shape"]) -> UInt32[Array, "*shape"]:
     """The bijection `lowbias32` of Wellons (hash-prospector, 2018)."""
     word = (word ^ (word >> 16)) * jnp.uint32(0x7FEB352D)
     word = (word ^ (word >> 15)) * jnp.uint32(0x846CA68B)

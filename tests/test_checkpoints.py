@@ -1,12 +1,21 @@
 """Checkpoints: what is kept, and that nothing is lost on the way."""
 
+import shutil
+
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from slotjax import training
 from slotjax.training.checkpoints import restore_arrays, save_arrays
+
+# Orbax leaves coroutines of a failed restore behind, which complain when they are collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def state(value):
@@ -79,3 +88,143 @@ def test_arrays_are_written_once(tmp_path):
     chex.assert_trees_all_equal(restore_arrays(tmp_path / "frozen", arrays), arrays)
     with pytest.raises(ValueError, match="exists"):
         save_arrays(tmp_path / "frozen", arrays)
+
+
+def array_files(step):
+    """The files in which Orbax keeps the bytes of arrays."""
+    return sorted(path for path in (step / "state").glob("**/d/*") if path.is_file())
+
+
+def changed(content, count=1):
+    """The content with `count` bytes in its middle inverted."""
+    start = len(content) // 2
+    return content[:start] + bytes(255 - byte for byte in content[start : start + count]) + content[start + count :]
+
+
+def on_files(change, *patterns):
+    def apply(step):
+        files = [path for pattern in patterns for path in step.glob(pattern) if path.is_file()]
+        assert files
+        for path in files:
+            change(path)
+
+    return apply
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def garbage(path):
+    path.write_bytes(np.random.default_rng(0).bytes(path.stat().st_size))
+
+
+def remove(path):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def empty(step):
+    remove(step)
+    step.mkdir()
+
+
+# Where Orbax keeps what: `d` has the arrays' bytes, `manifest.ocdbt` where they are, `_METADATA` their names.
+HARMFUL = {
+    "arrays missing": on_files(remove, "state/**/d/*"),
+    "arrays truncated": on_files(truncate, "state/**/d/*"),
+    "arrays garbage": on_files(garbage, "state/**/d/*"),
+    "manifest missing": on_files(remove, "state/manifest.ocdbt"),
+    "manifest truncated": on_files(truncate, "state/manifest.ocdbt"),
+    "names garbage": on_files(garbage, "state/_METADATA"),
+    "state missing": lambda step: remove(step / "state"),
+    "record missing": lambda step: remove(step / "record"),
+    "record truncated": on_files(truncate, "record/metadata"),
+    "record garbage": on_files(garbage, "record/metadata"),
+    "all missing": empty,
+}
+HARMLESS = ("state/_METADATA", "commit_success.txt", "_CHECKPOINT_METADATA", "state/_sharding", "state/array_metadatas")
+
+
+def large(value):
+    """A state that is too large to be kept within Orbax's manifest."""
+    return state(value) | {"many": jax.random.normal(jax.random.key(value), (100, 100))}
+
+
+def save_two(directory):
+    with training.Checkpoints(directory) as checkpoints:
+        for epoch in (1, 2):
+            checkpoints.save(epoch, large(epoch), history(*[0.1] * epoch))
+
+
+@pytest.mark.parametrize("kind", HARMFUL)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_taken(kind, tmp_path, caplog):
+    save_two(tmp_path / "checkpoints")
+    HARMFUL[kind](tmp_path / "checkpoints" / "2")
+    with training.Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        restored, restored_history = checkpoints.restore_latest(large(0))
+        assert (int(restored["step"]), len(restored_history)) == (1, 1)
+        (message,) = (record.getMessage() for record in caplog.records if record.name.startswith("slotjax"))
+        assert f"{tmp_path / 'checkpoints' / '2'} is damaged" in message
+        # The next save takes the place of the damaged one, which is not deleted.
+        checkpoints.save(2, large(5), history(0.1, 0.2))
+        assert int(checkpoints.restore_latest(large(0))[0]["step"]) == 5
+    assert (tmp_path / "damaged" / "checkpoints-2").is_dir()
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_changed_bytes_of_arrays_are_found(count, tmp_path):
+    like = {"scores": jnp.arange(4096.0)}
+    with training.Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, like, history(0.1))
+    largest = max(array_files(tmp_path / "1"), key=lambda path: path.stat().st_size)
+    largest.write_bytes(changed(largest.read_bytes(), count))
+    with training.Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match="can be read"):
+        checkpoints.restore_latest(like)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_files_that_orbax_does_not_need_are_not_missed(name, tmp_path):
+    save_two(tmp_path)
+    if (tmp_path / "2" / name).exists():
+        remove(tmp_path / "2" / name)
+    with training.Checkpoints(tmp_path) as checkpoints:
+        assert int(checkpoints.restore_latest(large(0))[0]["step"]) == 2
+
+
+def test_nothing_starts_again_when_all_checkpoints_are_damaged(tmp_path):
+    save_two(tmp_path)
+    for step in ("1", "2"):
+        HARMFUL["arrays missing"](tmp_path / step)
+    with training.Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match=r"none .* \[1, 2\], can be"):
+        checkpoints.restore_latest(large(0))
+
+
+def test_a_changed_history_is_found(tmp_path):
+    save_two(tmp_path)
+    record = tmp_path / "2" / "record" / "metadata"
+    record.write_text(record.read_text().replace("0.1", "0.9", 1))
+    with training.Checkpoints(tmp_path) as checkpoints:
+        assert int(checkpoints.restore_latest(large(0))[0]["step"]) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "uint32", "bool"])
+@given(data=st.data())
+def test_a_change_of_one_entry_changes_the_checksum(dtype, data):
+    bits = np.dtype(jnp.dtype(dtype)).itemsize
+    words = data.draw(hnp.arrays(np.uint8, (5, bits)))
+    place, bit = data.draw(st.tuples(st.integers(0, 4), st.integers(0, 8 * bits - 1)))
+    other = words.copy()
+    other[place, bit // 8] ^= 1 << bit % 8
+    if dtype == "bool":
+        words, other = words % 2, (words + (np.arange(5) == place)[:, None]) % 2
+    before, after = (
+        training.checksums({"a": jnp.asarray(w.astype(np.uint8).view(jnp.dtype(dtype))[:, 0])}) for w in (words, other)
+    )
+    assert before != after
+
+
+def test_checksums_are_the_same_on_one_device_and_on_four():
+    array = jax.random.normal(jax.random.key(0), (8, 3))
+    mesh = training.data_mesh()
+    assert training.checksums([array]) == training.checksums([training.place_batch(array, mesh)])
+    assert mesh.size == 4

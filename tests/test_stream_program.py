@@ -110,8 +110,8 @@ def test_the_ticket_of_a_run_has_its_accuracy(prepared, unbroken, tmp_path):
 def test_checkpoints_of_another_epoch_are_deleted(prepared, unbroken, tmp_path):
     from slotjax import training
 
-    with training.StepCheckpoints(tmp_path / "run" / "partial") as checkpoints:
-        checkpoints.save(1000, {"scores": np.ones(2)})
+    with training.Checkpoints(tmp_path / "run" / "partial", best=0) as checkpoints:
+        checkpoints.save(1000, {"scores": np.ones(2)}, [])
     (tmp_path / "run" / "config.json").write_text((unbroken[0] / "config.json").read_text())
     run.run(settings(), options(prepared, tmp_path / "run"))
     assert metrics(tmp_path / "run") == metrics(unbroken[0])

@@ -1,7 +1,8 @@
 """Training over a mesh of devices: one compiled call per epoch, or per step of a stream of batches."""
 
 from slotjax.training.apply import linen_apply
-from slotjax.training.checkpoints import Checkpoints, StepCheckpoints
+from slotjax.training.checkpoints import Checkpoints
+from slotjax.training.checksums import checksums
 from slotjax.training.devices import data_mesh, place_batch, replicate
 from slotjax.training.epoch import compile_epoch
 from slotjax.training.evaluation import compile_evaluation, evaluate
@@ -23,10 +24,10 @@ __all__ = [
     "SCHEDULES",
     "BatchEvaluation",
     "Checkpoints",
-    "StepCheckpoints",
     "StreamStep",
     "Sums",
     "TrainState",
+    "checksums",
     "compile_batch_evaluation",
     "compile_epoch",
     "compile_evaluation",

@@ -1,6 +1,8 @@
-"""Checkpoints, with Orbax. The only module that knows Orbax."""
+"""Checkpoints, with Orbax, that are verified when they are read. The only module that knows Orbax."""
 
 import copy
+import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,19 +13,26 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from slotjax.training.checksums import checksums, sha256_of
+
 LATEST = 2
 BEST = 1
+_REASON = 300  # characters of what Orbax says, which can be pages
+
+History = list[dict[str, Any]]
 
 
 class Checkpoints:
     """Checkpoints of one run: the latest 2, the first of the best validation accuracy, and those of chosen epochs.
 
-    Each holds the training state and the history, a list with one dictionary of metrics per epoch. Saving happens in
-    the background; leaving the context waits for it. What an interrupted save left behind is removed on opening.
+    Each holds the training state, the history, a list with one dictionary of metrics per epoch, and checksums of both.
+    Saving happens in the background; leaving the context waits for it. What an interrupted save left behind is
+    removed on opening.
 
     Args:
         directory: where they are, made if missing.
         keep_epochs: epochs whose checkpoints are never deleted.
+        best: how many of the best validation accuracy are kept; with 0, the history may be empty.
 
     >>> import tempfile
     >>> history = [{"epoch": 1, "validation": {"accuracy": 0.9}}]
@@ -34,18 +43,16 @@ class Checkpoints:
     [1. 1. 1.] True
     """
 
-    def __init__(self, directory: str | Path, keep_epochs: Sequence[int] = ()) -> None:
-        policies = [
-            preservation_policy.LatestN(LATEST),
-            preservation_policy.BestN(get_metric_fn=_rank, n=BEST),
-            preservation_policy.CustomSteps(keep_epochs),
-        ]
+    def __init__(self, directory: str | Path, keep_epochs: Sequence[int] = (), best: int = BEST) -> None:
+        policies = [preservation_policy.LatestN(LATEST), preservation_policy.CustomSteps(keep_epochs)]
+        if best:
+            policies.append(preservation_policy.BestN(get_metric_fn=_rank, n=best))
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy(policies), cleanup_tmp_directories=True
         )
-        self._manager = ocp.CheckpointManager(
-            Path(directory).absolute(), options=options, item_names=("state", "history")
-        )
+        self._directory, self._best = Path(directory).absolute(), best
+        self._manager = ocp.CheckpointManager(self._directory, options=options, item_names=("state", "record"))
+        self._damaged: list[int] = []
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -55,27 +62,61 @@ class Checkpoints:
     ) -> None:
         self._manager.close()
 
-    def save(self, epoch: int, state: PyTree, history: list[dict[str, Any]]) -> None:
-        """Saves the state after `epoch` epochs; the last entry of the history ranks it."""
+    def save(self, epoch: int, state: PyTree, history: History) -> None:
+        """Saves the state after `epoch` epochs; the last entry of the history ranks it.
+
+        Damaged checkpoints that `restore_latest` passed over are moved aside, to `damaged` beside the directory.
+        """
+        self._set_damaged_aside()
         # A copy, because the caller's list grows while this one is written in the background.
+        record = {"history": copy.deepcopy(history), "checksums": checksums(state)}
         items = ocp.args.Composite(
-            state=ocp.args.StandardSave(state), history=ocp.args.JsonSave(copy.deepcopy(history))
+            state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record | {"sha256": sha256_of(record)})
         )
-        metrics = {"accuracy": history[-1]["validation"]["accuracy"], "epoch": epoch}
+        metrics = {"accuracy": history[-1]["validation"]["accuracy"], "epoch": epoch} if self._best else None
         self._manager.save(epoch, args=items, metrics=metrics)
 
-    def restore_latest(self, like: PyTree) -> tuple[PyTree, list[dict[str, Any]]] | None:
-        """State and history of the latest checkpoint, or None. `like` has the state's structure and placement."""
-        self._manager.wait_until_finished()
-        epoch = self._manager.latest_step()
-        return None if epoch is None else self.restore(epoch, like)
+    def restore_latest(self, like: PyTree) -> tuple[PyTree, History] | None:
+        """State and history of the latest checkpoint that is whole, or None without any.
 
-    def restore(self, epoch: int, like: PyTree) -> tuple[PyTree, list[dict[str, Any]]]:
-        """State and history after `epoch` epochs. `like` has the state's structure, dtypes and placement."""
+        A checkpoint that is damaged is named in a warning, and the one before it is taken.
+
+        Args:
+            like: has the state's structure, dtypes and placement.
+
+        Raises:
+            ValueError: if there are checkpoints, and all of them are damaged.
+        """
+        epochs = self.epochs()
+        for epoch in reversed(epochs):
+            try:
+                restored = self.restore(epoch, like)
+            except ValueError as error:
+                self._damaged.append(epoch)
+                logging.getLogger(__name__).warning("%s; the one before it is taken", error)
+            else:
+                return restored
+        if epochs:
+            raise ValueError(f"none of the checkpoints in {self._directory}, {epochs}, can be read")
+        return None
+
+    def restore(self, epoch: int, like: PyTree) -> tuple[PyTree, History]:
+        """State and history after `epoch` epochs. `like` has the state's structure, dtypes and placement.
+
+        Raises:
+            ValueError: if the checkpoint is damaged.
+        """
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        items = ocp.args.Composite(state=ocp.args.StandardRestore(target), history=ocp.args.JsonRestore())
-        restored = self._manager.restore(epoch, args=items)
-        return restored["state"], restored["history"]
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(target), record=ocp.args.JsonRestore())
+        try:
+            restored = self._manager.restore(epoch, args=items)
+            state, record = restored["state"], restored["record"]
+            _verify(state, record)
+        # What is wrong with the files decides which of a dozen kinds of error Orbax raises.
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0].split(" [tensorstore_spec")[0][:_REASON]
+            raise ValueError(f"the checkpoint {self._directory / str(epoch)} is damaged ({reason})") from error
+        return state, record["history"]
 
     def epochs(self) -> list[int]:
         """Epochs of which there is a checkpoint, ascending."""
@@ -83,53 +124,29 @@ class Checkpoints:
         self._manager.reload()
         return sorted(self._manager.all_steps())
 
-
-class StepCheckpoints:
-    """Checkpoints within an epoch: the latest 2, by the number of steps taken.
-
-    Saving happens in the background; leaving the context waits for it.
-
-    Args:
-        directory: where they are, made if missing.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as directory, training.StepCheckpoints(directory) as checkpoints:
-    ...     checkpoints.save(7, {"scores": jnp.ones(3)})
-    ...     state = checkpoints.restore(checkpoints.latest(), {"scores": jnp.zeros(3)})
-    >>> print(state["scores"])
-    [1. 1. 1.]
-    """
-
-    def __init__(self, directory: str | Path) -> None:
-        options = ocp.CheckpointManagerOptions(max_to_keep=LATEST, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(Path(directory).absolute(), options=options)
-
-    def __enter__(self) -> "StepCheckpoints":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._manager.close()
-
-    def latest(self) -> int | None:
-        """The steps taken at the latest checkpoint, None without any."""
-        self._manager.wait_until_finished()
-        return self._manager.latest_step()
-
-    def save(self, step: int, state: PyTree) -> None:
-        """Saves the state after `step` steps."""
-        self._manager.save(step, args=ocp.args.StandardSave(state))
-
-    def restore(self, step: int, like: PyTree) -> PyTree:
-        """The state after `step` steps. `like` has its structure, dtypes and placement."""
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        return self._manager.restore(step, args=ocp.args.StandardRestore(target))
-
     def clear(self) -> None:
         """Deletes all of them."""
-        for step in self._manager.all_steps():
-            self._manager.delete(step)
+        for epoch in self.epochs():
+            self._manager.delete(epoch)
+
+    def _set_damaged_aside(self) -> None:
+        for epoch in self._damaged:
+            aside = self._directory.with_name("damaged") / f"{self._directory.name}-{epoch}"
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.parent.mkdir(exist_ok=True)
+            (self._directory / str(epoch)).rename(aside)
+        if self._damaged:
+            self._damaged = []
+            self._manager.reload()
+
+
+def _verify(state: PyTree, record: Any) -> None:
+    if record["sha256"] != sha256_of({name: record[name] for name in ("history", "checksums")}):
+        raise ValueError("its history was changed")
+    found, expected = checksums(state), record["checksums"]
+    changed = [name for name in found if found[name] != expected.get(name)]
+    if changed:
+        raise ValueError(f"its arrays {', '.join(changed)} were changed")
 
 
 def _rank(metrics: dict[str, float]) -> float:
