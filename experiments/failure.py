@@ -8,6 +8,10 @@ class RunError(Exception):
     """What is wrong with a run, in one sentence for the user."""
 
 
+class Stopped(Exception):  # noqa: N818 (no error)
+    """A run was asked to stop and did, with what it had done saved; where, in one sentence for the user."""
+
+
 def check_finite(losses: np.ndarray, first: int, steps_per_epoch: int, schedule: optax.Schedule) -> None:
     """Raises RunError, with the step and its learning rate, if one of the losses from step `first` on is not finite.
 

@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from absl import flags, logging
 
@@ -11,6 +12,8 @@ def prepare(arguments: list[str]) -> None:
     """Refuses arguments that are no flags, and hides what libraries log unless `--verbosity` is given."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
+        # What it warns of, `training.Checkpoints` says in a sentence.
+        logging.get_absl_logger().addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
     if len(arguments) > 1:
         sys.exit(f"error: {arguments[1]!r} is no flag; see --help")
 

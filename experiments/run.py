@@ -11,8 +11,9 @@ from jaxtyping import PyTree
 
 from experiments.components import Source, examples_of, inputs_of, load_source, network, optimizer_of, selector_of
 from experiments.curves import draw_curves
-from experiments.failure import RunError
+from experiments.failure import RunError, Stopped
 from experiments.fingerprint import fingerprint
+from experiments.interruption import Interruption
 from experiments.logs import Logs
 from experiments.passes import Experiment, Passes
 from experiments.progress import Progress
@@ -42,8 +43,9 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
         The content of `summary.json`.
 
     Raises:
-        RunError: for settings that do not fit the data or the workdir, before anything is compiled, and if the loss
-            becomes NaN or infinite.
+        RunError: for settings that do not fit the data or the workdir, before anything is compiled, if the loss
+            becomes NaN or infinite, and if the workdir cannot be written.
+        Stopped: after SIGTERM or SIGINT, when the epoch (of a stream, the step) is done and saved.
     """
     try:
         summary = find_run(settings, options)
@@ -54,8 +56,13 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
         workdir, lock = open_run(settings, options, experiment.inputs)
     except (ValueError, OSError) as error:
         raise RunError(str(error)) from error
-    with lock, training.Checkpoints(workdir / "checkpoints", options.keep_epochs) as checkpoints:
-        return train(experiment, settings, options, workdir, checkpoints)
+    try:
+        opened = training.Checkpoints(workdir / "checkpoints", options.keep_epochs)
+        with lock, Interruption() as interruption, opened as checkpoints:
+            return train(experiment, settings, options, workdir, checkpoints, interruption)
+    except OSError as error:
+        sentence = f"{workdir} cannot be written ({error.strerror})" if error.strerror else error
+        raise RunError(f"--workdir: {sentence}") from error
 
 
 def build(settings: Settings, source: Source) -> Experiment:
@@ -88,10 +95,15 @@ def build(settings: Settings, source: Source) -> Experiment:
 
 
 def train(
-    experiment: Experiment, settings: Settings, options: RunOptions, workdir: Path, checkpoints: training.Checkpoints
+    experiment: Experiment,
+    settings: Settings,
+    options: RunOptions,
+    workdir: Path,
+    checkpoints: training.Checkpoints,
+    interruption: Interruption,
 ) -> dict[str, Any]:
     """Trains from the latest checkpoint, or from the start, to the last epoch."""
-    passes = passes_of(experiment, settings, options, workdir)
+    passes = passes_of(experiment, settings, options, workdir, interruption)
     state, frozen, history = _start(experiment, passes, settings.seed, workdir, checkpoints)
     epochs = experiment.epochs
     with Logs(workdir, history) as logs, Progress(epochs, done=len(history) - 1) as progress:
@@ -100,8 +112,11 @@ def train(
             history.append(record)
             logs.write(record)
             progress.show(record)
-            if number in (*options.keep_epochs, epochs) or number % options.checkpoint_every == 0:
+            stop = bool(interruption)
+            if stop or number in (*options.keep_epochs, epochs) or number % options.checkpoint_every == 0:
                 checkpoints.save(number, state, history)
+            if stop and number < epochs:
+                raise Stopped(f"Stopped after epoch {number}; the same command goes on from there.")
     variables = {"params": state.params, "frozen": frozen}
     summary = summarize(history, experiment.selector, variables, fingerprint(frozen))
     draw_curves(history, f"{settings.model} on {settings.dataset}, {describe(settings)}", workdir / "curves.png")
@@ -109,10 +124,12 @@ def train(
     return summary
 
 
-def passes_of(experiment: Experiment, settings: Settings, options: RunOptions, workdir: Path) -> Passes:
+def passes_of(
+    experiment: Experiment, settings: Settings, options: RunOptions, workdir: Path, interruption: Interruption
+) -> Passes:
     """How the run goes through its data."""
     if isinstance(experiment.source, data.Stream):
-        return streamed(experiment, experiment.source, settings.seed, options, workdir)
+        return streamed(experiment, experiment.source, settings.seed, options, workdir, interruption)
     return resident(experiment, experiment.source, workdir / "profile" if options.profile else None)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from experiments.failure import RunError, check_finite
+from experiments.failure import RunError, Stopped, check_finite
+from experiments.interruption import Interruption
 from experiments.passes import Experiment, Metrics, Passes
 from experiments.settings import RunOptions
 from slotjax import data, training
@@ -40,6 +41,7 @@ class _Streamed(NamedTuple):
     seed: int
     options: RunOptions
     workdir: Path
+    interruption: Interruption
     compiled: _Compiled
 
 
@@ -51,7 +53,14 @@ class _Position(NamedTuple):
     before: PyTree
 
 
-def streamed(experiment: Experiment, stream: data.Stream, seed: int, options: RunOptions, workdir: Path) -> Passes:
+def streamed(
+    experiment: Experiment,
+    stream: data.Stream,
+    seed: int,
+    options: RunOptions,
+    workdir: Path,
+    interruption: Interruption,
+) -> Passes:
     """The passes over a stream; an epoch leaves checkpoints in `partial` under the workdir, and goes on from them."""
     apply, selector, mesh = experiment.network.apply, experiment.selector, experiment.mesh
     compiled = _Compiled(
@@ -60,7 +69,7 @@ def streamed(experiment: Experiment, stream: data.Stream, seed: int, options: Ru
         jax.jit(selector.select),
         jax.jit(selector.selection),
     )
-    every = _Streamed(experiment, stream, seed, options, workdir, compiled)
+    every = _Streamed(experiment, stream, seed, options, workdir, interruption, compiled)
     return Passes(partial(_epoch, every), partial(_evaluate, every), stream.sha256)
 
 
@@ -142,9 +151,12 @@ def _train(
             state, sums, loss = every.compiled.step(state, sums, frozen, batch, valid)
             losses.append(loss)
             wait(steps, IN_FLIGHT)
-            if steps % every.options.checkpoint_steps == 0 and steps < last:
+            stop = bool(every.interruption)
+            if (stop or steps % every.options.checkpoint_steps == 0) and steps < last:
                 wait(steps, 0)
                 checkpoints.save(steps, _Position(state, sums, before), [])
+                if stop:
+                    raise Stopped(f"Stopped after step {steps}; the same command goes on from there.")
     wait(last, 0)
     return state, sums
 

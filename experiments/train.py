@@ -9,8 +9,9 @@ Times are of two CPU cores, without those of installing and starting.
 from absl import app, flags
 
 from experiments import parse
+from experiments.failure import RunError, Stopped
 from experiments.program import one_sentence, prepare
-from experiments.run import RunError, run
+from experiments.run import run
 from experiments.summary import table
 
 
@@ -20,7 +21,10 @@ def main(arguments: list[str]) -> None:
     with one_sentence(ValueError):
         chosen, options = parse.from_flags(flags.FLAGS)
     with one_sentence(RunError):
-        print(table(run(chosen, options), chosen))
+        try:
+            print(table(run(chosen, options), chosen))
+        except Stopped as stopped:
+            print(stopped)
 
 
 if __name__ == "__main__":

@@ -285,3 +285,59 @@ def test_options_that_are_not_the_runs_own_are_refused(digits, tmp_path):
     code, _, errors = finish(digits, tmp_path / "run", "--epochs=1")
     assert code == 1
     assert "does not hold the options that the run started with" in errors
+
+
+def wait_for_epochs(process, workdir, lines):
+    path = workdir / "metrics.jsonl"
+    while process.poll() is None and not (path.exists() and path.read_bytes().count(b"\n") >= lines):
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_asked_to_stop_saves_and_says_where(number, unbroken, digits, tmp_path):
+    workdir = tmp_path / "run"
+    process = start(digits, workdir, EPOCHS, "--checkpoint_every=100")
+    wait_for_epochs(process, workdir, 3)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    (epoch,) = re.findall(r"Stopped after epoch (\d+); the same command goes on from there", output)
+    assert errors == f"{number.name}: stopping when the running call is done.\n"
+    assert len(metrics(workdir)) == int(epoch) + 1
+    assert f"Resuming after epoch {epoch}." in assert_resumes(digits, workdir, unbroken)
+
+
+def test_a_second_sigint_ends_the_run_at_once(digits, tmp_path):
+    process = start(digits, tmp_path / "run", "--epochs=100000", "--batch_size=1")
+    wait_for_epochs(process, tmp_path / "run", 1)  # then the first epoch is compiled and takes seconds
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    process.communicate(timeout=5)
+    assert process.returncode == 130
+
+
+def test_a_full_disk_is_one_sentence_and_touches_no_earlier_checkpoint(unbroken, digits, tmp_path):
+    workdir = tmp_path / "run"
+    process = start(digits, workdir, EPOCHS)
+    wait_for_epochs(process, workdir, 3)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    before = {path: path.read_bytes() for path in (workdir / "checkpoints").rglob("*") if path.is_file()}
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
+    full = subprocess.run(
+        ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", *command(digits, workdir, EPOCHS)],  # 100 or 200 kB a file
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert full.returncode == 1
+    # Above it, threads of TensorStore may complain that nobody waits for their write since another one failed.
+    sentences = [line for line in full.stderr.splitlines() if line.startswith("error: ")]
+    assert re.fullmatch(r"error: --workdir: .* cannot be written .*File too large.*", sentences[0])
+    assert len(sentences) == 1
+    assert before == {path: path.read_bytes() for path in before}
+    assert_resumes(digits, workdir, unbroken)

@@ -1,9 +1,11 @@
 """Checkpoints, with Orbax, that are verified when they are read. The only module that knows Orbax."""
 
+import contextlib
 import copy
 import logging
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -60,12 +62,16 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._manager.close()
+        with self._writing():
+            self._manager.close()
 
     def save(self, epoch: int, state: PyTree, history: History) -> None:
         """Saves the state after `epoch` epochs; the last entry of the history ranks it.
 
         Damaged checkpoints that `restore_latest` passed over are moved aside, to `damaged` beside the directory.
+
+        Raises:
+            OSError: if this checkpoint, or the one before it in the background, cannot be written.
         """
         self._set_damaged_aside()
         # A copy, because the caller's list grows while this one is written in the background.
@@ -74,7 +80,8 @@ class Checkpoints:
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record | {"sha256": sha256_of(record)})
         )
         metrics = {"accuracy": history[-1]["validation"]["accuracy"], "epoch": epoch} if self._best else None
-        self._manager.save(epoch, args=items, metrics=metrics)
+        with self._writing():
+            self._manager.save(epoch, args=items, metrics=metrics)
 
     def restore_latest(self, like: PyTree) -> tuple[PyTree, History] | None:
         """State and history of the latest checkpoint that is whole, or None without any.
@@ -114,8 +121,8 @@ class Checkpoints:
             _verify(state, record)
         # What is wrong with the files decides which of a dozen kinds of error Orbax raises.
         except Exception as error:
-            reason = str(error).strip().split("\n")[0].split(" [tensorstore_spec")[0][:_REASON]
-            raise ValueError(f"the checkpoint {self._directory / str(epoch)} is damaged ({reason})") from error
+            at = self._directory / str(epoch)
+            raise ValueError(f"the checkpoint {at} is damaged ({_reason(error)})") from error
         return state, record["history"]
 
     def epochs(self) -> list[int]:
@@ -129,6 +136,14 @@ class Checkpoints:
         for epoch in self.epochs():
             self._manager.delete(epoch)
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        # As above, and of a write in the background.
+        except Exception as error:
+            raise OSError(f"a checkpoint cannot be written to {self._directory} ({_reason(error)})") from error
+
     def _set_damaged_aside(self) -> None:
         for epoch in self._damaged:
             aside = self._directory.with_name("damaged") / f"{self._directory.name}-{epoch}"
@@ -138,6 +153,12 @@ class Checkpoints:
         if self._damaged:
             self._damaged = []
             self._manager.reload()
+
+
+def _reason(error: Exception) -> str:
+    # TensorStore says what it was doing, from the outermost on, then the cause, then its settings.
+    first = re.sub(r" \[[a-z_]+(\[\d+\])?=.*| \[source locations.*", "", str(error).strip().split("\n")[0])
+    return ": ".join(first.split(": ")[-2:])[-_REASON:]
 
 
 def _verify(state: PyTree, record: Any) -> None:
