@@ -1,5 +1,6 @@
 """One run: from settings to a summary, with everything it leaves in its workdir."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from experiments.fingerprint import fingerprint
 from experiments.interruption import Interruption
 from experiments.logs import Logs
 from experiments.passes import Experiment, Passes
+from experiments.processes import any_of_all, is_first
 from experiments.progress import Progress
 from experiments.recipes import resolve
 from experiments.resident import resident
@@ -26,6 +28,7 @@ from experiments.trained import restore_frozen, starting_weights
 from experiments.workdir import find_run, open_run, write_json
 from slotjax import data, training
 from slotjax.training.checkpoints import save_arrays
+from slotjax.training.devices import wait_for_processes
 
 
 class Start(NamedTuple):
@@ -53,7 +56,7 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
             print(f"The run in {options.workdir} is finished; nothing was trained.")
             return summary
         experiment = build(settings, load_source(settings.dataset, options.data_dir, settings.image_size))
-        workdir, lock = open_run(settings, options, experiment.inputs)
+        workdir, lock = _open(settings, options, experiment)
     except (ValueError, OSError) as error:
         raise RunError(str(error)) from error
     try:
@@ -63,6 +66,15 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
     except OSError as error:
         sentence = f"{workdir} cannot be written ({error.strerror})" if error.strerror else error
         raise RunError(f"--workdir: {sentence}") from error
+
+
+def _open(settings: Settings, options: RunOptions, experiment: Experiment) -> tuple[Path, Any]:
+    """The workdir, which process 0 opens for all."""
+    opened: Any = Path(str(options.workdir)), contextlib.nullcontext()
+    if is_first():
+        opened = open_run(settings, options, experiment.inputs)
+    wait_for_processes("workdir")
+    return opened
 
 
 def build(settings: Settings, source: Source) -> Experiment:
@@ -106,21 +118,24 @@ def train(
     passes = passes_of(experiment, settings, options, workdir, interruption)
     state, frozen, history = _start(experiment, passes, settings.seed, workdir, checkpoints)
     epochs = experiment.epochs
-    with Logs(workdir, history) as logs, Progress(epochs, done=len(history) - 1) as progress:
+    logs_of_first = Logs(workdir, history) if is_first() else contextlib.nullcontext()
+    with logs_of_first as logs, Progress(epochs, done=len(history) - 1) as progress:
         for number in range(len(history), epochs + 1):
             state, record = _timed_epoch(passes, state, frozen, experiment.schedule)
             history.append(record)
-            logs.write(record)
+            if logs:
+                logs.write(record)
             progress.show(record)
-            stop = bool(interruption)
+            stop = any_of_all(bool(interruption))
             if stop or number in (*options.keep_epochs, epochs) or number % options.checkpoint_every == 0:
                 checkpoints.save(number, state, history)
             if stop and number < epochs:
                 raise Stopped(f"Stopped after epoch {number}; the same command goes on from there.")
     variables = {"params": state.params, "frozen": frozen}
     summary = summarize(history, experiment.selector, variables, fingerprint(frozen))
-    draw_curves(history, f"{settings.model} on {settings.dataset}, {describe(settings)}", workdir / "curves.png")
-    write_json(workdir / "summary.json", summary)
+    if is_first():
+        draw_curves(history, f"{settings.model} on {settings.dataset}, {describe(settings)}", workdir / "curves.png")
+        write_json(workdir / "summary.json", summary)
     return summary
 
 

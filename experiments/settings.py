@@ -218,6 +218,13 @@ class RunOptions:
         1000, flags.DEFINE_integer, "ImageNet: steps from one checkpoint within an epoch to the next."
     )
     checkpoint_every: int = _flag(1, flags.DEFINE_integer, "Epochs from one checkpoint to the next.")
+    coordinator_address: str | None = _flag(
+        None,
+        flags.DEFINE_string,
+        "HOST:PORT of process 0 of several. Not needed on Cloud TPU, Slurm and Kubernetes, which tell JAX themselves.",
+    )
+    num_processes: int | None = _flag(None, flags.DEFINE_integer, "How many processes there are.")
+    process_id: int | None = _flag(None, flags.DEFINE_integer, "Which of them this is, from 0.")
     keep_epochs: tuple[int, ...] = _flag(
         (), flags.DEFINE_list, "Epochs whose checkpoints are kept, beside the latest 2 and the best 1."
     )

@@ -17,11 +17,13 @@ from jaxtyping import PyTree
 from experiments.failure import RunError, Stopped, check_finite
 from experiments.interruption import Interruption
 from experiments.passes import Experiment, Metrics, Passes
+from experiments.processes import any_of_all
 from experiments.settings import RunOptions
 from slotjax import data, training
 from slotjax.analysis import share_changed
 
 IN_FLIGHT = 2  # steps that the host may be ahead of the devices, so that few batches wait in their memory
+ASKED = 20  # steps after which several processes ask each other whether one was told to stop
 PROFILED = (5, 15)  # the batches between which a trace is taken, after compilation
 _PREPARED_SPLITS = {"train": "train", "validation": "train", "test": "validation"}
 
@@ -151,7 +153,7 @@ def _train(
             state, sums, loss = every.compiled.step(state, sums, frozen, batch, valid)
             losses.append(loss)
             wait(steps, IN_FLIGHT)
-            stop = bool(every.interruption)
+            stop = (jax.process_count() == 1 or steps % ASKED == 0) and any_of_all(bool(every.interruption))
             if (stop or steps % every.options.checkpoint_steps == 0) and steps < last:
                 wait(steps, 0)
                 checkpoints.save(steps, _Position(state, sums, before), [])

@@ -10,6 +10,7 @@ from absl import app, flags
 
 from experiments import parse
 from experiments.failure import RunError, Stopped
+from experiments.processes import join
 from experiments.program import one_sentence, prepare
 from experiments.run import run
 from experiments.summary import table
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> None:
     prepare(arguments)
     with one_sentence(ValueError):
         chosen, options = parse.from_flags(flags.FLAGS)
+        join(options)
     with one_sentence(RunError):
         try:
             print(table(run(chosen, options), chosen))

@@ -16,6 +16,7 @@ from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from slotjax.training.checksums import checksums, sha256_of
+from slotjax.training.devices import all_processes, wait_for_processes
 
 LATEST = 2
 BEST = 1
@@ -96,13 +97,11 @@ class Checkpoints:
         """
         epochs = self.epochs()
         for epoch in reversed(epochs):
-            try:
-                restored = self.restore(epoch, like)
-            except ValueError as error:
-                self._damaged.append(epoch)
-                logging.getLogger(__name__).warning("%s; the one before it is taken", error)
-            else:
+            restored = self._try_restore(epoch, like)
+            # All take the same one, also if only one of them cannot read it.
+            if all_processes(restored is not None):
                 return restored
+            self._damaged.append(epoch)
         if epochs:
             raise ValueError(f"none of the checkpoints in {self._directory}, {epochs}, can be read")
         return None
@@ -136,6 +135,13 @@ class Checkpoints:
         for epoch in self.epochs():
             self._manager.delete(epoch)
 
+    def _try_restore(self, epoch: int, like: PyTree) -> tuple[PyTree, History] | None:
+        try:
+            return self.restore(epoch, like)
+        except ValueError as error:
+            logging.getLogger(__name__).warning("%s; the one before it is taken", error)
+            return None
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         try:
@@ -145,12 +151,13 @@ class Checkpoints:
             raise OSError(f"a checkpoint cannot be written to {self._directory} ({_reason(error)})") from error
 
     def _set_damaged_aside(self) -> None:
-        for epoch in self._damaged:
+        for epoch in self._damaged if jax.process_index() == 0 else []:
             aside = self._directory.with_name("damaged") / f"{self._directory.name}-{epoch}"
             shutil.rmtree(aside, ignore_errors=True)
             aside.parent.mkdir(exist_ok=True)
             (self._directory / str(epoch)).rename(aside)
         if self._damaged:
+            wait_for_processes("damaged checkpoints")
             self._damaged = []
             self._manager.reload()
 

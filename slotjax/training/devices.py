@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Shaped
 
@@ -22,13 +24,43 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-    """The tree with every array on every device of the mesh.
+    """The tree with every array on every device of the mesh; several processes must all have the same.
 
     >>> mesh = training.data_mesh()
     >>> training.replicate(jnp.ones(3), mesh).is_fully_replicated
     True
     """
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    sharding = NamedSharding(mesh, PartitionSpec())
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(lambda array: _replicate_over_processes(jnp.asarray(array), sharding), tree)
+
+
+def _replicate_over_processes(array: Any, sharding: NamedSharding) -> Any:
+    if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+        words = _replicate_over_processes(jax.random.key_data(array), sharding)
+        return jax.random.wrap_key_data(words, impl=jax.random.key_impl(array))
+    return jax.make_array_from_process_local_data(sharding, np.asarray(array))
+
+
+def all_processes(here: bool) -> bool:
+    """Whether it holds in every process; all have to ask.
+
+    >>> training.devices.all_processes(True)
+    True
+    """
+    if jax.process_count() == 1:
+        return here
+    return bool(multihost_utils.process_allgather(np.asarray(here)).all())
+
+
+def wait_for_processes(name: str) -> None:
+    """Returns when every process has called it with this name.
+
+    >>> training.devices.wait_for_processes("start")
+    """
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
 
 
 def shard_batch(batch: Shaped[Array, "batch ..."], mesh: Mesh) -> Shaped[Array, "batch ..."]:
