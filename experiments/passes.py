@@ -29,6 +29,7 @@ class Experiment(NamedTuple):
     label_smoothing: float
     epochs: int
     steps_per_epoch: int
+    state_shardings: PyTree | None = None  # replicated
 
 
 class Passes(NamedTuple):

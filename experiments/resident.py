@@ -25,6 +25,7 @@ def resident(experiment: Experiment, dataset: data.Dataset, profile: Path | None
         experiment.batch_size,
         experiment.mesh,
         experiment.label_smoothing,
+        experiment.state_shardings,
     )
     calls = itertools.count()
     evaluation = training.compile_evaluation(apply, selector, experiment.mesh)

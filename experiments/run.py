@@ -115,8 +115,11 @@ def train(
     interruption: Interruption,
 ) -> dict[str, Any]:
     """Trains from the latest checkpoint, or from the start, to the last epoch."""
+    initial = _initial(experiment, jax.random.key(settings.seed), options.shard_state)
+    if options.shard_state:
+        experiment = experiment._replace(state_shardings=jax.tree.map(lambda array: array.sharding, initial.state))
     passes = passes_of(experiment, settings, options, workdir, interruption)
-    state, frozen, history = _start(experiment, passes, settings.seed, workdir, checkpoints)
+    state, frozen, history = _start(initial, passes, workdir, checkpoints)
     epochs = experiment.epochs
     logs_of_first = Logs(workdir, history) if is_first() else contextlib.nullcontext()
     with logs_of_first as logs, Progress(epochs, done=len(history) - 1) as progress:
@@ -148,10 +151,7 @@ def passes_of(
     return resident(experiment, experiment.source, workdir / "profile" if options.profile else None)
 
 
-def _start(
-    experiment: Experiment, passes: Passes, seed: int, workdir: Path, checkpoints: training.Checkpoints
-) -> Start:
-    start = _initial(experiment, jax.random.key(seed))
+def _start(start: Start, passes: Passes, workdir: Path, checkpoints: training.Checkpoints) -> Start:
     if (workdir / "frozen").exists():
         start = start._replace(frozen=restore_frozen(workdir, start.frozen))
     elif jax.tree.leaves(start.frozen):
@@ -173,10 +173,11 @@ def _start(
     return Start(state, start.frozen, history)
 
 
-def _initial(experiment: Experiment, key: jax.Array) -> Start:
+def _initial(experiment: Experiment, key: jax.Array, shard: bool) -> Start:
     variables = experiment.selector.init(key, experiment.weights)
     state = training.init_state(key, variables["params"], experiment.optimizer, experiment.network.batch_stats)
-    state, frozen = training.replicate((state, variables["frozen"]), experiment.mesh)
+    place = training.shard if shard else training.replicate
+    state, frozen = place((state, variables["frozen"]), experiment.mesh)
     return Start(state, frozen, history=[])
 
 

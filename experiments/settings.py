@@ -218,6 +218,11 @@ class RunOptions:
         1000, flags.DEFINE_integer, "ImageNet: steps from one checkpoint within an epoch to the next."
     )
     checkpoint_every: int = _flag(1, flags.DEFINE_integer, "Epochs from one checkpoint to the next.")
+    shard_state: bool = _flag(
+        False,
+        flags.DEFINE_bool,
+        "Split what is trained, momentum and stored options over the devices, where their number divides a dimension.",
+    )
     coordinator_address: str | None = _flag(
         None,
         flags.DEFINE_string,

@@ -66,7 +66,9 @@ def streamed(
     """The passes over a stream; an epoch leaves checkpoints in `partial` under the workdir, and goes on from them."""
     apply, selector, mesh = experiment.network.apply, experiment.selector, experiment.mesh
     compiled = _Compiled(
-        training.compile_stream_step(apply, selector, experiment.optimizer, mesh, experiment.label_smoothing),
+        training.compile_stream_step(
+            apply, selector, experiment.optimizer, mesh, experiment.label_smoothing, experiment.state_shardings
+        ),
         training.compile_batch_evaluation(apply, mesh),
         jax.jit(selector.select),
         jax.jit(selector.selection),

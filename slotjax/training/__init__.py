@@ -3,7 +3,7 @@
 from slotjax.training.apply import linen_apply
 from slotjax.training.checkpoints import Checkpoints
 from slotjax.training.checksums import checksums
-from slotjax.training.devices import data_mesh, place_batch, replicate
+from slotjax.training.devices import data_mesh, place_batch, replicate, shard, shardings
 from slotjax.training.epoch import compile_epoch
 from slotjax.training.evaluation import compile_evaluation, evaluate
 from slotjax.training.loss import loss_and_correct
@@ -41,6 +41,8 @@ __all__ = [
     "place_batch",
     "replicate",
     "sgd",
+    "shard",
+    "shardings",
     "train_step",
     "zero_sums",
 ]

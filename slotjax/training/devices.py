@@ -1,4 +1,4 @@
-"""Devices: a one-dimensional mesh over which batches are sharded and everything else is replicated."""
+"""Devices: a one-dimensional mesh over which batches are split, and all else is replicated or, if asked for, split."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,17 +30,44 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
     >>> training.replicate(jnp.ones(3), mesh).is_fully_replicated
     True
     """
-    sharding = NamedSharding(mesh, PartitionSpec())
-    if sharding.is_fully_addressable:
-        return jax.device_put(tree, sharding)
-    return jax.tree.map(lambda array: _replicate_over_processes(jnp.asarray(array), sharding), tree)
+    return _place(tree, jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), tree))
 
 
-def _replicate_over_processes(array: Any, sharding: NamedSharding) -> Any:
+def shard(tree: Any, mesh: Mesh) -> Any:
+    """The tree with every array split over the devices of the mesh, as `shardings` says; see `replicate`.
+
+    >>> mesh = training.data_mesh(jax.devices()[:2])
+    >>> training.shard(jnp.ones((3, 4)), mesh).addressable_shards[0].data.shape
+    (3, 2)
+    """
+    return _place(tree, shardings(tree, mesh))
+
+
+def shardings(tree: Any, mesh: Mesh) -> Any:
+    """How every array is split: along the largest dimension that the number of devices divides, else not at all."""
+
+    def of(array: Any) -> NamedSharding:
+        dimensions = [size if size % mesh.size == 0 else 0 for size in np.shape(array)]
+        spec: list[str | None] = [None] * len(dimensions)
+        if any(dimensions):
+            spec[dimensions.index(max(dimensions))] = DATA_AXIS
+        return NamedSharding(mesh, PartitionSpec(*spec))
+
+    return jax.tree.map(of, tree)
+
+
+def _place(tree: Any, where: Any) -> Any:
+    if all(sharding.is_fully_addressable for sharding in jax.tree.leaves(where)):
+        return jax.device_put(tree, where)
+    return jax.tree.map(lambda array, sharding: _place_over_processes(jnp.asarray(array), sharding), tree, where)
+
+
+def _place_over_processes(array: Array, sharding: NamedSharding) -> Array:
     if jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
-        words = _replicate_over_processes(jax.random.key_data(array), sharding)
+        words = _place_over_processes(jax.random.key_data(array), NamedSharding(sharding.mesh, PartitionSpec()))
         return jax.random.wrap_key_data(words, impl=jax.random.key_impl(array))
-    return jax.make_array_from_process_local_data(sharding, np.asarray(array))
+    whole = np.asarray(array)
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: whole[index])
 
 
 def all_processes(here: bool) -> bool:

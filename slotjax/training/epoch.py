@@ -26,6 +26,7 @@ def compile_epoch(
     batch_size: int,
     mesh: Mesh,
     label_smoothing: float = 0.0,
+    state_shardings: PyTree | None = None,
 ) -> Epoch:
     """The jitted function of one epoch, to be compiled once and called once per epoch.
 
@@ -38,6 +39,7 @@ def compile_epoch(
             are left out, others in each epoch.
         mesh: the devices; each batch is sharded over them, all else is replicated.
         label_smoothing: the share of each label's probability that is spread over all classes, in training.
+        state_shardings: how the state is split over the devices (`shardings`); it is replicated unless given.
 
     Returns:
         `epoch(state, frozen, dataset) -> (state, metrics)`. It donates `state`. Metrics are `losses`,
@@ -82,7 +84,8 @@ def compile_epoch(
         return state._replace(epoch=state.epoch + 1), metrics
 
     replicated = NamedSharding(mesh, PartitionSpec())
-    return jax.jit(epoch, donate_argnums=0, out_shardings=replicated)
+    state_shardings = replicated if state_shardings is None else state_shardings
+    return jax.jit(epoch, donate_argnums=0, out_shardings=(state_shardings, replicated))
 
 
 def _batches(key: PRNGKeyArray, examples: int, batch_size: int) -> Int[Array, "steps batch"]:

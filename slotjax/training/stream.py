@@ -56,7 +56,12 @@ def zero_sums() -> Sums:
 
 
 def compile_stream_step(
-    apply: Apply, selector: Selector, optimizer: Optimizer, mesh: Mesh, label_smoothing: float = 0.0
+    apply: Apply,
+    selector: Selector,
+    optimizer: Optimizer,
+    mesh: Mesh,
+    label_smoothing: float = 0.0,
+    state_shardings: PyTree | None = None,
 ) -> StreamStep:
     """The jitted function of one step on one batch of a stream.
 
@@ -66,6 +71,7 @@ def compile_stream_step(
         optimizer: what updates the trainable part of the variables.
         mesh: the devices; batches are sharded over them, all else is replicated.
         label_smoothing: the share of each label's probability that is spread over all classes.
+        state_shardings: how the state is split over the devices (`shardings`); it is replicated unless given.
 
     Returns:
         `step(state, sums, frozen, batch, valid) -> (state, sums, loss)`. It donates `state` and `sums`. Examples that
@@ -90,7 +96,9 @@ def compile_stream_step(
         added = Sums(loss * examples.astype(loss.dtype), correct, examples)
         return state, _add(sums, added), loss
 
-    return jax.jit(step, donate_argnums=(0, 1), out_shardings=NamedSharding(mesh, PartitionSpec()))
+    replicated = NamedSharding(mesh, PartitionSpec())
+    state_shardings = replicated if state_shardings is None else state_shardings
+    return jax.jit(step, donate_argnums=(0, 1), out_shardings=(state_shardings, replicated, replicated))
 
 
 def compile_batch_evaluation(apply: Apply, mesh: Mesh) -> BatchEvaluation:

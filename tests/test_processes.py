@@ -1,0 +1,108 @@
+"""Two processes that train one network: real processes and real signals, on one machine."""
+
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from test_program import ROOT, command, metrics, selections, wait_for_epochs
+
+EPOCHS = "--epochs=12"
+
+
+def start_both(digits, workdir):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
+    together = [f"--coordinator_address=127.0.0.1:{port}", "--num_processes=2"]
+    return [
+        subprocess.Popen(
+            command(digits, workdir, EPOCHS, *together, f"--process_id={number}"),
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in (0, 1)
+    ]
+
+
+def finish_both(processes):
+    said = [process.communicate(timeout=300) for process in processes]
+    return [process.returncode for process in processes], said
+
+
+@pytest.fixture(scope="module")
+def unbroken(digits, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("both") / "run"
+    codes, said = finish_both(start_both(digits, workdir))
+    assert codes == [0, 0], said
+    return workdir, said
+
+
+def assert_ends_as_unbroken(digits, workdir, unbroken):
+    codes, said = finish_both(start_both(digits, workdir))
+    assert codes == [0, 0], said
+    assert metrics(workdir) == metrics(unbroken[0])
+    assert selections(workdir) == selections(unbroken[0])
+
+
+def kill(processes, victims, workdir, lines, delay=0.0):
+    """Kills some of the processes, and returns the seconds until the others have ended."""
+    wait_for_epochs(processes[0], workdir, lines)
+    time.sleep(delay)
+    start = time.monotonic()
+    for victim in victims:
+        processes[victim].send_signal(signal.SIGKILL)
+    codes, _ = finish_both(processes)
+    assert 0 not in codes
+    return time.monotonic() - start
+
+
+def test_process_0_logs_and_the_other_is_silent(unbroken):
+    (output, _), (other, _) = unbroken[1]
+    assert output.count("epoch ") > 12
+    assert other == ""
+    assert len(metrics(unbroken[0])) == 13
+
+
+def test_when_one_dies_the_other_ends_and_starting_both_again_resumes(unbroken, digits, tmp_path):
+    workdir = tmp_path / "run"
+    assert kill(start_both(digits, workdir), [1], workdir, 4) < 60
+    assert_ends_as_unbroken(digits, workdir, unbroken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1])
+def test_when_one_is_asked_to_stop_both_save_the_same_epoch(number, unbroken, digits, tmp_path):
+    workdir = tmp_path / "run"
+    processes = start_both(digits, workdir)
+    wait_for_epochs(processes[0], workdir, 3)
+    processes[number].send_signal(signal.SIGTERM)
+    codes, said = finish_both(processes)
+    assert codes == [0, 0]
+    assert re.search(r"Stopped after epoch \d+", said[0][0])
+    assert_ends_as_unbroken(digits, workdir, unbroken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_twenty_kills_of_one_or_both_at_random_moments(seed, unbroken, digits, tmp_path):
+    workdir, moments = tmp_path / "run", random.Random(seed)
+    victims = moments.choice([[0], [1], [0, 1]])
+    kill(start_both(digits, workdir), victims, workdir, moments.randrange(0, 8), moments.uniform(0, 2))
+    assert_ends_as_unbroken(digits, workdir, unbroken)
+
+
+def test_flags_of_several_processes_belong_together(digits, tmp_path):
+    finished = subprocess.run(
+        command(digits, tmp_path / "run", "--num_processes=2"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("error: --coordinator_address: it must be given with ")
