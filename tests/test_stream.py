@@ -2,8 +2,13 @@
 
 import io
 import multiprocessing
+import os
 import pickle
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,6 +153,43 @@ def test_evaluation_takes_the_middle_of_the_whole_image(stream):
         top, left = (resized.shape[0] - SIZE) // 2, (resized.shape[1] - SIZE) // 2
         np.testing.assert_array_equal(image, resized[top : top + SIZE, left : left + SIZE])
     assert crops.centre_crop(Image.new("RGB", (300, 500)), 224).shape == (224, 224, 3)
+
+
+WATCHED = """
+import multiprocessing, sys, time
+from slotjax import data
+
+if __name__ == "__main__":
+    batches = data.load_imagenet(sys.argv[1], 16).train(0, 0, 1000, 32, workers=2)
+    next(batches)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    time.sleep(1000)
+"""
+
+
+def is_running(process):
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
+def test_workers_end_when_the_process_that_started_them_is_killed(prepared, tmp_path):
+    (tmp_path / "watched.py").write_text(WATCHED)
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, tmp_path / "watched.py", prepared]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        workers = process.stdout.readline().split()
+        assert len(workers) == 2
+        assert all(map(is_running, workers))
+        process.kill()
+    end = time.monotonic() + 20
+    while any(map(is_running, workers)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(is_running, workers))
 
 
 def box_of(width, height, seed):

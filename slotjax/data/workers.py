@@ -1,6 +1,10 @@
 """Steps assembled into batches ahead of time, in processes of their own, in order."""
 
+import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from slotjax.data.dataset import Batch
@@ -35,11 +39,35 @@ def _open(assemble: Callable[[int], Batch], first_step: int, last_step: int, wor
 
     # Grain's threads would keep hundreds of batches; here whole processes work ahead, two batches each.
     reading = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
-    dataset = grain.MapDataset.range(first_step, last_step).map(assemble).to_iter_dataset(reading)
+    work = _InWorker(assemble) if workers else assemble
+    dataset = grain.MapDataset.range(first_step, last_step).map(work).to_iter_dataset(reading)
     if workers:
         _let_grain_read_its_flags()
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2))
     return iter(dataset)
+
+
+class _InWorker:
+    """A function for a worker, which ends when the process that started it ends, however that ends."""
+
+    def __init__(self, assemble: Callable[[int], Batch]):
+        self._assemble = assemble
+
+    def __call__(self, step: int) -> Batch:
+        _watch_parent()
+        return self._assemble(step)
+
+
+@cache
+def _watch_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _let_grain_read_its_flags() -> None:
