@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from small_imagenet import DAMAGED, TRAIN, encoded, picture
+from small_imagenet import DAMAGED, TEST, TRAIN, encoded, picture
 
 from slotjax import data
 from slotjax.data import crops
