@@ -21,6 +21,7 @@ from experiments.processes import any_of_all
 from experiments.settings import RunOptions
 from slotjax import data, training
 from slotjax.analysis import share_changed
+from slotjax.training.stream import BatchEvaluation, StreamStep
 
 IN_FLIGHT = 2  # steps that the host may be ahead of the devices, so that few batches wait in their memory
 ASKED = 20  # steps after which several processes ask each other whether one was told to stop
@@ -29,8 +30,8 @@ _PREPARED_SPLITS = {"train": "train", "validation": "train", "test": "validation
 
 
 class _Compiled(NamedTuple):
-    step: training.StreamStep
-    add: training.BatchEvaluation
+    step: StreamStep
+    add: BatchEvaluation
     select: Callable[[PyTree], PyTree]
     selection: Callable[[PyTree], PyTree]
 
@@ -78,7 +79,7 @@ def streamed(
 
 
 def evaluate_stream(
-    add: training.BatchEvaluation,
+    add: BatchEvaluation,
     weights: PyTree,
     batch_stats: PyTree,
     stream: data.Stream,

@@ -3,7 +3,7 @@
 import os
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_NUM_CPU_DEVICES"] = "4"
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 
 import jax
 import numpy as np

@@ -19,7 +19,7 @@ from absl import flags
 import experiments
 import slotjax
 from experiments import benchmark, evaluate, export, parse, search
-from slotjax import training
+from slotjax import models, training
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 MODULES = sorted(
@@ -72,7 +72,7 @@ def test_the_readme_commands_have_valid_flags():
         arguments = shlex.split(re.sub("=[KS]\\b", "=2", command))[3:]
         arguments = [argument for argument in arguments if argument.startswith("--") and argument != "--help"]
         values(["train", *arguments])
-        assert parse.from_flags(values)[0].model in ("lenet", "conv2")
+        assert parse.from_flags(values)[0].model in models.MODELS
 
 
 @pytest.mark.parametrize("program", [benchmark, evaluate, export, search])

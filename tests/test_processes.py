@@ -1,5 +1,6 @@
 """Two processes that train one network: real processes and real signals, on one machine."""
 
+import json
 import os
 import random
 import re
@@ -9,9 +10,9 @@ import subprocess
 import time
 
 import pytest
-from test_program import ROOT, command, metrics, selections, wait_for_epochs
+from test_program import ROOT, command, metrics, wait_for_epochs
 
-EPOCHS = "--epochs=12"
+EPOCHS = "--epochs=8"
 
 
 def start_both(digits, workdir):
@@ -33,6 +34,13 @@ def start_both(digits, workdir):
     ]
 
 
+def checksums(workdir):
+    """Those that the last checkpoint keeps of its arrays, which one process cannot read as two wrote them."""
+    record = json.loads((workdir / "checkpoints" / "8" / "record" / "metadata").read_text())
+    assert len(record["checksums"]) > 5
+    return record["checksums"]
+
+
 def finish_both(processes):
     said = [process.communicate(timeout=300) for process in processes]
     return [process.returncode for process in processes], said
@@ -50,7 +58,7 @@ def assert_ends_as_unbroken(digits, workdir, unbroken):
     codes, said = finish_both(start_both(digits, workdir))
     assert codes == [0, 0], said
     assert metrics(workdir) == metrics(unbroken[0])
-    assert selections(workdir) == selections(unbroken[0])
+    assert checksums(workdir) == checksums(unbroken[0])
 
 
 def kill(processes, victims, workdir, lines, delay=0.0):
@@ -67,9 +75,9 @@ def kill(processes, victims, workdir, lines, delay=0.0):
 
 def test_process_0_logs_and_the_other_is_silent(unbroken):
     (output, _), (other, _) = unbroken[1]
-    assert output.count("epoch ") > 12
-    assert other == ""
-    assert len(metrics(unbroken[0])) == 13
+    assert output.count("epoch ") > 8
+    assert all("Gloo" in line for line in other.splitlines())  # JAX's own, from C++
+    assert len(metrics(unbroken[0])) == 9
 
 
 def test_when_one_dies_the_other_ends_and_starting_both_again_resumes(unbroken, digits, tmp_path):
@@ -96,7 +104,7 @@ def test_when_one_is_asked_to_stop_both_save_the_same_epoch(number, unbroken, di
 def test_twenty_kills_of_one_or_both_at_random_moments(seed, unbroken, digits, tmp_path):
     workdir, moments = tmp_path / "run", random.Random(seed)
     victims = moments.choice([[0], [1], [0, 1]])
-    kill(start_both(digits, workdir), victims, workdir, moments.randrange(0, 8), moments.uniform(0, 2))
+    kill(start_both(digits, workdir), victims, workdir, moments.randrange(0, 6), moments.uniform(0, 2))
     assert_ends_as_unbroken(digits, workdir, unbroken)
 
 

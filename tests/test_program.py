@@ -215,6 +215,7 @@ def test_a_run_that_was_killed_again_and_again_ends_bitwise_as_the_unbroken_one(
     assert "Resuming after epoch" in assert_resumes(digits, workdir, unbroken)
 
 
+@pytest.mark.slow
 def test_a_run_with_explicit_scores_and_stored_options_resumes_bitwise(digits, tmp_path):
     assert finish(digits, tmp_path / "unbroken", "--epochs=6", *STORED)[0] == 0
     workdir = tmp_path / "run"
@@ -225,6 +226,7 @@ def test_a_run_with_explicit_scores_and_stored_options_resumes_bitwise(digits, t
     assert selections(workdir) == selections(tmp_path / "unbroken")
 
 
+@pytest.mark.slow
 def test_how_scores_and_options_are_held_changes_no_number_at_first(digits, tmp_path):
     """Rounding makes the runs drift apart later, as two runs with other rounding do."""
     for name, arguments in (("factored", ()), ("explicit", STORED)):
@@ -242,8 +244,8 @@ def test_a_run_that_was_killed_during_a_save_ends_bitwise_as_the_unbroken_one(un
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
-def test_twenty_kills_at_random_moments(unbroken, digits, tmp_path, seed):
+@pytest.mark.parametrize("seed", range(50))
+def test_fifty_kills_at_random_moments(unbroken, digits, tmp_path, seed):
     workdir = tmp_path / "run"
     process = start(digits, workdir, EPOCHS)
     time.sleep(random.Random(seed).uniform(1.5, 8))
@@ -252,6 +254,7 @@ def test_twenty_kills_at_random_moments(unbroken, digits, tmp_path, seed):
     assert_resumes(digits, workdir, unbroken)
 
 
+@pytest.mark.slow
 def test_a_second_process_in_the_same_workdir_is_refused(digits, tmp_path):
     first = start(digits, tmp_path / "run", "--epochs=2")
     while not (tmp_path / "run" / "config.json").exists():
@@ -264,6 +267,7 @@ def test_a_second_process_in_the_same_workdir_is_refused(digits, tmp_path):
     assert len(metrics(tmp_path / "run")) == 3
 
 
+@pytest.mark.slow
 def test_a_run_is_not_resumed_on_other_data(digits, tmp_path):
     own, workdir = tmp_path / "own.npz", tmp_path / "run"
     shutil.copy(digits, own)
@@ -276,6 +280,7 @@ def test_a_run_is_not_resumed_on_other_data(digits, tmp_path):
     assert "--dataset: it does not hold the data that the run" in errors
 
 
+@pytest.mark.slow
 def test_options_that_are_not_the_runs_own_are_refused(digits, tmp_path):
     for name, seed in (("run", 0), ("other", 1)):
         assert finish(digits, tmp_path / name, "--epochs=1", f"--seed={seed}")[0] == 0
@@ -293,7 +298,7 @@ def wait_for_epochs(process, workdir, lines):
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_run_that_is_asked_to_stop_saves_and_says_where(number, unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
     process = start(digits, workdir, EPOCHS, "--checkpoint_every=100")
@@ -317,6 +322,7 @@ def test_a_second_sigint_ends_the_run_at_once(digits, tmp_path):
     assert process.returncode == 130
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_touches_no_earlier_checkpoint(unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
     process = start(digits, workdir, EPOCHS)

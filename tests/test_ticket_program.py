@@ -46,6 +46,7 @@ def test_a_ticket_has_the_accuracy_of_its_run(run, digits, tmp_path):
     assert lines["validation"].startswith(f"accuracy {100 * summary['best_validation_accuracy']:.2f} %")
 
 
+@pytest.mark.slow
 def test_another_epoch_can_be_exported(run, tmp_path):
     code, output, errors = call("export", f"--workdir={run}", f"--out={tmp_path / 't'}", "--epoch=6")
     assert code == 0, errors
@@ -87,7 +88,7 @@ def test_what_cannot_be_finetuned_is_one_sentence(source, message, run, digits, 
             ["--method=supermask", "--evaluation=sampled", "--rescale"], "scores only", None, marks=pytest.mark.slow
         ),
         pytest.param(["--share=layer", "--sparse", "--k=16"], "scores only", None, marks=pytest.mark.slow),
-        (["--method=random"], "nothing", "0.00 %"),
+        pytest.param(["--method=random"], "nothing", "0.00 %", marks=pytest.mark.slow),
     ],
 )
 def test_every_method_is_trained_exported_and_evaluated(arguments, trained, zeros, digits, tmp_path):
@@ -139,6 +140,7 @@ def test_what_cannot_be_evaluated_is_one_sentence(run, tmp_path):
         assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_a_table_and_leaves_json_and_plot(tmp_path):
     code, output, errors = call("benchmark", "--ks=2", "--rounds=1", f"--out={tmp_path}")
     assert code == 0, errors

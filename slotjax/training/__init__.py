@@ -12,8 +12,6 @@ from slotjax.training.schedules import SCHEDULES, learning_rate_schedule
 from slotjax.training.state import TrainState, init_state
 from slotjax.training.step import train_step
 from slotjax.training.stream import (
-    BatchEvaluation,
-    StreamStep,
     Sums,
     compile_batch_evaluation,
     compile_stream_step,
@@ -22,9 +20,7 @@ from slotjax.training.stream import (
 
 __all__ = [
     "SCHEDULES",
-    "BatchEvaluation",
     "Checkpoints",
-    "StreamStep",
     "Sums",
     "TrainState",
     "checksums",
