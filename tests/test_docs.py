@@ -64,12 +64,12 @@ def test_the_readme_snippets_run_in_order(capsys, tmp_path, monkeypatch):
 
 
 def test_the_readme_commands_have_valid_flags():
-    commands = re.findall(r"python -m experiments\.train[^`\n]*", README)
+    commands = re.findall(r'python -m experiments\.train[^`"\n]*', README)
     assert len(commands) >= 6
     for command in commands:
         values = flags.FlagValues()
         parse.define_flags(values)
-        arguments = shlex.split(re.sub("=[KS]\\b", "=2", command))[3:]
+        arguments = shlex.split(re.sub("=[KS]\\b", "=2", command.rstrip("\\ ")))[3:]
         arguments = [argument for argument in arguments if argument.startswith("--") and argument != "--help"]
         values(["train", *arguments])
         assert parse.from_flags(values)[0].model in models.MODELS
