@@ -1,5 +1,6 @@
 """The strict setting that every test runs in: four CPU devices, strict promotion, checked shapes."""
 
+import gc
 import os
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -39,6 +40,14 @@ private = (
 )
 checked = (*private, "data", "models", "training")
 install_import_hook([f"slotjax.{module}" for module in checked], "beartype.beartype")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget():
+    """Drops what JAX compiled for a file's tests: gigabytes of it slow every later collection of garbage."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

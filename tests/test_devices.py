@@ -72,6 +72,7 @@ COMBINATIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "selector", "devices"), COMBINATIONS)
 def test_the_loss_of_50_steps_is_that_of_one_device(network, selector, devices):
     expected, found = (trained(network, SELECTORS[selector], count)[0] for count in (1, devices))

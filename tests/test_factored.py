@@ -15,7 +15,7 @@ from slotjax import models, training
 SHAPES = {"dense": {"kernel": (6, 4), "bias": (4,)}, "head": (3, 2, 4), "conv": {"kernel": (2, 2, 3, 2)}}
 STEPS = 300
 K = [1, 2, 3, 8, 64]
-CHOSEN = ("accumulation",)
+CHOSEN: tuple[str, ...] = ()
 VARIANTS = {
     "shared per layer": {"share": "layer"},
     "shared by the network": {"share": "network"},

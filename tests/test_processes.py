@@ -76,7 +76,7 @@ def kill(processes, victims, workdir, lines, delay=0.0):
 def test_process_0_logs_and_the_other_is_silent(unbroken):
     (output, _), (other, _) = unbroken[1]
     assert output.count("epoch ") > 8
-    assert all("Gloo" in line for line in other.splitlines())  # JAX's own, from C++
+    assert "epoch " not in other
     assert len(metrics(unbroken[0])) == 9
 
 

@@ -127,6 +127,7 @@ def test_checkpoints_kept_are_the_latest_the_best_and_the_chosen(unbroken):
     assert max(accuracies[epoch] for epoch in kept) == accuracies[best]
 
 
+@pytest.mark.slow
 def test_the_same_settings_give_bitwise_the_same_run(unbroken, digits, tmp_path):
     assert finish(digits, tmp_path / "run", EPOCHS)[0] == 0
     assert metrics(tmp_path / "run") == metrics(unbroken[0])
@@ -152,6 +153,7 @@ def test_other_settings_in_the_same_workdir_are_an_error_that_names_them(unbroke
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_overwrite_starts_again(digits, tmp_path):
     for arguments in (["--epochs=2"], ["--epochs=3", "--overwrite"]):
         assert finish(digits, tmp_path / "run", *arguments)[0] == 0

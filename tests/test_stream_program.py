@@ -98,6 +98,7 @@ def test_a_batch_without_a_readable_record_ends_the_run(prepared, tmp_path, monk
         run.run(settings(), options(prepared, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_the_ticket_of_a_run_has_its_accuracy(prepared, unbroken, tmp_path):
     workdir, summary = unbroken
     export.export(workdir, tmp_path / "ticket")
@@ -105,6 +106,7 @@ def test_the_ticket_of_a_run_has_its_accuracy(prepared, unbroken, tmp_path):
     assert accuracy == summary["test_accuracy_at_best_validation"]
 
 
+@pytest.mark.slow
 def test_checkpoints_of_another_epoch_are_deleted(prepared, unbroken, tmp_path):
     from slotjax import training
 

@@ -122,6 +122,7 @@ def test_what_cannot_be_exported_is_one_sentence(arguments, message, run, tmp_pa
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_what_cannot_be_evaluated_is_one_sentence(run, tmp_path):
     np.savez(tmp_path / "small.npz", x_train=np.zeros((40, 8, 8), np.uint8), y_train=np.arange(40) % 10)
     call("export", f"--workdir={run}", f"--out={tmp_path / 't'}")

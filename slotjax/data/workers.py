@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from slotjax.data.dataset import Batch
 
 _LEAST = 4  # batches that are worth a process
@@ -29,7 +31,8 @@ def batches(assemble: Callable[[int], Batch], first_step: int, last_step: int, w
         return
     iterator = _open(assemble, first_step, last_step, min(workers, (last_step - first_step) // _LEAST))
     try:
-        yield from iterator
+        # Out of the memory that is shared with the workers, which would stay as long as anyone holds an array.
+        yield from (Batch(*map(np.array, batch)) for batch in iterator) if workers else iterator
     finally:
         iterator.close()
 
