@@ -153,7 +153,8 @@ def test_a_tree_of_all_ranks_trains_alike(k, selection, x64):
     assert_same_training(k, selection, *tree(), SGD["the paper's"]())
 
 
-@pytest.mark.parametrize("selection", ["greedy", pytest.param("probabilistic", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("selection", slotjax.SELECTIONS)
 @pytest.mark.parametrize(
     "variant",
     ["nearest", *(pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name != "nearest")],
@@ -183,6 +184,7 @@ def test_u_has_the_gradient_of_the_weight_and_a_has_none(selection, options, x64
     assert gradient["a"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scores", slotjax.SCORES)
 @pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def test_the_width_multiplier_scales_every_layer_but_the_last():
     assert [kernels[f"Dense_{layer}"]["kernel"].shape[-1] for layer in range(3)] == [128, 128, 10]
 
 
-@pytest.mark.parametrize("name", ["conv2", pytest.param("vgg19", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["conv2", "vgg19"])
 def test_dropout_is_for_training_only(name):
     model, images = models.MODELS[name](dropout=0.5), jnp.ones((2, *SMALL))
     variables = model.init(jax.random.key(0), images)

@@ -239,6 +239,7 @@ def test_how_scores_and_options_are_held_changes_no_number_at_first(digits, tmp_
     assert here[0]["test"] == there[0]["test"]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_during_a_save_ends_bitwise_as_the_unbroken_one(unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
     assert kill_during_save(start(digits, workdir, EPOCHS), workdir)

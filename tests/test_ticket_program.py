@@ -53,6 +53,7 @@ def test_another_epoch_can_be_exported(run, tmp_path):
     assert "epoch 6, " in output
 
 
+@pytest.mark.slow
 def test_a_selection_is_finetuned(run, digits, tmp_path):
     flags = [f"--dataset=npz:{digits}", f"--workdir={tmp_path / 'fine'}", "--batch_size=64", "--epochs=2"]
     code, output, errors = call("train", *flags, "--method=learned", f"--init_from={run}@6")
