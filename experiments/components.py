@@ -17,7 +17,6 @@ from slotjax.training.apply import Apply
 STARTS = {"scale": 1, "bias": 0, "var": 1, "mean": 0}
 MODEL_SETTINGS = ("padding", "width_multiplier", "dropout", "affine")  # of those networks that have them
 
-
 Source = data.Dataset | data.Stream
 
 

@@ -24,12 +24,11 @@ class Interruption:
         return self._asked
 
     def __enter__(self) -> Self:
-        self._here, there = socket.socketpair()
-        there.setblocking(False)
-        self._there = there
-        self._wakeup = signal.set_wakeup_fd(there.fileno())
+        received, self._there = socket.socketpair()
+        self._there.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(self._there.fileno())
         self._handlers = {number: signal.signal(number, _nothing) for number in SIGNALS}
-        threading.Thread(target=self._listen, args=(self._here,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(received,), daemon=True).start()
         return self
 
     def __exit__(

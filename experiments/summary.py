@@ -10,8 +10,7 @@ from jaxtyping import PyTree
 import slotjax
 from experiments.settings import Settings, describe
 from slotjax import analysis
-
-History = list[dict[str, Any]]
+from slotjax.training.checkpoints import History
 
 
 def best_record(history: History) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from experiments.environment import environment
 from experiments.settings import RunOptions, Settings
 
 FILES = ("config.json", "metrics.jsonl", "curves.png", "summary.json")
-DIRECTORIES = ("checkpoints", "partial", "frozen", "tensorboard", "profile")
+DIRECTORIES = ("checkpoints", "partial", "damaged", "frozen", "tensorboard", "profile")
 
 
 def find_run(settings: Settings, options: RunOptions) -> dict[str, Any] | None:

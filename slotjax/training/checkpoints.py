@@ -131,15 +131,16 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def clear(self) -> None:
-        """Deletes all of them."""
+        """Deletes all of them, also those that are damaged."""
         for epoch in self.epochs():
             self._manager.delete(epoch)
+        self._damaged = []
 
     def _try_restore(self, epoch: int, like: PyTree) -> tuple[PyTree, History] | None:
         try:
             return self.restore(epoch, like)
         except ValueError as error:
-            logging.getLogger(__name__).warning("%s; the one before it is taken", error)
+            logging.getLogger(__name__).warning("%s; one before it is taken, if there is", error)
             return None
 
     @contextlib.contextmanager
