@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import PyTree
 
@@ -42,13 +43,19 @@ class Network(NamedTuple):
     batch_stats: PyTree
 
 
-def load_source(name: str, data_dir: str | None, image_size: int) -> Source:
+def load_source(name: str, data_dir: str | None, image_size: int, train_on_all: bool = False) -> Source:
     """The dataset, or a stream of one that fits into no memory.
 
-    >>> load_source("mnist_sample", None, 224).classes
-    10
+    >>> len(load_source("mnist_sample", None, 224, train_on_all=True).train.labels)
+    4000
     """
-    return data.load_imagenet(data_dir, image_size) if name in data.STREAMS else data.load(name, data_dir)
+    if name in data.STREAMS:
+        return data.load_imagenet(data_dir, image_size)
+    dataset = data.load(name, data_dir)
+    if train_on_all:
+        both = zip(dataset.train, dataset.validation, strict=True)
+        dataset = dataset._replace(train=data.Split(*map(np.concatenate, both)))
+    return dataset
 
 
 def inputs_of(source: Source) -> Inputs:
@@ -186,4 +193,6 @@ def optimizer_of(settings: Settings, steps_per_epoch: int) -> tuple[optax.Schedu
         complete.restarts,
         complete.warmup_epochs,
     )
+    if settings.optimizer == "adam":
+        return schedule, training.adam(schedule, complete.weight_decay)
     return schedule, training.sgd(schedule, complete.momentum, complete.weight_decay, complete.nesterov)

@@ -30,8 +30,8 @@ def recipe(settings: Settings) -> Recipe:
 
     Slot machines, learned weights and finetuning: section 4.1 of Aladago & Torresani (2021). Edge-popup and supermasks:
     sections 4.1 and 4.4 of Ramanujan et al. (2020), which gives the latter the absurd rate of 200 as Zhou et al. do.
-    ImageNet: the configuration that they released. Nearest initial scores, which are not in the papers, train like
-    weights.
+    Adam, of learned weights: section 4.1 there. ImageNet: the configuration that they released. Nearest initial scores,
+    which are not in the papers, train like weights.
 
     >>> recipe(Settings(k=64)).learning_rate, recipe(Settings(selection="probabilistic")).weight_decay
     (0.1, 0.0)
@@ -47,6 +47,9 @@ def recipe(settings: Settings) -> Recipe:
     augmentation = ("flip_and_crop" if masks else "flip") if settings.dataset in ("cifar10", "cifar100") else "none"
     padding, dropout = ("SAME", 0.0) if masks else ("VALID", 0.5)
     papers = Recipe(*optimization, distribution, padding, dropout, augmentation)
+    if settings.optimizer == "adam":
+        rate = 2e-4 if settings.model == "conv2" else 3e-4
+        papers = papers._replace(learning_rate=rate, weight_decay=0.0, schedule="constant", batch_size=60)
     return _of_imagenet(papers, settings) if settings.dataset == "imagenet2012" else papers
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import slotjax
-from experiments.settings import DISTRIBUTIONS, METHODS, REST, RunOptions, Settings
+from experiments.settings import DISTRIBUTIONS, METHODS, OPTIMIZERS, REST, RunOptions, Settings
 from slotjax import data, models, training
 
 
@@ -24,6 +24,10 @@ def check(settings: Settings, options: RunOptions) -> None:
         raise ValueError("--sparse: it needs a --k of at least 2, but 1 was given")
     if settings.nesterov and not settings.momentum:
         raise ValueError("--nesterov: it needs a --momentum above 0, but 0 was given")
+    if settings.optimizer == "adam" and settings.method == "slot_machine" and settings.scores == "factored":
+        raise ValueError("--optimizer: adam is not linear, so it needs --scores=explicit")
+    if settings.train_on_all and settings.dataset in data.STREAMS:
+        raise ValueError(f"--train_on_all: it is not for {settings.dataset}, of which 1 % stays held out")
     if any(epoch > (settings.epochs or 0) for epoch in options.keep_epochs):
         raise ValueError(f"--keep_epochs: {options.keep_epochs} was given, but --epochs is {settings.epochs}")
 
@@ -74,6 +78,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "epochs": _POSITIVE,
     "batch_size": _POSITIVE,
     "learning_rate": _RATE,
+    "optimizer": _one_of(OPTIMIZERS),
     "momentum": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
     "weight_decay": _RATE,
     "schedule": _one_of(training.SCHEDULES),

@@ -55,7 +55,8 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
         if summary is not None:
             print(f"The run in {options.workdir} is finished; nothing was trained.")
             return summary
-        experiment = build(settings, load_source(settings.dataset, options.data_dir, settings.image_size))
+        source = load_source(settings.dataset, options.data_dir, settings.image_size, settings.train_on_all)
+        experiment = build(settings, source)
         workdir, lock = _open(settings, options, experiment)
     except (ValueError, OSError) as error:
         raise RunError(str(error)) from error

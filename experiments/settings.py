@@ -10,6 +10,7 @@ from absl import flags
 from slotjax import models, training
 
 REST = ("learned", "fixed")
+OPTIMIZERS = ("sgd", "adam")
 METHODS = ("slot_machine", "edge_popup", "supermask", "learned", "random")
 DISTRIBUTIONS = (
     "glorot_uniform",
@@ -54,6 +55,12 @@ class Settings:
         "mnist_sample (5,000 real digits that come with an installed package), mnist, fashion_mnist, cifar10, "
         "cifar100, imagenet2012 (prepared by TFDS, see --data_dir) or npz:PATH (arrays x_train, y_train, optionally "
         "x_validation, y_validation, x_test, y_test).",
+    )
+    train_on_all: bool = _flag(
+        False,
+        flags.DEFINE_bool,
+        "Train on the validation images as well. Then the accuracy on them says nothing, and that of the last epoch is "
+        "what counts, as in the paper of edge-popup.",
     )
     image_size: int = _flag(224, flags.DEFINE_integer, "ImageNet: height and width of the images that networks see.")
     augmentation: str | None = _flag(
@@ -146,13 +153,19 @@ class Settings:
         "and 6: 330 for learned weights; VGG-19: 220 and 320), 100 for masks, finetuning and ImageNet.",
     )
     batch_size: int | None = _flag(
-        None, flags.DEFINE_integer, "Examples per step, over all devices. Unless given, the papers': 128, ImageNet 256."
+        None,
+        flags.DEFINE_integer,
+        "Examples per step, over all devices. Unless given, the papers': 128, Adam 60, ImageNet 256.",
     )
     learning_rate: float | None = _flag(
         None,
         flags.DEFINE_float,
-        "Rate of SGD. Unless given, the paper's: greedy 0.2 for K up to 8 and 0.1 above, probabilistic 25, edge-popup "
-        "0.1, supermask 200, learned 0.01 (VGG-19 and ResNets 0.1); on ImageNet 0.256 for edge-popup and learned.",
+        "Learning rate. Unless given, the paper's: greedy 0.2 for K up to 8 and 0.1 above, probabilistic 25, "
+        "edge-popup 0.1, supermask 200, learned 0.01 (VGG-19 and ResNets 0.1; Adam 3e-4, CONV-2 2e-4); on ImageNet "
+        "0.256 for edge-popup and learned.",
+    )
+    optimizer: str = _flag(
+        "sgd", flags.DEFINE_string, "What updates scores or weights: sgd, or adam, which needs --scores=explicit."
     )
     momentum: float | None = _flag(
         None,
@@ -163,14 +176,14 @@ class Settings:
     weight_decay: float | None = _flag(
         None,
         flags.DEFINE_float,
-        "L2 penalty on what trains. Unless given, the paper's: 1e-4, 0 for probabilistic slot machines and supermasks, "
-        "and on ImageNet 2**-15 for edge-popup and learned weights.",
+        "L2 penalty on what trains. Unless given, the paper's: 1e-4, 0 for probabilistic slot machines, supermasks and "
+        "Adam, and on ImageNet 2**-15 for edge-popup and learned weights.",
     )
     schedule: str | None = _flag(
         None,
         flags.DEFINE_string,
         f"Learning rate schedule: {', '.join(training.SCHEDULES)}. Unless given, the paper's: warm_restarts for slot "
-        "machines and learned weights, cosine for masks and ImageNet.",
+        "machines and learned weights, cosine for masks and ImageNet, constant for Adam.",
     )
     restarts: tuple[int, ...] = _flag((25, 75), flags.DEFINE_list, "Epochs at which warm_restarts restarts.")
     warmup_epochs: int | None = _flag(

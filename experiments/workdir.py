@@ -78,6 +78,11 @@ def read_config(workdir: Path) -> dict[str, Any]:
     return _read(workdir / "config.json", "inputs")
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON-lines file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file that is there whole or not at all."""
     _write(path, json.dumps(content, indent=2) + "\n")
@@ -92,6 +97,17 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
     """Appends one line to a JSON-lines file."""
     with path.open("a") as file:
         file.write(json.dumps(record) + "\n")
+
+
+def is_open(workdir: Path) -> bool:
+    """Whether a process is training in the workdir."""
+    if not workdir.is_dir():
+        return False
+    try:
+        _lock(workdir).close()
+    except ValueError:
+        return True
+    return False
 
 
 def _lock(workdir: Path) -> IO[str]:

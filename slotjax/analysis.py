@@ -140,7 +140,9 @@ def offered_and_selected(
 
 
 def flops(function: Callable[..., Any], *arguments: Any) -> float:
-    """The floating-point operations of one call, as XLA counts them in the compiled function.
+    """The floating-point operations of one call, as XLA counts them in the program for a TPU.
+
+    That one has whole convolutions where the program for a CPU has loops, and it need not be compiled to be counted.
 
     Args:
         function: what `jax.jit` takes, such as a training step; loops are counted as one turn.
@@ -151,8 +153,8 @@ def flops(function: Callable[..., Any], *arguments: Any) -> float:
     >>> slotjax.analysis.flops(lambda x, w: x @ w, jnp.ones((8, 16)), jnp.ones((16, 4)))
     1024.0
     """
-    analysis = jax.jit(function).lower(*arguments).compile().cost_analysis()
-    return float((analysis or {}).get("flops", 0.0))
+    lowered = jax.jit(function).trace(*arguments).lower(lowering_platforms=("tpu",))
+    return float((lowered.cost_analysis() or {}).get("flops", 0.0))
 
 
 def _pairs(one: PyTree, other: PyTree) -> list[tuple[Any, Any]]:

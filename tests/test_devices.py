@@ -59,8 +59,8 @@ def trained(network, selector, devices, epochs=1, shard=False):
 
 
 SELECTORS = {
-    "greedy, factored": slotjax.slot_machine(4),
-    "probabilistic, factored": slotjax.slot_machine(4, "probabilistic"),
+    "greedy, factored": slotjax.slot_machine(4, scores="factored", options="seeded"),
+    "probabilistic, factored": slotjax.slot_machine(4, "probabilistic", scores="factored", options="seeded"),
     "greedy, explicit": slotjax.slot_machine(4, scores="explicit", options="stored"),
     "probabilistic, explicit": slotjax.slot_machine(4, "probabilistic", scores="explicit", options="stored"),
 }
@@ -101,7 +101,7 @@ def test_one_gradient_of_the_weights_shape_crosses_devices_whatever_k_is():
     crossing = {}
     for name, selector in {
         "learned": slotjax.learned(slotjax.glorot_uniform()),
-        "factored": slotjax.slot_machine(64),
+        "factored": slotjax.slot_machine(64, scores="factored", options="seeded"),
         "explicit": slotjax.slot_machine(64, scores="explicit", options="stored"),
     }.items():
         epoch, state, frozen, data = trained("dense", selector, 4)[2]

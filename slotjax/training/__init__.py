@@ -7,7 +7,7 @@ from slotjax.training.devices import data_mesh, place_batch, replicate, shard, s
 from slotjax.training.epoch import compile_epoch
 from slotjax.training.evaluation import compile_evaluation, evaluate
 from slotjax.training.loss import loss_and_correct
-from slotjax.training.optimizers import sgd
+from slotjax.training.optimizers import adam, sgd
 from slotjax.training.schedules import SCHEDULES, learning_rate_schedule
 from slotjax.training.state import TrainState, init_state
 from slotjax.training.step import train_step
@@ -23,6 +23,7 @@ __all__ = [
     "Checkpoints",
     "Sums",
     "TrainState",
+    "adam",
     "checksums",
     "compile_batch_evaluation",
     "compile_epoch",

@@ -1,0 +1,34 @@
+"""What a run costs in floating-point operations."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import slotjax
+from experiments.components import Inputs, network, optimizer_of, selector_of
+from experiments.recipes import resolve
+from experiments.settings import Settings
+from slotjax import training
+from slotjax.data import Split
+
+
+def flops_per_step(settings: Settings, inputs: Inputs) -> float:
+    """The floating-point operations of one training step, selection included, as XLA counts them.
+
+    >>> flops_per_step(Settings(k=2), Inputs((28, 28, 1), "uint8", 10)) > 128 * 6 * 266_200
+    True
+    """
+    complete = resolve(settings)
+    built, selector = network(settings, inputs), selector_of(settings)
+    optimizer = optimizer_of(settings, 1)[1]
+    key = jax.random.key(0)
+    weights = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), built.shapes)
+    variables = jax.eval_shape(selector.init, key, weights)
+    state = jax.eval_shape(
+        lambda params: training.init_state(key, params, optimizer, built.batch_stats), variables["params"]
+    )
+    size: Any = complete.batch_size
+    images, labels = jnp.zeros((size, *inputs.image_shape), inputs.dtype), jnp.zeros(size, jnp.int32)
+    step = training.train_step(built.apply, selector, optimizer)
+    return slotjax.analysis.flops(step, state, variables["frozen"], Split(images, labels))

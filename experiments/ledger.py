@@ -1,0 +1,69 @@
+"""The ledger: one JSON line per finished run, in a file per machine, so that several merge without conflict."""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import uuid
+from pathlib import Path
+from typing import IO, Any
+
+DIRECTORY = Path(__file__).parent / "results" / "ledger"
+Line = dict[str, Any]
+
+
+def read(directory: Path = DIRECTORY) -> dict[str, Line]:
+    """The lines of all machines by the key of their cell; of several for one cell, the one that was finished first.
+
+    What a killed process left of a line is skipped; the next `append` on that machine removes it.
+
+    Raises:
+        ValueError: if a file is damaged.
+    """
+    lines = [line for path in sorted(directory.glob("*.jsonl")) for line in _lines(path)]
+    return {line["key"]: line for line in sorted(lines, key=lambda line: line["finished"], reverse=True)}
+
+
+def append(line: Line, directory: Path = DIRECTORY) -> bool:
+    """Adds a line to this machine's file, whole or not at all, and returns whether it was not there already."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{machine()}.jsonl"
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        _remove_unfinished(file)
+        if line["key"] in read(directory):
+            return False
+        file.write(json.dumps(line).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+def machine() -> str:
+    """A short name of this machine, which tells nothing of it.
+
+    >>> len(machine())
+    8
+    """
+    return hashlib.sha256(f"{platform.node()} {uuid.getnode()}".encode()).hexdigest()[:8]
+
+
+def _remove_unfinished(file: IO[bytes]) -> None:
+    file.seek(0)
+    content = file.read()
+    file.truncate(content.rfind(b"\n") + 1)
+
+
+def _lines(path: Path) -> list[Line]:
+    finished = path.read_text().rpartition("\n")[0]
+    return [_parsed(text, path, number) for number, text in enumerate(finished.splitlines(), start=1)]
+
+
+def _parsed(text: str, path: Path, number: int) -> Line:
+    try:
+        line = json.loads(text)
+        line["key"], line["finished"]
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"--ledger: line {number} of {path} is damaged") from None
+    return line

@@ -1,0 +1,143 @@
+"""What a figure or table of a paper is: runs, where they stand in it, and what the paper prints."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, NamedTuple
+
+from experiments.recipes import resolve
+from experiments.settings import Settings
+
+
+class Run(NamedTuple):
+    """A network to train, whatever its seed.
+
+    Attributes:
+        settings: those that are None are the papers' (`experiments.recipes`).
+        start: the run that a finetuning starts from.
+        start_epoch: the epoch of it; that of the best validation accuracy unless given.
+    """
+
+    settings: Settings
+    start: "Run | None" = None
+    start_epoch: int | None = None
+
+
+class Line(NamedTuple):
+    """A curve, or a row of a table.
+
+    Attributes:
+        label: what is varied from line to line.
+        runs: by their place on the horizontal axis, or their column; of several in one place, the best counts.
+        printed: test accuracies in percent that the paper's text prints, by place.
+        flat: whether the line has one run, drawn from end to end.
+    """
+
+    label: str
+    runs: dict[Any, Run | tuple[Run, ...]]
+    printed: dict[Any, float] = {}  # noqa: RUF012 (never changed)
+    flat: bool = False
+
+
+class Panel(NamedTuple):
+    """One plot of a figure, such as that of one network."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+class Figure(NamedTuple):
+    """A figure, or a table.
+
+    Attributes:
+        name: `paper.figure` as `--only` takes it.
+        title: what it shows.
+        kind: how it is drawn: `"against"` (accuracy against what is varied), `"bars"`, `"training"` (accuracy against
+            the operations spent), `"changes"` (selections changed every five epochs), `"values"` (histograms of
+            selected weights) or `"table"`.
+        axis: what the horizontal axis or the columns are.
+        panels: its plots.
+        claim: what the paper concludes from it.
+        trials: how many seeds.
+        result: which accuracy counts: `"test_at_best_validation"` or `"last_test"`.
+        spread: what error bars are, `"range"` (least and greatest) or `"deviation"` (one standard deviation).
+        epochs: those of which the networks are looked at.
+        shows: for tables, what of a run's summary: `"accuracy"`, `"sparsity"` or both.
+    """
+
+    name: str
+    title: str
+    kind: str
+    axis: str
+    panels: tuple[Panel, ...]
+    claim: str
+    trials: int = 4
+    result: str = "test_at_best_validation"
+    spread: str = "range"
+    epochs: tuple[int, ...] = ()
+    shows: tuple[str, ...] = ("accuracy",)
+
+
+class Cell(NamedTuple):
+    """One run with one seed; with a `scale` other than 1, a try-out with so many times the epochs."""
+
+    run: Run
+    seed: int
+    scale: float = 1
+
+
+def runs_of(figure: Figure) -> list[Run]:
+    """The runs of a figure, each once."""
+    places = (runs_at(line, place) for panel in figure.panels for line in panel.lines for place in line.runs)
+    return list(dict.fromkeys(run for runs in places for run in runs))
+
+
+def runs_at(line: Line, place: Any) -> tuple[Run, ...]:
+    """The runs at one place of a line; none, if it has only what the paper prints there."""
+    runs = line.runs.get(place, ())
+    return (runs,) if isinstance(runs, Run) else runs
+
+
+def scaled(run: Run, scale: float) -> Run:
+    """The run with its epochs, restarts and starting epoch scaled, for a try-out.
+
+    >>> scaled(Run(Settings()), 0.1).settings.epochs, scaled(Run(Settings()), 0.1).settings.restarts
+    (20, (2, 8))
+    """
+    if scale == 1:
+        return run
+
+    def times(epochs: int) -> int:
+        return max(1, round(epochs * scale))
+
+    complete: Any = resolve(run.settings)
+    restarts = tuple(sorted({times(epoch) for epoch in complete.restarts}))
+    settings = dataclasses.replace(run.settings, epochs=times(complete.epochs), restarts=restarts)
+    start = run.start and scaled(run.start, scale)
+    return Run(settings, start, run.start_epoch and times(run.start_epoch))
+
+
+def identity(cell: Cell) -> dict[str, Any]:
+    """What decides a cell's numbers: settings other than the defaults, seed, and what it starts from.
+
+    >>> identity(Cell(Run(Settings(k=2)), 3))["settings"]["learning_rate"]
+    0.2
+    """
+    run = scaled(cell.run, cell.scale)
+    complete = dataclasses.asdict(resolve(dataclasses.replace(run.settings, seed=cell.seed)))
+    # Those of their defaults are left out, so that a setting that is added later changes no identity.
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    named = ("model", "dataset", "method", "seed")
+    settings = {name: value for name, value in complete.items() if value != defaults[name] or name in named}
+    start = None if cell.run.start is None else [key(cell._replace(run=cell.run.start)), run.start_epoch]
+    return {"settings": settings, "start": start}
+
+
+def key(cell: Cell) -> str:
+    """A short name of a cell's identity.
+
+    >>> key(Cell(Run(Settings()), 0)) == key(Cell(Run(Settings(learning_rate=0.2)), 0))  # which is the recipe's
+    True
+    """
+    text = json.dumps(identity(cell), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

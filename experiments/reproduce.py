@@ -1,0 +1,232 @@
+"""Runs what the ledger lacks of the papers' figures and tables.
+
+    python -m experiments.reproduce --list --data_dir=DIR                            what there is, what is missing
+    python -m experiments.reproduce --only=slot.figure3 --models=lenet --data_dir=DIR       one plot: hours on a CPU
+    python -m experiments.reproduce --only=slot --epochs_scale=0.02 --trials=1 --data_dir=DIR     everything, a little
+
+Every run is checkpointed in a directory of its own, and can be interrupted, even killed: the same command goes on.
+Several such processes on one machine share the work. `python -m experiments.report` draws the figures.
+"""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from absl import app, flags
+
+from experiments import ledger, looks
+from experiments.cells import cells_of, chosen_figures, expected_seconds, figures_of, kept_epochs, names_of
+from experiments.components import Inputs
+from experiments.cost import flops_per_step
+from experiments.failure import RunError, Stopped
+from experiments.interruption import Interruption
+from experiments.papers import FIGURES
+from experiments.papers.grid import Cell, Figure, identity, key, scaled
+from experiments.program import one_sentence, prepare
+from experiments.recipes import resolve
+from experiments.run import run
+from experiments.settings import RunOptions, Settings, describe
+from experiments.workdir import is_open, read_config, read_lines
+from slotjax import models
+
+
+class Places(NamedTuple):
+    """Where runs, ledger and datasets are."""
+
+    runs: Path
+    ledger: Path
+    data_dir: str | None
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags; to be called before `app.run`."""
+    flags.DEFINE_list(
+        "only",
+        [],
+        f"Figures and tables, all unless given: slot, hidden, beyond or {', '.join(FIGURES)}.",
+        flag_values=values,
+    )
+    flags.DEFINE_list("models", [], "Only runs of these networks.", flag_values=values)
+    flags.DEFINE_bool("list", False, "Print what is done, running and missing, and train nothing.", flag_values=values)
+    flags.DEFINE_float("budget_minutes", None, "Stop after this time, with everything saved.", flag_values=values)
+    flags.DEFINE_integer("trials", None, "Seeds; those of the paper unless given, and never more.", flag_values=values)
+    flags.DEFINE_float(
+        "epochs_scale", 1.0, "Scales the epochs of every run. Such runs fill no cell of a figure.", flag_values=values
+    )
+    flags.DEFINE_string("runs", "runs/reproduce", "Where the runs' directories are.", flag_values=values)
+    flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
+    flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)
+
+
+def finish(cell: Cell, places: Places) -> None:
+    """Trains a cell's network, or goes on with it, and adds its line to the ledger.
+
+    Raises:
+        RunError: if it cannot be trained.
+        Stopped: if it was interrupted.
+    """
+    part, workdir = scaled(cell.run, cell.scale), places.runs / key(cell)
+    complete = dataclasses.replace(resolve(part.settings), seed=cell.seed)
+    settings = dataclasses.replace(complete, init_from=_start(cell, places))
+    summary = run(settings, RunOptions(places.data_dir, workdir=str(workdir), keep_epochs=kept_epochs(cell)))
+    ledger.append(line_of(cell, settings, summary, workdir), places.ledger)
+    jax.clear_caches()
+
+
+def _start(cell: Cell, places: Places) -> str | None:
+    """What a finetuning starts from, trained here if it was not yet."""
+    if cell.run.start is None:
+        return None
+    start = cell._replace(run=cell.run.start)
+    workdir, epoch = places.runs / key(start), scaled(cell.run, cell.scale).start_epoch
+    if not (workdir / "summary.json").exists():
+        finish(start, places)
+    return f"{workdir}@{epoch}" if epoch else str(workdir)
+
+
+def line_of(cell: Cell, settings: Settings, summary: dict[str, Any], workdir: Path) -> ledger.Line:
+    """A finished run's line of the ledger."""
+    history, config = read_lines(workdir / "metrics.jsonl"), read_config(workdir)
+    inputs, papers = config["inputs"], resolve(cell.run.settings).epochs
+    cost = flops_per_step(settings, Inputs(tuple(inputs["image_shape"]), inputs["dtype"], inputs["classes"]))
+    return {
+        "key": key(cell),
+        "what": f"{settings.model} on {settings.dataset}, {describe(settings)}, seed {cell.seed}",
+        "cells": names_of(cell.run),
+        **identity(cell),
+        "epochs": settings.epochs,
+        "epochs_of_the_paper": papers,
+        "epochs_scale": cell.scale,
+        **{name: summary[name] for name in _COPIED},
+        "flops": cost * history[-1]["step"],
+        "curve": {
+            "test": [record["test"]["accuracy"] for record in history],
+            "changed": [record["changed"] for record in history if "changed" in record],
+        },
+        **_looks(cell, workdir),
+        **{name: config[name] for name in ("hardware", "versions", "commit")},
+        "machine": ledger.machine(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+_COPIED = (
+    "connections",
+    "sparsity",
+    "trained",
+    "untrained_test_accuracy",
+    "best_epoch",
+    "best_validation_accuracy",
+    "test_accuracy_at_best_validation",
+    "last_test_accuracy",
+    "seconds",
+)
+_LOOKS = {"changes": looks.changes, "values": looks.values}
+
+
+def _looks(cell: Cell, workdir: Path) -> dict[str, Any]:
+    kinds = {figure.kind for figure in figures_of(cell.run)} & set(_LOOKS)
+    return {kind: _LOOKS[kind](workdir, kept_epochs(cell)) for kind in sorted(kinds)}
+
+
+def work_off(cells: list[Cell], places: Places, budget_minutes: float | None) -> list[str]:
+    """Runs the cells that the ledger lacks, one after another; returns what went wrong."""
+    wrong = []
+    with Interruption() as interruption, _alarm(budget_minutes):
+        for cell in cells:
+            if interruption:
+                break
+            if _state(cell, ledger.read(places.ledger), places) != "missing":
+                continue
+            print(f"== {describe(cell.run.settings)}, {cell.run.settings.model}, seed {cell.seed}", flush=True)
+            try:
+                finish(cell, places)
+            except Stopped as stopped:
+                print(stopped)
+                break
+            except RunError as error:
+                wrong.append(f"{key(cell)}: {error}")
+                print(f"error: {error}", file=sys.stderr)
+    return wrong
+
+
+@contextlib.contextmanager
+def _alarm(minutes: float | None) -> Iterator[None]:
+    """Asks this process to stop after so many minutes, as SIGTERM does."""
+    timer = threading.Timer(60 * (minutes or 0), os.kill, (os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    if minutes is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def overview(figures: list[Figure], places: Places, values: flags.FlagValues) -> str:
+    """One line per figure: how many of its runs are done, running and missing, and how long the missing ones take."""
+    lines = ledger.read(places.ledger)
+    here = [line for line in lines.values() if line["machine"] == ledger.machine()]
+    rows: list[tuple[str, ...]] = [("", "done", "running", "missing", "hours on this machine")]
+    for figure in figures:
+        cells = cells_of([figure], values.trials, values.models, values.epochs_scale)
+        states = {cell: _state(cell, lines, places) for cell in cells}
+        counts = Counter(states.values())
+        hours = _hours([cell for cell in cells if states[cell] != "done"], here)
+        rows.append((figure.name, *(str(counts[name]) for name in rows[0][1:4]), hours))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _state(cell: Cell, lines: dict[str, ledger.Line], places: Places) -> str:
+    if key(cell) in lines:
+        return "done"
+    return "running" if is_open(places.runs / key(cell)) else "missing"
+
+
+def _hours(cells: list[Cell], here: list[ledger.Line]) -> str:
+    seconds = [expected_seconds(cell, here) for cell in cells]
+    known = sum(one for one in seconds if one is not None) / 3600
+    unknown = seconds.count(None)
+    return f"{known:.1f}" + (f" and {unknown} runs of networks not yet run here" if unknown else "")
+
+
+def main(arguments: list[str]) -> None:
+    """Lists, or runs, what the flags ask for."""
+    prepare(arguments)
+    values = flags.FLAGS
+    places = Places(Path(values.runs), Path(values.ledger), values.data_dir)
+    with one_sentence(ValueError):
+        _check(values)
+        figures = chosen_figures(values.only)
+        if values.list:
+            print(overview(figures, places, values))
+            return
+        cells = cells_of(figures, values.trials, values.models, values.epochs_scale)
+        wrong = work_off(cells, places, values.budget_minutes)
+    if wrong:
+        sys.exit("error: " + "\nerror: ".join(wrong))
+
+
+def _check(values: flags.FlagValues) -> None:
+    unknown = [name for name in values.models if name not in models.MODELS]
+    if unknown:
+        raise ValueError(f"--models: {unknown[0]!r} was given, but it must be of {', '.join(models.MODELS)}")
+    for name in ("budget_minutes", "epochs_scale", "trials"):
+        value: Any = values[name].value
+        if value is not None and value <= 0:
+            raise ValueError(f"--{name}: {value} was given, but it must be above 0")
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)
