@@ -1,0 +1,81 @@
+"""Draws the papers' figures and writes their tables from the ledger alone, without data and without training.
+
+    python -m experiments.report                    all of them, into experiments/results and the README
+
+Beside every number stands the one that the paper prints, where its text prints one. What was not run says so.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import app, flags
+
+from experiments import ledger
+from experiments.cells import chosen_figures
+from experiments.papers import FIGURES
+from experiments.papers.grid import Figure
+from experiments.program import one_sentence, prepare
+from experiments.report_plots import draw
+from experiments.report_tables import figure_section, printed_numbers
+from experiments.results_of import Ledger
+
+START, END = "<!-- results: written by experiments.report -->", "<!-- end of results -->"
+HEAD = """# Results
+
+Written by `python -m experiments.report` from the ledger: one line of JSON per run, with its settings, seed, versions,
+hardware and commit. Where the paper's text prints a number, it stands beside ours; of other curves it has the figure
+only. No biases, and no scales of batch norm, are learned unless a row says so.
+"""
+
+
+def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines the flags; to be called before `app.run`."""
+    results = ledger.DIRECTORY.parent
+    flags.DEFINE_list("only", [], f"Figures and tables, all unless given: {', '.join(FIGURES)}.", flag_values=values)
+    flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
+    flags.DEFINE_string("out", str(results), "Where report.md and figures/ go.", flag_values=values)
+    readme = str(results.parents[1] / "README.md")
+    flags.DEFINE_string("readme", readme, "Whose table of results is renewed; empty for none.", flag_values=values)
+
+
+def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
+    """Draws the figures and writes `report.md`."""
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    sections = []
+    for figure in figures:
+        picture = None
+        if figure.kind != "table":
+            picture = f"figures/{figure.name}.png"
+            draw(figure, lines, out / picture)
+        sections.append(figure_section(figure, lines, picture))
+    (out / "report.md").write_text("\n\n".join([HEAD.rstrip(), *sections]) + "\n")
+
+
+def renew(readme: Path, table: str) -> None:
+    """Puts the table between the README's two markers.
+
+    Raises:
+        ValueError: if it has not both of them, once.
+    """
+    text = readme.read_text()
+    if text.count(START) != 1 or text.count(END) != 1:
+        raise ValueError(f"--readme: {readme} must have the lines {START} and {END}, each once")
+    before, _, rest = text.partition(START)
+    readme.write_text(f"{before}{START}\n{table}\n{END}{rest.partition(END)[2]}")
+
+
+def main(arguments: list[str]) -> None:
+    """Draws and writes what the flags ask for."""
+    prepare(arguments)
+    values = flags.FLAGS
+    with one_sentence(ValueError, OSError):
+        figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger))
+        report(figures, lines, Path(values.out))
+        if values.readme and not values.only:
+            renew(Path(values.readme), printed_numbers(tuple(figures), lines))
+    print(f"{len(lines)} runs in the ledger; {len(figures)} figures and tables in {values.out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

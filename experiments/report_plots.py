@@ -1,0 +1,186 @@
+"""The report's figures, in the papers' form."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Picture
+
+from experiments.papers.grid import Figure, Line, Panel
+from experiments.results_of import Ledger, Result, mean_curve, operations, result_at
+
+# Okabe and Ito's palette, told apart with any colour vision; markers and dashes tell them apart in grey.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS, DASHES = ("o", "s", "^", "D", "v", "P", "X"), ("-", "--", "-.", ":")
+FEW = 4  # places up to which an axis stays linear
+SHOWN = 3  # weights whose values are shown: the first two convolutions and the first dense layer
+
+
+def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
+    """Draws a figure into a PNG file. What was not run is said in its legend."""
+    if figure.kind == "values":
+        _draw_values(figure, ledger, path)
+        return
+    columns = min(4, len(figure.panels))
+    rows = math.ceil(len(figure.panels) / columns)
+    picture = Picture(figsize=(max(5.0, 4.2 * columns), 4.4 * rows), layout="constrained")
+    grid = picture.subplots(rows, columns, squeeze=False)
+    for axes, panel in zip(grid.flat, figure.panels, strict=False):
+        _KINDS[figure.kind](axes, figure, panel, ledger)
+        axes.set_title(panel.title)
+        axes.grid(alpha=0.3)
+        # Below the axes, where it hides nothing.
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    _save(picture, figure, path)
+
+
+def _save(picture: Picture, figure: Figure, path: Path) -> None:
+    stars = "\nstars and dotted lines: printed in the paper" if _has_printed(figure) else ""
+    picture.suptitle(f"{figure.name}: {figure.title}{stars}", fontsize=11)
+    picture.savefig(path, dpi=100, metadata={"Software": ""})
+
+
+def _has_printed(figure: Figure) -> bool:
+    return any(line.printed for panel in figure.panels for line in panel.lines)
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {"color": COLORS[number % len(COLORS)], "linestyle": DASHES[number % len(DASHES)]}
+
+
+def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
+    """Accuracy against what is varied, with error bars; stars are what the paper prints."""
+    for number, line in enumerate(panel.lines):
+        results = {place: result_at(figure, line, place, ledger) for place in line.runs}
+        known = {place: result for place, result in results.items() if result is not None}
+        label = _label(line, known)
+        if line.flat:
+            _flat(axes, figure, number, label, [*known.values()], [*line.printed.values()])
+            continue
+        marker = MARKERS[number % len(MARKERS)]
+        means, bars = [result.mean for result in known.values()], _bars(figure, [*known.values()])
+        axes.errorbar([*known], means, bars if known else None, label=label, marker=marker, capsize=3, **_style(number))
+        _stars(axes, number, line.printed)
+    _name_axes(axes, figure)
+    if figure.axis == "K":
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(1.7, 76)
+        axes.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
+
+
+def _flat(axes: Axes, figure: Figure, number: int, label: str, known: list[Result], printed: list[float]) -> None:
+    """One run that nothing is varied of, from end to end."""
+    for result in known:
+        axes.axhline(result.mean, label=label, **_style(number))
+        axes.axhspan(*result.spread(figure.spread), color=COLORS[number % len(COLORS)], alpha=0.15, linewidth=0)
+    if not known:
+        axes.plot([], [], label=label, **_style(number))
+    for value in printed:
+        axes.axhline(value, color=COLORS[number % len(COLORS)], linewidth=0.8, alpha=0.6, linestyle=(0, (1, 4)))
+
+
+def _stars(axes: Axes, number: int, printed: dict[Any, float]) -> None:
+    """Stars in a line's colour at what the paper prints."""
+    style: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "black", "linestyle": "none"}
+    axes.plot([*printed], [*printed.values()], color=COLORS[number % len(COLORS)], zorder=5, **style)
+
+
+def _bars_of(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
+    """Groups of bars, one per place; a star where the paper prints a number."""
+    places = list(dict.fromkeys(place for line in panel.lines for place in line.runs))
+    width = 0.8 / len(panel.lines)
+    for number, line in enumerate(panel.lines):
+        color, known = COLORS[number % len(COLORS)], {}
+        for index, place in enumerate(places):
+            at, result = index + width * (number - (len(panel.lines) - 1) / 2), result_at(figure, line, place, ledger)
+            if result is None:
+                axes.text(at, 2, "not run", rotation=90, ha="center", fontsize=8)
+            else:
+                known[place] = result
+                axes.bar(at, result.mean, width, color=color, yerr=_bars(figure, [result]), capsize=3)
+            if place in line.printed:
+                _stars(axes, number, {at: line.printed[place]})
+        axes.bar(0, 0, color=color, label=_label(line, known))
+    axes.set_xticks(range(len(places)), places)
+    _name_axes(axes, figure)
+    axes.set_ylim(0, 105)
+
+
+def _training(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
+    """Test accuracy against the operations spent, those of a selection before its finetuning included."""
+    for number, line in enumerate(panel.lines):
+        (place,) = line.runs
+        result = result_at(figure, line, place, ledger)
+        if result is None:
+            axes.plot([], [], label=f"{line.label} (not run)", **_style(number))
+            continue
+        before, flops = operations(result, ledger)
+        curves = [[100 * accuracy for accuracy in one["curve"]["test"]] for one in result.lines]
+        epochs = len(curves[0]) - 1
+        first = 1 + epochs // 20  # the steep beginning would flatten the rest
+        mean, least, greatest = mean_curve(curve[first:] for curve in curves)
+        cost = [(before + flops * epoch / epochs) / 1e12 for epoch in range(first, epochs + 1)]
+        axes.plot(cost, mean, label=line.label, **_style(number))
+        axes.fill_between(cost, least, greatest, color=COLORS[number % len(COLORS)], alpha=0.15, linewidth=0)
+    _name_axes(axes, figure)
+
+
+def _changes(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
+    """The share of selections that changed since the mark before, on a logarithmic axis."""
+    for number, line in enumerate(panel.lines):
+        (place,) = line.runs
+        result = result_at(figure, line, place, ledger)
+        if result is None:
+            axes.plot([], [], label=f"{line.label} (not run)", **_style(number))
+            continue
+        epochs = [int(epoch) for epoch in result.lines[0]["changes"]]
+        mean, least, greatest = mean_curve([100 * s for s in one["changes"].values()] for one in result.lines)
+        axes.plot(epochs, mean, label=line.label, marker=MARKERS[number], markersize=4, **_style(number))
+        axes.fill_between(epochs, least, greatest, color=COLORS[number], alpha=0.15, linewidth=0)
+    axes.set_yscale("log")
+    axes.set_ylim(0.01, 100)
+    axes.set_xlabel(figure.axis)
+    axes.set_ylabel("% of selections changed in five epochs")
+
+
+def _draw_values(figure: Figure, ledger: Ledger, path: Path) -> None:
+    """Histograms of selected weights: a row per weight, a column per epoch."""
+    ((line,),) = (panel.lines for panel in figure.panels)
+    (place,) = line.runs
+    result = result_at(figure, line, place, ledger)
+    if result is None:
+        picture = Picture(figsize=(5, 3), layout="constrained")
+        picture.text(0.5, 0.5, "not run", ha="center")
+        _save(picture, figure, path)
+        return
+    values = result.lines[0]["values"]
+    names = [*[name for name in values if "Conv" in name][:2], *[name for name in values if "Dense" in name][:1]]
+    shown = (names or list(values))[:SHOWN]
+    picture = Picture(figsize=(3.2 * len(figure.epochs), 2.6 * len(shown)), layout="constrained")
+    grid = picture.subplots(len(shown), len(figure.epochs), squeeze=False, sharex="row")
+    for name, row in zip(shown, grid, strict=True):
+        for epoch, axes in zip(figure.epochs, row, strict=True):
+            axes.stairs(values[name][str(epoch)], values[name]["edges"], fill=True, color=COLORS[0])
+            axes.set_title(f"{name}, epoch {epoch}", fontsize=9)
+            axes.set_yticks([])
+    _save(picture, figure, path)
+
+
+def _bars(figure: Figure, results: list[Result]) -> Any:
+    ends = [(result.mean, *result.spread(figure.spread)) for result in results]
+    return [[max(0.0, mean - least) for mean, least, _ in ends], [max(0.0, most - mean) for mean, _, most in ends]]
+
+
+def _label(line: Line, known: dict[Any, Result]) -> str:
+    if not known:
+        return f"{line.label} (not run)"
+    return line.label + ("" if len(known) == len(line.runs) else f" ({len(known)} of {len(line.runs)} run)")
+
+
+def _name_axes(axes: Axes, figure: Figure) -> None:
+    axes.set_xlabel(figure.axis)
+    axes.set_ylabel("Test accuracy (%)")
+
+
+_KINDS = {"against": _against, "bars": _bars_of, "training": _training, "changes": _changes}

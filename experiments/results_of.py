@@ -1,0 +1,86 @@
+"""What the ledger has for the places of a figure."""
+
+import statistics
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from experiments.ledger import Line as LedgerLine
+from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at
+
+Ledger = dict[str, LedgerLine]
+
+
+class Result(NamedTuple):
+    """Accuracies of one run over its trials, in percent.
+
+    Attributes:
+        run: which it is; of several in one place, the one of the best mean.
+        lines: the ledger's lines of its trials.
+        accuracies: one per trial, those that count in the figure.
+    """
+
+    run: Run
+    lines: list[LedgerLine]
+    accuracies: list[float]
+
+    @property
+    def mean(self) -> float:
+        """The mean over the trials."""
+        return statistics.mean(self.accuracies)
+
+    def spread(self, kind: str) -> tuple[float, float]:
+        """The ends of the error bar: least and greatest (`"range"`), or a standard deviation to both sides.
+
+        >>> Result(None, [], [1.0, 2.0, 3.0]).spread("deviation")
+        (1.0, 3.0)
+        """
+        if kind == "range":
+            return min(self.accuracies), max(self.accuracies)
+        deviation = statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else 0.0
+        return self.mean - deviation, self.mean + deviation
+
+
+def result_at(figure: Figure, line: Line, place: Any, ledger: Ledger) -> Result | None:
+    """What the ledger has at one place of a figure; None if nothing. Runs of fewer epochs never count."""
+    found = [result for run in runs_at(line, place) if (result := _result(figure, run, ledger))]
+    return max(found, key=lambda result: result.mean, default=None)
+
+
+def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> list[LedgerLine]:
+    """The lines of runs at a place that had other epochs than the paper's."""
+    name = f"{figure.name}/{panel.title}/{line.label}/{place}"
+    return [one for one in ledger.values() if one["epochs_scale"] != 1 and name in one["cells"]]
+
+
+def operations(result: Result, ledger: Ledger) -> tuple[float, float]:
+    """Floating-point operations before the run, in what it started from, and in the run."""
+    before = [sum(_operations_before(line, ledger)) for line in result.lines]
+    return statistics.mean(before), statistics.mean(line["flops"] for line in result.lines)
+
+
+def mean_curve(curves: Iterable[list[float]]) -> tuple[list[float], list[float], list[float]]:
+    """Mean, least and greatest of several curves, point by point.
+
+    >>> mean_curve([[1.0, 2.0], [3.0, 2.0]])
+    ([2.0, 2.0], [1.0, 2.0], [3.0, 2.0])
+    """
+    points = list(zip(*curves, strict=True))
+    return [statistics.mean(point) for point in points], [min(point) for point in points], [max(p) for p in points]
+
+
+def _result(figure: Figure, run: Run, ledger: Ledger) -> Result | None:
+    keys = [key(Cell(run, seed)) for seed in range(figure.trials)]
+    lines = [ledger[one] for one in keys if one in ledger]
+    name = {"test_at_best_validation": "test_accuracy_at_best_validation", "last_test": "last_test_accuracy"}
+    return Result(run, lines, [100 * line[name[figure.result]] for line in lines]) if lines else None
+
+
+def _operations_before(line: LedgerLine, ledger: Ledger) -> Iterable[float]:
+    """Of the runs that a finetuning starts from, up to the epoch that it starts from."""
+    if line["start"] is None:
+        return
+    start, epoch = line["start"]
+    if start in ledger:
+        first = ledger[start]
+        yield first["flops"] * (epoch or first["best_epoch"]) / first["epochs"]
+        yield from _operations_before(first, ledger)
