@@ -16,7 +16,7 @@ from slotjax.data import Split
 def flops_per_step(settings: Settings, inputs: Inputs) -> float:
     """The floating-point operations of one training step, selection included, as XLA counts them.
 
-    >>> flops_per_step(Settings(k=2), Inputs((28, 28, 1), "uint8", 10)) > 128 * 6 * 266_200
+    >>> flops_per_step(Settings(k=2), Inputs((28, 28, 1), "uint8", 10)) > 128 * 4 * 266_200
     True
     """
     complete = resolve(settings)

@@ -24,14 +24,18 @@ def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
         return
     columns = min(4, len(figure.panels))
     rows = math.ceil(len(figure.panels) / columns)
-    picture = Picture(figsize=(max(5.0, 4.2 * columns), 4.4 * rows), layout="constrained")
+    labels = max(len(panel.lines) for panel in figure.panels)
+    picture = Picture(figsize=(max(5.0, 4.2 * columns), (3.8 + 0.18 * labels) * rows), layout="constrained")
     grid = picture.subplots(rows, columns, squeeze=False)
     for axes, panel in zip(grid.flat, figure.panels, strict=False):
         _KINDS[figure.kind](axes, figure, panel, ledger)
+        if not any(result_at(figure, line, place, ledger) for line in panel.lines for place in line.runs):
+            axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=12)
+            axes.set_yticks([])
         axes.set_title(panel.title)
         axes.grid(alpha=0.3)
         # Below the axes, where it hides nothing.
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     _save(picture, figure, path)
 
 
@@ -95,7 +99,7 @@ def _bars_of(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
         for index, place in enumerate(places):
             at, result = index + width * (number - (len(panel.lines) - 1) / 2), result_at(figure, line, place, ledger)
             if result is None:
-                axes.text(at, 2, "not run", rotation=90, ha="center", fontsize=8)
+                axes.text(at, 20, "not run", rotation=90, ha="center", fontsize=8)
             else:
                 known[place] = result
                 axes.bar(at, result.mean, width, color=color, yerr=_bars(figure, [result]), capsize=3)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 from small_imagenet import prepared  # noqa: F401 (a fixture)
+from small_mnist import prepared_digits  # noqa: F401 (a fixture)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -1,11 +1,10 @@
 """Datasets: what is in them, how they are split, and what is refused."""
 
-import io
 import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
+from small_mnist import prepare
 
 from slotjax import data
 from slotjax.data.dataset import Split, held_out_indices
@@ -33,38 +32,12 @@ def test_hold_out_is_the_same_every_time_and_loses_nothing():
     np.testing.assert_array_equal(np.sort(np.concatenate([part.images for part in first])), np.arange(100))
 
 
-def png(image):
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0]).save(file, "png")
-    return file.getvalue()
-
-
 @pytest.fixture(scope="module")
 def prepared_once(tmp_path_factory):
-    """A small dataset called mnist, prepared by TFDS without TensorFlow: its images count up."""
-    import tensorflow_datasets as tfds
-
+    """A small prepared dataset whose images count up."""
     images = np.arange(120, dtype=np.uint8)[:, None, None, None] * np.ones((1, 28, 28, 1), np.uint8)
-
-    class Mnist(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("3.0.1")
-
-        def _info(self):
-            features = {
-                "image": tfds.features.Image(shape=(28, 28, 1)),
-                "label": tfds.features.ClassLabel(num_classes=10),
-            }
-            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
-
-        def _split_generators(self, _):
-            return {"train": self._generate_examples(range(100)), "test": self._generate_examples(range(100, 120))}
-
-        def _generate_examples(self, indices):
-            for index in indices:
-                yield index, {"image": png(images[index]), "label": index % 10}
-
     directory = tmp_path_factory.mktemp("prepared")
-    Mnist(data_dir=directory, file_format="array_record").download_and_prepare()
+    prepare(directory, images, np.arange(120) % 10, tested=20)
     return directory
 
 

@@ -1,0 +1,72 @@
+"""The ledger: nothing is lost, doubled or damaged, whoever writes and whenever it is killed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from experiments import ledger
+
+
+def line(key, finished="2026-01-01", **more):
+    return {"key": key, "finished": finished, **more}
+
+
+def test_what_is_appended_is_read_once(tmp_path):
+    assert ledger.append(line("a", value=0.1), tmp_path)
+    assert ledger.append(line("b"), tmp_path)
+    assert not ledger.append(line("a", value=0.2), tmp_path)
+    assert ledger.read(tmp_path) == {"a": line("a", value=0.1), "b": line("b")}
+    (file,) = tmp_path.iterdir()
+    assert file.name == f"{ledger.machine()}.jsonl"
+    assert file.read_text().count("\n") == 2
+
+
+def test_no_ledger_is_an_empty_one(tmp_path):
+    assert ledger.read(tmp_path / "nowhere") == {}
+
+
+@pytest.mark.parametrize("kept", range(0, 40, 5))
+def test_a_line_that_was_cut_off_is_written_anew(kept, tmp_path):
+    ledger.append(line("a"), tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole + json.dumps(line("b" * 50)).encode()[:kept])
+    assert set(ledger.read(tmp_path)) == {"a"}
+    ledger.append(line("c"), tmp_path)
+    assert set(ledger.read(tmp_path)) == {"a", "c"}
+    assert file.read_bytes().startswith(whole)
+
+
+def test_the_files_of_several_machines_are_read_together_and_the_first_to_finish_counts(tmp_path):
+    (tmp_path / "one.jsonl").write_text(json.dumps(line("a", "2026-01-02", by=1)) + "\n")
+    (tmp_path / "two.jsonl").write_text("".join(json.dumps(line(key, "2026-01-01", by=2)) + "\n" for key in "ab"))
+    read = ledger.read(tmp_path)
+    assert {key: found["by"] for key, found in read.items()} == {"a": 2, "b": 2}
+    assert not ledger.append(line("a"), tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["no json", "[1]", '{"key": "a"}', "3"])
+def test_a_damaged_line_is_named(damaged, tmp_path):
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps(line("a")) + f"\n{damaged}\n")
+    with pytest.raises(ValueError, match=f"^--ledger: line 2 of {path} is damaged$"):
+        ledger.read(tmp_path)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from experiments import ledger
+for number in range(40):
+    ledger.append({"key": str(number % 30), "finished": "2026", "by": sys.argv[2] * 500}, Path(sys.argv[1]))
+"""
+
+
+def test_processes_that_write_at_the_same_time_lose_and_double_nothing(tmp_path):
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in "xyz"]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
+    (file,) = tmp_path.iterdir()
+    lines = [json.loads(text) for text in file.read_text().splitlines()]
+    assert sorted(int(one["key"]) for one in lines) == list(range(30))

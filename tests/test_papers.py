@@ -1,0 +1,135 @@
+"""The papers' figures and tables as data: every run can be made, none twice, and numbers are those that are printed."""
+
+import dataclasses
+
+import pytest
+
+from experiments.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
+from experiments.components import Inputs, network, selector_of
+from experiments.papers import FIGURES, slot_machines
+from experiments.papers.grid import Cell, Run, identity, key, runs_of, scaled
+from experiments.recipes import resolve
+from experiments.rules import check
+from experiments.settings import RunOptions, Settings
+
+RUNS = list(dict.fromkeys(run for figure in FIGURES.values() for run in runs_of(figure)))
+INPUTS = {
+    "mnist": Inputs((28, 28, 1), "uint8", 10),
+    "cifar10": Inputs((32, 32, 3), "uint8", 10),
+    "imagenet2012": Inputs((224, 224, 3), "uint8", 1000),
+}
+
+
+@pytest.mark.parametrize("scale", [1, 0.01])
+def test_every_run_has_settings_that_are_allowed(scale):
+    for run in RUNS:
+        part = scaled(run, scale)
+        check(resolve(part.settings), RunOptions(keep_epochs=kept_epochs(Cell(run, 0, scale))))
+        selector_of(part.settings)
+
+
+def test_every_network_can_be_built():
+    for model, dataset, width in {(r.settings.model, r.settings.dataset, r.settings.width_multiplier) for r in RUNS}:
+        network(resolve(Settings(model=model, dataset=dataset, width_multiplier=width)), INPUTS[dataset])
+
+
+def test_runs_that_figures_share_happen_once():
+    cells = cells_of(FIGURES.values())
+    assert len({key(cell) for cell in cells}) == len(set(cells)) == len(cells)
+    assert len(cells) < sum(len(cells_of([figure])) for figure in FIGURES.values()) / 1.2
+    greedy = Cell(slot_machines.greedy("lenet"), 0)
+    assert len({name.split("/")[0] for name in names_of(greedy.run)}) >= 5
+
+
+def test_a_key_is_of_all_that_decides_the_numbers():
+    cell = Cell(Run(Settings()), 0)
+    others = [
+        Cell(Run(Settings(k=4)), 0),
+        Cell(Run(Settings(momentum=0.8)), 0),
+        Cell(Run(Settings()), 1),
+        Cell(Run(Settings()), 0, scale=0.5),
+        Cell(Run(Settings(method="learned")), 0),
+        Cell(Run(Settings(method="learned"), Run(Settings())), 0),
+        Cell(Run(Settings(method="learned"), Run(Settings()), 20), 0),
+        Cell(Run(Settings(method="learned"), Run(Settings(k=2))), 0),
+    ]
+    assert len({key(one) for one in (cell, *others)}) == 1 + len(others)
+    # A setting spelled out as the recipe has it is the same run.
+    assert key(cell) == key(Cell(Run(resolve(Settings())), 0))
+
+
+def test_settings_at_their_defaults_are_not_part_of_a_key():
+    settings = identity(Cell(Run(Settings()), 0))["settings"]
+    spelled = {name for name in settings if settings[name] == getattr(Settings(), name)}
+    assert spelled == {"model", "dataset", "method", "seed"}
+
+
+def test_first_seeds_come_first_and_what_a_finetuning_starts_from_before_it():
+    cells = cells_of(FIGURES.values())
+    starts = {cell._replace(run=cell.run.start) for cell in cells if cell.run.start}
+    assert starts
+    for cell in cells:
+        if cell.run.start:
+            assert cells.index(cell._replace(run=cell.run.start)) < cells.index(cell)
+    seeds = [cell.seed for cell in cells if not cell.run.start and cell not in starts]
+    assert seeds == sorted(seeds)
+    first = cells_of([FIGURES["slot.figure3"]], models=["lenet"])[:3]
+    assert [cell.run for cell in first] == [
+        slot_machines.greedy("lenet", 2),
+        slot_machines.greedy("lenet", 8),
+        slot_machines.learned("lenet"),
+    ]
+
+
+def test_figures_are_chosen_by_name_or_paper():
+    assert chosen_figures([]) == list(FIGURES.values())
+    assert {figure.name for figure in chosen_figures(["slot.table2", "beyond"])} == {
+        "slot.table2",
+        *(name for name in FIGURES if name.startswith("beyond.")),
+    }
+    with pytest.raises(ValueError, match=r"^--only: 'slot.figure99' was given, but it must be of slot, hidden, beyond"):
+        chosen_figures(["slot.figure99"])
+
+
+def test_the_numbers_are_those_that_the_papers_print():
+    def printed(figure, label, panel=0):
+        return next(line for line in FIGURES[figure].panels[panel].lines if line.label.startswith(label)).printed
+
+    assert printed("slot.table2", "GS") == {"LeNet": 98.2, "CONV-2": 78.2, "CONV-4": 86.3, "CONV-6": 88.4}
+    assert printed("slot.table2", "PS") == {"LeNet": 98.0, "CONV-2": 71.7, "CONV-4": 80.2, "CONV-6": 81.7}
+    assert printed("slot.table2", "edge-popup") == {"CONV-2": 77.7, "CONV-4": 85.8, "CONV-6": 88.1}
+    assert printed("slot.table2", "supermask") == {"LeNet": 98.0, "CONV-2": 66.0, "CONV-4": 72.5, "CONV-6": 76.5}
+    assert [printed("slot.vgg19", label)["VGG-19"] for label in ("GS", "finetuned", "learned")] == [91.7, 92.1, 92.6]
+    assert printed("hidden.figure8", "ResNet-50 (") == {"Kaiming normal": 61.7, "signed Kaiming constant": 68.6}
+    assert printed("hidden.figure8", "Wide") == {"Kaiming normal": 67.9, "signed Kaiming constant": 73.3}
+    assert printed("slot.figure2", "GS") == {"LeNet": 97.0}
+
+
+def test_recipes_are_the_papers():
+    conv6 = resolve(slot_machines.learned("conv6").settings)
+    assert (conv6.epochs, conv6.learning_rate, conv6.schedule, conv6.padding) == (330, 0.01, "warm_restarts", "VALID")
+    adam = resolve(next(run for run in RUNS if run.settings.optimizer == "adam").settings)
+    assert (adam.batch_size, adam.learning_rate, adam.weight_decay, adam.train_on_all) == (60, 2e-4, 0, True)
+    for figure in FIGURES.values():
+        if figure.name.startswith("hidden.") and "ImageNet" not in figure.title:
+            assert all(run.settings.train_on_all and resolve(run.settings).epochs == 100 for run in runs_of(figure))
+            assert (figure.trials, figure.result, figure.spread) == (5, "last_test", "deviation")
+
+
+def test_a_network_with_fewer_parameters_per_width_keeps_as_many():
+    for line in FIGURES["hidden.figure5"].panels[0].lines:
+        kept = [run.settings.keep_fraction * width**2 for width, run in line.runs.items()]
+        assert kept == pytest.approx([kept[0]] * len(kept))
+
+
+def test_times_are_expected_from_runs_of_the_same_kind():
+    def line(seconds, **settings):
+        return {"settings": {"model": "lenet", "method": "slot_machine", **settings}, "seconds": seconds, "epochs": 10}
+
+    cell = Cell(Run(Settings(k=64)), 0)  # of 200 epochs
+    assert expected_seconds(cell, []) is None
+    assert expected_seconds(cell, [line(5.0)]) == 100
+    assert expected_seconds(cell, [line(5.0), line(20.0, k=64), line(40.0, k=64)]) == 600
+    assert expected_seconds(cell._replace(scale=0.5), [line(5.0)]) == 50
+    other = dataclasses.replace(cell.run.settings, model="conv2")
+    assert expected_seconds(Cell(Run(other), 0), [line(5.0)]) is None

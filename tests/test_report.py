@@ -1,0 +1,163 @@
+"""The report: hand-computed numbers, nothing guessed, drawn from the ledger alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from experiments import report
+from experiments.cells import names_of
+from experiments.papers import FIGURES, slot_machines
+from experiments.papers.grid import Cell, identity, key
+from experiments.report_tables import panel_table, printed_numbers
+from experiments.results_of import operations, result_at
+
+FIGURE_3 = FIGURES["slot.figure3"]
+GREEDY = FIGURE_3.panels[0].lines[0]
+ROOT = Path(__file__).parent.parent
+
+
+def line(cell, accuracy, **more):
+    """A line of the ledger, of which the report needs no more."""
+    fields = {
+        "key": key(cell),
+        "cells": names_of(cell.run),
+        **identity(cell),
+        "epochs": 200,
+        "epochs_of_the_paper": 200,
+        "epochs_scale": cell.scale,
+        "test_accuracy_at_best_validation": accuracy,
+        "last_test_accuracy": accuracy - 0.1,
+        "sparsity": 0.25,
+        "flops": 2e15,
+        "best_epoch": 100,
+        "curve": {"test": [0.1, *[accuracy] * 200], "changed": []},
+        "changes": {str(epoch): 1 / epoch for epoch in range(10, 101, 5)},
+        "values": {
+            name: {"edges": [-1.0, 0.0, 1.0], **{str(epoch): [3, epoch] for epoch in (5, 25, 100)}}
+            for name in ("Conv_0/kernel", "Conv_1/kernel", "Dense_0/kernel")
+        },
+        "finished": "2026-01-01",
+    }
+    return fields | more
+
+
+def ledger_of(*lines):
+    return {one["key"]: one for one in lines}
+
+
+def four(run, *accuracies, **more):
+    return ledger_of(*(line(Cell(run, seed), accuracy, **more) for seed, accuracy in enumerate(accuracies)))
+
+
+def row(figure, ledger, label, panel=0):
+    table = panel_table(figure, figure.panels[panel], ledger).splitlines()
+    head, found = table[0], next(text for text in table if text.startswith(f"| {label} |"))
+    return dict(zip(*([cell.strip() for cell in text.split("|")[1:-1]] for text in (head, found)), strict=True))
+
+
+def test_means_with_least_and_greatest():
+    ledger = four(slot_machines.greedy("lenet", 2), 0.96, 0.97, 0.98, 0.99)
+    cells = row(FIGURE_3, ledger, "slot machine (GS)")
+    assert cells["2"] == "97.50 (96.00 to 99.00); paper 97"
+    assert cells["8"] == "not run; paper 98.2"
+    assert cells["4"] == "not run"
+
+
+def test_means_with_standard_deviations_of_the_last_epoch():
+    figure = FIGURES["hidden.figure3"]
+    run = figure.panels[0].lines[0].runs[50]
+    cells = row(figure, four(run, 0.8, 0.9, 1.0, 0.9, 0.9), figure.panels[0].lines[0].label)
+    assert cells["50"] == "80.00 (± 7.07)"
+
+
+def test_missing_trials_are_counted():
+    ledger = four(slot_machines.greedy("lenet", 4), 0.96, 0.97)
+    assert row(FIGURE_3, ledger, "slot machine (GS)")["4"] == "96.50 (96.00 to 97.00), 2 of 4 trials"
+    ledger = four(slot_machines.greedy("lenet", 4), 0.96)
+    assert row(FIGURE_3, ledger, "slot machine (GS)")["4"] == "96.00, 1 of 4 trials"
+
+
+def test_a_run_of_fewer_epochs_fills_no_cell():
+    short = line(Cell(slot_machines.greedy("lenet", 2), 0, scale=0.1), 0.95, epochs=20)
+    ledger = ledger_of(short)
+    assert row(FIGURE_3, ledger, "slot machine (GS)")["2"] == "not run (try-out of 20 of 200 epochs: 95.0); paper 97"
+    assert result_at(FIGURE_3, GREEDY, 2, ledger) is None
+
+
+def test_the_best_over_k_is_that_of_the_best_mean():
+    two, eight = slot_machines.greedy("lenet", 2), slot_machines.greedy("lenet", 8)
+    ledger = four(two, 0.99, 0.90) | four(eight, 0.97, 0.97)
+    found = row(FIGURES["slot.table2"], ledger, "GS, best over K")["LeNet"]
+    assert found == "97.00 (97.00 to 97.00), 2 of 4 trials, K = 8; paper 98.2"
+
+
+def test_sparsity_is_shown_where_it_is_asked_for():
+    run = slot_machines.greedy("lenet", 2, sparse=True)
+    assert row(FIGURES["slot.sparse"], four(run, 0.95), "one option is 0")["2"].endswith(", 25.0 % are 0")
+
+
+def test_a_finetuning_costs_what_it_started_from_as_well():
+    selected, tuned = slot_machines.greedy("conv4"), slot_machines.finetuned("conv4")
+    ledger = four(selected, 0.8) | four(tuned, 0.85, flops=1e15)
+    figure = FIGURES["slot.figure5"]
+    result = result_at(figure, figure.panels[0].lines[2], "finetuned", ledger)
+    assert operations(result, ledger) == (1e15, 1e15)  # half of its 200 epochs, and its own
+
+
+def test_every_printed_number_stands_beside_what_was_run():
+    text = printed_numbers(tuple(FIGURES.values()), four(slot_machines.greedy("lenet", 2), 0.97, 0.97, 0.97, 0.97))
+    assert "| slot.figure2 | (a) MNIST, LeNet | GS, K = 2 | 97 | 97.00 (97.00 to 97.00) |" in text
+    assert "| slot.vgg19 | VGG-19 on CIFAR-10, VGG-19 | GS, K = 8 | 91.7 | not run |" in text
+
+
+def files(out):
+    return {path.name for path in (out / "figures").iterdir()}
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_every_figure_is_drawn(filled, tmp_path):
+    names = ["slot.figure2", "slot.figure3", "slot.figure5", "slot.figure7", "slot.figure11", "hidden.figure6"]
+    figures = [FIGURES[name] for name in names]
+    runs = {run for figure in figures for panel in figure.panels for one in panel.lines for run in one.runs.values()}
+    ledger = ledger_of(*(line(Cell(run, seed), 0.9 + seed / 100) for run in runs for seed in (0, 1))) if filled else {}
+    report.report(figures, ledger, tmp_path)
+    assert files(tmp_path) == {f"{name}.png" for name in names}
+    for path in (tmp_path / "figures").iterdir():
+        with Image.open(path) as picture:
+            assert min(picture.size) >= 300
+            assert len(picture.convert("RGB").getcolors(1 << 22)) > 20
+    text = (tmp_path / "report.md").read_text()
+    assert all(f"## {name}: " in text for name in names)
+    assert ("not run" in text) is not filled
+
+
+def test_the_readme_is_renewed_between_its_markers(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.START}\nold\n{report.END}\nafter\n")
+    for _ in range(2):
+        report.renew(readme, "new")
+        assert readme.read_text() == f"before\n{report.START}\nnew\n{report.END}\nafter\n"
+    readme.write_text("no markers")
+    with pytest.raises(ValueError, match=r"^--readme: .* must have the lines "):
+        report.renew(readme, "new")
+    assert readme.read_text() == "no markers"
+
+
+def test_the_program_needs_no_data(tmp_path):
+    ledger = tmp_path / "ledger"
+    ledger.mkdir()
+    cell = Cell(slot_machines.greedy("lenet", 2), 0)
+    (ledger / "a.jsonl").write_text(json.dumps(line(cell, 0.97)) + "\n")
+    command = [sys.executable, "-m", "experiments.report", f"--ledger={ledger}", f"--out={tmp_path / 'out'}"]
+    finished = subprocess.run(
+        [*command, "--only=slot.figure3", "--readme="], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert finished.stderr.startswith("1 runs in the ledger; 1 figures and tables in ")
+    assert "97.00, 1 of 4 trials; paper 97" in (tmp_path / "out" / "report.md").read_text()
+    wrong = subprocess.run([*command, "--only=none"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: --only: 'none' was given, but it must be of ")

@@ -1,0 +1,148 @@
+"""Reproducing as a user does it: real processes, interrupted and killed, on a small dataset called mnist."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ONE = ("--only=slot.figure2", "--models=lenet", "--epochs_scale=0.02")  # untrained, and K = 2 for four epochs
+SEVERAL = ("--only=beyond.mnist,slot.figure7", "--models=lenet", "--epochs_scale=0.03", "--trials=1")
+
+
+def start(data_dir, places, *arguments):
+    flags = [f"--data_dir={data_dir}", f"--runs={places / 'runs'}", f"--ledger={places / 'ledger'}", *arguments]
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.reproduce", *flags],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(*arguments):
+    process = start(*arguments)
+    output, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors
+    return output
+
+
+def lines(places):
+    found = []
+    for path in (places / "ledger").glob("*.jsonl"):
+        found += [json.loads(text) for text in path.read_text().splitlines()]
+    return found
+
+
+def numbers(places):
+    """What may not depend on interruptions, by key."""
+    names = ("test_accuracy_at_best_validation", "last_test_accuracy", "curve", "changes", "start", "flops")
+    return {line["key"]: {name: line.get(name) for name in names} for line in lines(places)}
+
+
+@pytest.fixture(scope="module")
+def reproduced(prepared_digits, tmp_path_factory):
+    places = tmp_path_factory.mktemp("reproduced")
+    return places, finish(prepared_digits, places, *ONE, "--trials=1")
+
+
+def test_what_the_ledger_lacks_is_run(reproduced):
+    places, output = reproduced
+    assert [text for text in output.splitlines() if text.startswith("== ")] == [
+        "== random weights, lenet, seed 0",
+        "== greedy slot machine, K = 2, lenet, seed 0",
+    ]
+    found = lines(places)
+    assert len(found) == len({line["key"] for line in found}) == 2
+    trained = found[1]
+    assert (trained["epochs"], trained["epochs_of_the_paper"], trained["epochs_scale"]) == (4, 200, 0.02)
+    assert trained["settings"]["seed"] == 0
+    assert trained["settings"]["k"] == 2
+    assert len(trained["curve"]["test"]) == 5
+    assert trained["test_accuracy_at_best_validation"] > 0.5 > trained["untrained_test_accuracy"]
+    assert trained["flops"] > 4 * 3 * 128 * 4 * 266_200
+    assert {"hardware", "versions", "commit", "machine", "seconds", "finished"} <= set(trained)
+
+
+def test_what_is_in_the_ledger_is_not_run_again(reproduced, prepared_digits):
+    places, before = reproduced[0], lines(reproduced[0])
+    assert finish(prepared_digits, places, *ONE, "--trials=1") == ""
+    assert lines(places) == before
+
+
+def test_the_list_counts_what_is_done_and_missing(reproduced, prepared_digits):
+    rows = finish(prepared_digits, reproduced[0], *ONE, "--list").splitlines()
+    assert rows[0].split() == ["done", "running", "missing", "hours", "on", "this", "machine"]
+    assert rows[1].split()[:4] == ["slot.figure2", "2", "0", "0"]
+    others = finish(prepared_digits, reproduced[0], "--only=slot.figure8", "--list").splitlines()
+    assert others[1].split()[:4] == ["slot.figure8", "0", "0", "192"]
+
+
+@pytest.mark.slow
+def test_a_budget_ends_it_with_everything_saved(prepared_digits, tmp_path):
+    output = finish(prepared_digits, tmp_path, *SEVERAL, "--epochs_scale=1", "--budget_minutes=0.4")
+    assert "the same command goes on from there" in output
+
+
+@pytest.mark.parametrize(
+    ("flag", "sentence"),
+    [
+        ("--only=slot.figure99", "--only: 'slot.figure99' was given, but it must be of slot, hidden, beyond, "),
+        ("--models=alexnet", "--models: 'alexnet' was given, but it must be of lenet, "),
+        ("--epochs_scale=0", "--epochs_scale: 0.0 was given, but it must be above 0"),
+        ("--trials=-1", "--trials: -1 was given, but it must be above 0"),
+    ],
+)
+def test_bad_flags_are_one_sentence(flag, sentence, tmp_path):
+    process = start(tmp_path, tmp_path, flag)
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert output == ""
+    assert errors.startswith(f"error: {sentence}")
+    assert len(errors.splitlines()) == 1
+
+
+def test_data_that_is_missing_is_one_sentence_per_run(tmp_path):
+    process = start(tmp_path, tmp_path, *ONE, "--trials=1")
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "dataset: 'mnist' is not prepared in" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_ten_interruptions_change_nothing(prepared_digits, tmp_path):
+    """Ten SIGKILLs, SIGTERMs and SIGINTs at random, also while lines are written; a finetuning among the runs."""
+    moments = random.Random(0)
+    finish(prepared_digits, tmp_path / "unbroken", *SEVERAL)
+    for _ in range(10):
+        process = start(prepared_digits, tmp_path / "broken", *SEVERAL)
+        time.sleep(moments.uniform(5, 15))
+        process.send_signal(moments.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
+        process.communicate(timeout=100)
+    finish(prepared_digits, tmp_path / "broken", *SEVERAL)
+    found = lines(tmp_path / "broken")
+    assert len(found) == len({line["key"] for line in found})
+    assert numbers(tmp_path / "broken") == numbers(tmp_path / "unbroken")
+    assert any(line["start"] for line in found)
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work(prepared_digits, tmp_path):
+    processes = [start(prepared_digits, tmp_path, *SEVERAL) for _ in range(2)]
+    outputs = [process.communicate(timeout=500) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    begun = [text for output, _ in outputs for text in output.splitlines() if text.startswith("== ")]
+    found = lines(tmp_path)
+    assert len(found) == len({line["key"] for line in found}) == 10
+    assert all("== " in output for output, _ in outputs)
+    assert len(begun) >= 10
