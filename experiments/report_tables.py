@@ -27,17 +27,22 @@ def panel_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
 
 
 def printed_numbers(figures: tuple[Figure, ...], ledger: Ledger) -> str:
-    """Every number that the papers print beside what the ledger has for it."""
-    rows: list[list[str]] = []
+    """Every number that the papers print, once, beside what the ledger has for it."""
+    rows: dict[Any, list[str]] = {}
     for figure in figures:
         for panel in figure.panels:
             for line in panel.lines:
                 for place, printed in line.printed.items():
-                    if line.runs.get(place):
-                        ours = _ours(figure, panel, line, place, ledger)
-                        where = panel.title if str(place) in ("learned", line.label) else f"{panel.title}, {place}"
-                        rows.append([figure.name, where, line.label, f"{printed:g}", ours])
-    return markdown(["figure or table", "network", "method", "the paper", "here"], rows)
+                    row = [figure.name, _where(figure, panel, place), line.label, f"{printed:g}"]
+                    if runs := runs_at(line, place):
+                        rows.setdefault((runs, printed), [*row, _ours(figure, panel, line, place, ledger)])
+    return markdown(["figure or table", "network", "method", "the paper", "here"], list(rows.values()))
+
+
+def _where(figure: Figure, panel: Panel, place: Any) -> str:
+    if place == "learned":
+        return panel.title
+    return f"{panel.title}, {'K = ' if figure.axis == 'K' else ''}{place}"
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:

@@ -18,7 +18,7 @@ from absl import flags
 
 import experiments
 import slotjax
-from experiments import benchmark, evaluate, export, parse, search
+from experiments import benchmark, evaluate, export, parse, report, reproduce, search
 from slotjax import models, training
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -75,7 +75,7 @@ def test_the_readme_commands_have_valid_flags():
         assert parse.from_flags(values)[0].model in models.MODELS
 
 
-@pytest.mark.parametrize("program", [benchmark, evaluate, export, search])
+@pytest.mark.parametrize("program", [benchmark, evaluate, export, report, reproduce, search])
 def test_the_readme_commands_of_other_programs_have_valid_flags(program):
     name = program.__name__.removeprefix("experiments.")
     commands = re.findall(rf"python -m experiments\.{name}[^`\n]*", README)

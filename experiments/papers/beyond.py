@@ -56,7 +56,7 @@ NEVER_TRAINED = Figure(
     "",
     (
         Panel(
-            "ResNet-18; printed is the best published (biprop, Diffenderfer & Kailkhura 2021)",
+            "best published: biprop (Diffenderfer & Kailkhura 2021)",
             (
                 Line(
                     "greedy, K = 8, nearest",
