@@ -17,6 +17,7 @@ from slotjax.training.stream import (
     compile_stream_step,
     zero_sums,
 )
+from slotjax.training.trials import compile_trials, stack_trials
 
 __all__ = [
     "SCHEDULES",
@@ -29,6 +30,7 @@ __all__ = [
     "compile_epoch",
     "compile_evaluation",
     "compile_stream_step",
+    "compile_trials",
     "data_mesh",
     "evaluate",
     "init_state",
@@ -40,6 +42,7 @@ __all__ = [
     "sgd",
     "shard",
     "shardings",
+    "stack_trials",
     "train_step",
     "zero_sums",
 ]

@@ -61,6 +61,16 @@ def compile_epoch(
     >>> int(state.step), metrics["losses"].shape
     (2, (2,))
     """
+    replicated = NamedSharding(mesh, PartitionSpec())
+    state_shardings = replicated if state_shardings is None else state_shardings
+    epoch = one_epoch(apply, selector, optimizer, batch_size, mesh, label_smoothing)
+    return jax.jit(epoch, donate_argnums=0, out_shardings=(state_shardings, replicated))
+
+
+def one_epoch(
+    apply: Apply, selector: Selector, optimizer: Optimizer, batch_size: int, mesh: Mesh, label_smoothing: float
+) -> Epoch:
+    """The pure function of one epoch, to be called within a compiled one; arguments as in `compile_epoch`."""
     if batch_size % mesh.shape[DATA_AXIS]:
         raise ValueError(f"batch_size: {batch_size} is not a multiple of the {mesh.shape[DATA_AXIS]} devices")
     step = train_step(apply, selector, optimizer, label_smoothing)
@@ -83,9 +93,7 @@ def compile_epoch(
             metrics["changed"] = share_changed(before, selector.selection(variables))
         return state._replace(epoch=state.epoch + 1), metrics
 
-    replicated = NamedSharding(mesh, PartitionSpec())
-    state_shardings = replicated if state_shardings is None else state_shardings
-    return jax.jit(epoch, donate_argnums=0, out_shardings=(state_shardings, replicated))
+    return epoch
 
 
 def _batches(key: PRNGKeyArray, examples: int, batch_size: int) -> Int[Array, "steps batch"]:

@@ -1,0 +1,61 @@
+"""Several trials as one compiled program: networks that differ in their random numbers only."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+
+from slotjax._factorable import Optimizer
+from slotjax._selector import Selector
+from slotjax.training.apply import Apply
+from slotjax.training.epoch import Epoch, one_epoch
+
+
+def compile_trials(
+    apply: Apply, selector: Selector, optimizer: Optimizer, batch_size: int, mesh: Mesh, label_smoothing: float = 0.0
+) -> Epoch:
+    """The jitted function of one epoch of several networks at once, which differ in nothing but their random numbers.
+
+    Args:
+        apply: as in `compile_epoch`, and so are the other arguments.
+        selector: how weights are chosen.
+        optimizer: what updates the trainable part of the variables.
+        batch_size: examples per step of each network.
+        mesh: the devices.
+        label_smoothing: the share of each label's probability that is spread over all classes, in training.
+
+    Returns:
+        `epoch(states, frozen, dataset) -> (states, metrics)`, in which states, frozen values and metrics have one more
+        dimension in front, that of the trials (`stack_trials`). Each trial has the order of examples and the samples
+        that it has alone. It donates `states`.
+
+    Raises:
+        ValueError: if `batch_size` is not a multiple of the number of devices.
+
+    >>> selector, optimizer = slotjax.slot_machine(k=2), training.sgd(0.2)
+    >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
+    >>> def start(seed):
+    ...     variables = selector.init(jax.random.key(seed), jnp.zeros((3, 2)))
+    ...     state = training.init_state(jax.random.key(seed), variables["params"], optimizer)
+    ...     return state, variables["frozen"]
+    >>> states, frozen = training.stack_trials([start(seed) for seed in range(5)])
+    >>> split = slotjax.data.Split(jnp.ones((8, 3)), jnp.zeros(8, jnp.int32))
+    >>> epoch = training.compile_trials(apply, selector, optimizer, 4, training.data_mesh(jax.devices()[:1]))
+    >>> states, metrics = epoch(states, frozen, slotjax.data.Dataset(split, split, split, 2))
+    >>> metrics["losses"].shape, metrics["test"]["accuracy"].shape
+    ((5, 2), (5,))
+    """
+    epoch = one_epoch(apply, selector, optimizer, batch_size, mesh, label_smoothing)
+    replicated = NamedSharding(mesh, PartitionSpec())
+    return jax.jit(jax.vmap(epoch, in_axes=(0, 0, None)), donate_argnums=0, out_shardings=replicated)
+
+
+def stack_trials(trials: Sequence[PyTree]) -> PyTree:
+    """Trees of the same structure as one, whose arrays have the trials as their first dimension.
+
+    >>> training.stack_trials([{"u": jnp.zeros(3)}, {"u": jnp.ones(3)}])["u"].shape
+    (2, 3)
+    """
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trials)
