@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 
 from experiments.components import Source, examples_of, inputs_of, load_source, network, optimizer_of, selector_of
 from experiments.curves import draw_curves
-from experiments.failure import RunError, Stopped
+from experiments.failure import RunError, Stopped, of_system
 from experiments.fingerprint import fingerprint
 from experiments.interruption import Interruption
 from experiments.logs import Logs
@@ -47,7 +47,7 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
 
     Raises:
         RunError: for settings that do not fit the data or the workdir, before anything is compiled, if the loss
-            becomes NaN or infinite, and if the workdir cannot be written.
+            becomes NaN or infinite, and if the workdir cannot be written or the data not be read.
         Stopped: after SIGTERM or SIGINT, when the epoch (of a stream, the step) is done and saved.
     """
     try:
@@ -64,8 +64,7 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
         with lock, Interruption() as interruption, opened as checkpoints:
             return train(experiment, settings, options, workdir, checkpoints, interruption)
     except OSError as error:
-        sentence = f"{workdir} cannot be written ({error.strerror})" if error.strerror else error
-        raise RunError(f"--workdir: {sentence}") from error
+        raise of_system(error, workdir) from error
 
 
 def _open(settings: Settings, options: RunOptions, experiment: Experiment) -> tuple[Path, Any]:
