@@ -1,6 +1,7 @@
 """Loss and accuracy of fixed weights on a split."""
 
 from collections.abc import Callable
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from slotjax.data import Dataset, Split
 from slotjax.training.apply import Apply
 from slotjax.training.devices import DATA_AXIS, shard_batch
 from slotjax.training.loss import loss_and_correct
+from slotjax.training.sums import Sums, add_sums
 
 _BATCH = 1000
 
@@ -40,7 +42,7 @@ def evaluate(
 
     def batch_sums(images, labels):
         losses, correct = loss_and_correct(apply(weights, batch_stats, images)[0], labels)
-        return losses.sum(), correct.sum()
+        return Sums(losses.sum(), correct.sum(), jnp.asarray(len(labels)))
 
     count = len(split.labels)
     size = mesh.shape[DATA_AXIS] * max(1, _BATCH // mesh.shape[DATA_AXIS])
@@ -51,10 +53,9 @@ def evaluate(
 
     sums = [batch_sums(*(array[whole:] for array in split))] if count % size else []
     if whole:
-        losses, correct = jax.lax.map(one_batch, jnp.arange(whole).reshape(-1, size))
-        sums.append((losses.sum(), correct.sum()))
-    loss, correct = (sum(values) for values in zip(*sums, strict=True))
-    return {"loss": loss / count, "accuracy": correct.astype(loss.dtype) / count}
+        of_batches = jax.lax.map(one_batch, jnp.arange(whole).reshape(-1, size))
+        sums.append(Sums(*(values.sum() for values in of_batches)))
+    return reduce(add_sums, sums).means()
 
 
 def evaluate_held_out(
