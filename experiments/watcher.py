@@ -31,8 +31,10 @@ def start_watcher() -> None:
 def explain(dump: str) -> str:
     """What to say of a process of which faulthandler left this dump; nothing, if it ended otherwise or was killed.
 
-    >>> explain("Fatal Python error: Aborted")[:50], explain("Fatal Python error: Segmentation fault"), explain("")
-    ('error: another process of this run has ended or can', 'Fatal Python error: Segmentation fault', '')
+    >>> explain("Fatal Python error: Aborted").split(";")[0]
+    'error: another process of this run has ended or cannot be reached'
+    >>> explain("Fatal Python error: Segmentation fault"), explain("")
+    ('Fatal Python error: Segmentation fault', '')
     """
     # The runtime aborts in a thread that is none of Python's, or where JAX waits for all to start or to end.
     by_runtime = "Current thread 0x" not in dump or "jax/_src/distributed.py" in dump
