@@ -42,7 +42,7 @@ def evaluate(
 
     def batch_sums(images, labels):
         losses, correct = loss_and_correct(apply(weights, batch_stats, images)[0], labels)
-        return Sums(losses.sum(), correct.sum(), jnp.asarray(len(labels)))
+        return losses.sum(), correct.sum()
 
     count = len(split.labels)
     size = mesh.shape[DATA_AXIS] * max(1, _BATCH // mesh.shape[DATA_AXIS])
@@ -51,10 +51,13 @@ def evaluate(
     def one_batch(index):
         return batch_sums(*(shard_batch(array[index], mesh) for array in split))
 
-    sums = [batch_sums(*(array[whole:] for array in split))] if count % size else []
+    sums = []
+    if count % size:
+        loss, correct = batch_sums(*(array[whole:] for array in split))
+        sums.append(Sums(loss, correct, jnp.asarray(count % size)))
     if whole:
-        of_batches = jax.lax.map(one_batch, jnp.arange(whole).reshape(-1, size))
-        sums.append(Sums(*(values.sum() for values in of_batches)))
+        losses, correct = jax.lax.map(one_batch, jnp.arange(whole).reshape(-1, size))
+        sums.append(Sums(losses.sum(), correct.sum(), jnp.asarray(whole)))
     return reduce(add_sums, sums).means()
 
 

@@ -15,11 +15,11 @@ class Sums(NamedTuple):
         examples: those that were valid.
     """
 
-    loss: Float[Array, "*batches"]
-    correct: Int[Array, "*batches"]
-    examples: Int[Array, "*batches"]
+    loss: Float[Array, ""]
+    correct: Int[Array, ""]
+    examples: Int[Array, ""]
 
-    def means(self) -> dict[str, Float[Array, "*batches"]]:
+    def means(self) -> dict[str, Float[Array, ""]]:
         """`{"loss": nats, "accuracy": share from 0 to 1}`.
 
         >>> print(training.Sums(jnp.array(3.0), jnp.array(1), jnp.array(2)).means())
