@@ -13,6 +13,7 @@ from absl import app, flags
 
 import slotjax
 from experiments.components import Inputs, inputs_of, load_source, network
+from experiments.failure import RunError
 from experiments.program import one_sentence, prepare
 from experiments.settings import Settings
 from experiments.streamed import evaluate_stream
@@ -45,6 +46,7 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
     Raises:
         ValueError: if the ticket cannot be read or does not fit the dataset.
         OSError: if a file is not there.
+        RunError: if the dataset cannot be read.
     """
     ticket = slotjax.read_ticket(path)
     known = ticket.metadata
@@ -82,7 +84,7 @@ def main(arguments: list[str]) -> None:
     """Evaluates the ticket of the flags."""
     prepare(arguments)
     values = flags.FLAGS
-    with one_sentence(ValueError, OSError):
+    with one_sentence(ValueError, OSError, RunError):
         if not values.ticket:
             raise ValueError("--ticket: it must be given")
         for split, result in evaluate(Path(values.ticket), values.dataset, values.data_dir).items():

@@ -1,5 +1,7 @@
 """What ends a run early."""
 
+from pathlib import Path
+
 import numpy as np
 import optax
 
@@ -25,3 +27,19 @@ def check_finite(losses: np.ndarray, first: int, steps_per_epoch: int, schedule:
             f"the loss is {losses[broken[0]]} at step {step + 1} (epoch {step // steps_per_epoch + 1}, learning rate "
             f"{rate:g}); a smaller --learning_rate may help, in another --workdir or with --overwrite"
         )
+
+
+def of_system(error: OSError, workdir: Path) -> RunError:
+    """What is wrong, as far as the operating system says it: with a file elsewhere, the output, or else the workdir.
+
+    >>> of_system(FileNotFoundError(2, "No such file or directory", "data/train.npz"), Path("runs/a"))
+    RunError('data/train.npz cannot be read or written (No such file or directory)')
+    >>> of_system(OSError(28, "No space left on device"), Path("runs/a"))
+    RunError('--workdir: runs/a cannot be written (No space left on device)')
+    """
+    if isinstance(error, BrokenPipeError):
+        return RunError(f"what is printed cannot be written ({error.strerror})")
+    file = Path(str(error.filename or workdir))
+    if not file.absolute().is_relative_to(workdir.absolute()):
+        return RunError(f"{file} cannot be read or written ({error.strerror})")
+    return RunError(f"--workdir: {f'{workdir} cannot be written ({error.strerror})' if error.strerror else error}")

@@ -12,7 +12,7 @@ from jaxtyping import PyTree
 
 from experiments.components import Source, examples_of, inputs_of, load_source, network, optimizer_of, selector_of
 from experiments.curves import draw_curves
-from experiments.failure import RunError, Stopped
+from experiments.failure import RunError, Stopped, of_system
 from experiments.fingerprint import fingerprint
 from experiments.interruption import Interruption
 from experiments.logs import Logs
@@ -47,7 +47,7 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
 
     Raises:
         RunError: for settings that do not fit the data or the workdir, before anything is compiled, if the loss
-            becomes NaN or infinite, and if the workdir cannot be written.
+            becomes NaN or infinite, and if the workdir cannot be written or the data not be read.
         Stopped: after SIGTERM or SIGINT, when the epoch (of a stream, the step) is done and saved.
     """
     try:
@@ -65,8 +65,7 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
         with lock, Interruption() as interruption, opened as checkpoints:
             return train(experiment, settings, options, workdir, checkpoints, interruption)
     except OSError as error:
-        sentence = f"{workdir} cannot be written ({error.strerror})" if error.strerror else error
-        raise RunError(f"--workdir: {sentence}") from error
+        raise of_system(error, workdir) from error
 
 
 def _open(settings: Settings, options: RunOptions, experiment: Experiment) -> tuple[Path, Any]:
@@ -153,25 +152,29 @@ def passes_of(
 
 
 def _start(start: Start, passes: Passes, workdir: Path, checkpoints: training.Checkpoints) -> Start:
-    if (workdir / "frozen").exists():
-        start = start._replace(frozen=restore_frozen(workdir, start.frozen))
-    elif jax.tree.leaves(start.frozen):
+    if not (workdir / "frozen").exists() and jax.tree.leaves(start.frozen):
         save_arrays(workdir / "frozen", start.frozen)
     try:
         restored = checkpoints.restore_latest(start.state)
     except ValueError as error:
         raise RunError(f"--workdir: {error}; name another, or give --overwrite to start again") from error
-    if restored is None:
+    state, history = restored or (start.state, [])
+    start = Start(state, _frozen(start.frozen, history, workdir), history)
+    if not history:
         return start._replace(history=[_untrained(start, passes)])
-    state, history = restored
     if int(state.epoch) != len(history) - 1:
         raise RunError(f"--workdir: the newest checkpoint in {workdir} is of epoch {state.epoch}, its history is not")
-    if fingerprint(start.frozen) != history[0]["frozen_sha256"]:
-        raise RunError(f"--workdir: {workdir / 'frozen'} does not hold the options that the run started with")
     if passes.sha256 != history[0]["dataset_sha256"]:
         raise RunError(f"--dataset: it does not hold the data that the run in {workdir} started with")
     print(f"Resuming after epoch {len(history) - 1}.")
-    return Start(state, start.frozen, history)
+    return start
+
+
+def _frozen(redrawn: PyTree, history: History, workdir: Path) -> PyTree:
+    try:
+        return restore_frozen(workdir, redrawn, history[0]["frozen_sha256"] if history else None)
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def _initial(experiment: Experiment, key: jax.Array, shard: bool) -> Start:

@@ -194,7 +194,14 @@ def _placed(read: Iterator[data.Batch], split: str, mesh: Mesh) -> Any:
         _report(batch, split)
         return training.place_batch((data.Split(batch.images, batch.labels), batch.valid), mesh)
 
-    return data.prefetch(read, place)
+    return data.prefetch(_readable(read), place)
+
+
+def _readable(read: Iterator[data.Batch]) -> Iterator[data.Batch]:
+    try:
+        yield from read
+    except OSError as error:
+        raise RunError(f"--dataset: it cannot be read ({error})") from error
 
 
 def _report(batch: data.Batch, split: str) -> None:

@@ -10,7 +10,7 @@ from absl import app, flags
 
 from experiments import parse
 from experiments.failure import RunError, Stopped
-from experiments.processes import join
+from experiments.processes import ended_together, join
 from experiments.program import one_sentence, prepare
 from experiments.run import run
 from experiments.summary import table
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
     with one_sentence(ValueError):
         chosen, options = parse.from_flags(flags.FLAGS)
         join(options)
-    with one_sentence(RunError):
+    with ended_together(), one_sentence(RunError):
         try:
             print(table(run(chosen, options), chosen))
         except Stopped as stopped:

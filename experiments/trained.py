@@ -1,5 +1,6 @@
 """What an earlier run in a workdir trained."""
 
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from jaxtyping import PyTree
 
 import slotjax
 from experiments.components import Inputs, network, optimizer_of, selector_of
+from experiments.fingerprint import fingerprint
 from experiments.settings import Settings
 from experiments.summary import History, best_record
 from experiments.workdir import read_config
@@ -30,7 +32,7 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     """The network after `epoch` epochs, or at the best validation accuracy of which there is a checkpoint.
 
     Raises:
-        ValueError: if there is no run, or no checkpoint of that epoch.
+        ValueError: if there is no run, or no checkpoint of that epoch, or if what was frozen is lost.
     """
     config = read_config(workdir)
     settings = Settings(**{name: _hashable(value) for name, value in config["settings"].items()})
@@ -43,13 +45,37 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)
     with training.Checkpoints(workdir / "checkpoints") as checkpoints:
         state, history = _restore(checkpoints, state, epoch, workdir)
-    frozen = restore_frozen(workdir, variables["frozen"])
+    frozen = restore_frozen(workdir, variables["frozen"], history[0]["frozen_sha256"])
     return Trained(settings, inputs, selector, {"params": state.params, "frozen": frozen}, state.batch_stats, history)
 
 
-def restore_frozen(workdir: Path, like: PyTree) -> PyTree:
-    """What is frozen in a run; nothing, if weights are learned."""
-    return restore_arrays(workdir / "frozen", like) if jax.tree.leaves(like) else like
+def restore_frozen(workdir: Path, redrawn: PyTree, sha256: str | None) -> PyTree:
+    """What is frozen in a run; nothing, if weights are learned.
+
+    Args:
+        workdir: of the run.
+        redrawn: what the seed gives. With a warning it is taken if what the run has written down is damaged.
+        sha256: the fingerprint of what is frozen, if it is known yet.
+
+    Raises:
+        ValueError: if neither has this fingerprint.
+    """
+    if not jax.tree.leaves(redrawn):
+        return redrawn
+    try:
+        return _read_frozen(workdir / "frozen", redrawn, sha256)
+    except ValueError as error:
+        if sha256 not in (None, fingerprint(redrawn)):
+            raise ValueError(f"--workdir: {error}, and the seed gives other values than the run has") from error
+        print(f"{error}; its values are drawn again from the seed.", file=sys.stderr, flush=True)
+        return redrawn
+
+
+def _read_frozen(directory: Path, like: PyTree, sha256: str | None) -> PyTree:
+    frozen = restore_arrays(directory, like)
+    if sha256 not in (None, fingerprint(frozen)):
+        raise ValueError(f"{directory} is damaged (its values are not those that the run started with)")
+    return frozen
 
 
 def starting_weights(source: str, settings: Settings, inputs: Inputs) -> tuple[PyTree, PyTree]:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,9 +14,14 @@ import pytest
 from test_program import ROOT, command, metrics, wait_for_epochs
 
 EPOCHS = "--epochs=8"
+LOST = (
+    "error: another process of this run has ended or cannot be reached; "
+    "start all again to go on from the last checkpoint.\n"
+)
 
 
-def start_both(digits, workdir):
+def start_both(digits, workdir, own=((), ())):
+    """Both processes, each with flags of its own, if given."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -23,7 +29,7 @@ def start_both(digits, workdir):
     together = [f"--coordinator_address=127.0.0.1:{port}", "--num_processes=2"]
     return [
         subprocess.Popen(
-            command(digits, workdir, EPOCHS, *together, f"--process_id={number}"),
+            command(digits, workdir, EPOCHS, *together, f"--process_id={number}", *own[number]),
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -62,25 +68,31 @@ def assert_ends_as_unbroken(digits, workdir, unbroken):
 
 
 def kill(processes, victims, workdir, lines, delay=0.0):
-    """Kills some of the processes, and waits until the others have ended by themselves, not as if all were well."""
+    """Kills some of the processes, and waits until the others have ended by themselves and said so."""
     wait_for_epochs(processes[0], workdir, lines)
     time.sleep(delay)
     for victim in victims:
         processes[victim].send_signal(signal.SIGKILL)
-    codes, _ = finish_both(processes)
+    codes, said = finish_both(processes)
     assert 0 not in codes
+    for number, (_, errors) in enumerate(said):
+        assert errors.endswith(LOST) == (number not in victims), errors
+        assert "Traceback" not in errors
+        assert "most recent call first" not in errors
 
 
 def test_process_0_logs_and_the_other_is_silent(unbroken):
-    (output, _), (other, _) = unbroken[1]
+    (output, errors), (other, other_errors) = unbroken[1]
     assert output.count("epoch ") > 8
     assert "epoch " not in other
+    assert (errors, other_errors) == ("", "")
     assert len(metrics(unbroken[0])) == 9
 
 
-def test_when_one_dies_the_other_ends_and_starting_both_again_resumes(unbroken, digits, tmp_path):
+@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_when_one_dies_the_other_says_so_and_starting_both_again_resumes(victim, unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
-    kill(start_both(digits, workdir), [1], workdir, 4)
+    kill(start_both(digits, workdir), [victim], workdir, 4)
     assert_ends_as_unbroken(digits, workdir, unbroken)
 
 
@@ -94,7 +106,21 @@ def test_when_one_is_asked_to_stop_both_save_the_same_epoch(number, unbroken, di
     codes, said = finish_both(processes)
     assert codes == [0, 0]
     assert re.search(r"Stopped after epoch \d+", said[0][0])
+    assert said[number][1] == "SIGTERM: stopping when the running call is done.\n"
+    assert said[1 - number][1] == ""
     assert_ends_as_unbroken(digits, workdir, unbroken)
+
+
+@pytest.mark.slow
+def test_when_one_has_an_error_of_its_own_the_other_ends_too(unbroken, digits, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(unbroken[0], workdir)
+    (workdir / "summary.json").unlink()
+    codes, said = finish_both(start_both(digits, workdir, ((), ["--seed=1"])))
+    assert codes[1] == 1
+    assert re.fullmatch(r"error: --workdir: .* holds a run with other settings .*\n", said[1][1])
+    assert codes[0] != 0
+    assert said[0][1].endswith(LOST)
 
 
 @pytest.mark.slow

@@ -288,11 +288,11 @@ def test_options_that_are_not_the_runs_own_are_refused(digits, tmp_path):
     for name, seed in (("run", 0), ("other", 1)):
         assert finish(digits, tmp_path / name, "--epochs=1", f"--seed={seed}")[0] == 0
     (tmp_path / "run" / "summary.json").unlink()
-    shutil.rmtree(tmp_path / "run" / "frozen")
-    (tmp_path / "other" / "frozen").rename(tmp_path / "run" / "frozen")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "other" / "checkpoints").rename(tmp_path / "run" / "checkpoints")
     code, _, errors = finish(digits, tmp_path / "run", "--epochs=1")
     assert code == 1
-    assert "does not hold the options that the run started with" in errors
+    assert "its values are not those that the run started with" in errors
 
 
 def wait_for_epochs(process, workdir, lines):

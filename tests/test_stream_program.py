@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +102,25 @@ def test_a_batch_without_a_readable_record_ends_the_run(prepared, tmp_path, monk
         run.RunError, match=r"--dataset: none of the records \[\d+, .*\] of its split train can be read"
     ):
         run.run(settings(), options(prepared, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_data_that_cannot_be_read_any_more_is_not_said_of_the_workdir(workers, prepared, tmp_path, monkeypatch):
+    own, load = tmp_path / "data", data.load_imagenet
+    shutil.copytree(prepared, own)
+
+    def then_gone(*arguments):
+        stream = load(*arguments)
+
+        def train(*which, **reading):
+            shutil.rmtree(own)
+            return stream.train(*which, **reading)
+
+        return stream._replace(train=train)
+
+    monkeypatch.setattr(data, "load_imagenet", then_gone)
+    with pytest.raises(run.RunError, match=r"^--dataset: it cannot be read \("):
+        run.run(settings(), replace(options(own, tmp_path / "run"), workers=workers))
 
 
 @pytest.mark.slow

@@ -97,18 +97,6 @@ def test_the_batch_is_split_over_the_devices():
     assert "f32[4,12]" in text  # 16 examples on four devices
 
 
-def test_an_epoch_compiles_once_donates_its_state_and_stays_on_the_device(compilations):
-    epoch, state, frozen, data = setup(dataset(), devices=4)
-    compilations.clear()
-    for _ in range(3):
-        before = state
-        with jax.transfer_guard("disallow"):
-            state, _ = epoch(state, frozen, data)
-        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before))
-    assert len(compilations) == 1
-    assert (int(state.epoch), int(state.step)) == (3, 12)
-
-
 @pytest.mark.parametrize("selection", slotjax.SELECTIONS)
 def test_the_same_seed_gives_bitwise_the_same_and_another_seed_does_not(selection):
     runs = []

@@ -11,12 +11,8 @@ from slotjax.training.optimizers import adam, sgd
 from slotjax.training.schedules import SCHEDULES, learning_rate_schedule
 from slotjax.training.state import TrainState, init_state
 from slotjax.training.step import train_step
-from slotjax.training.stream import (
-    Sums,
-    compile_batch_evaluation,
-    compile_stream_step,
-    zero_sums,
-)
+from slotjax.training.stream import compile_batch_evaluation, compile_stream_step
+from slotjax.training.sums import Sums, zero_sums
 from slotjax.training.trials import compile_trials, stack_trials
 
 __all__ = [

@@ -190,7 +190,15 @@ def save_arrays(directory: str | Path, arrays: PyTree) -> None:
 
 
 def restore_arrays(directory: str | Path, like: PyTree) -> PyTree:
-    """Reads what `save_arrays` wrote. `like` has its structure, dtypes and placement."""
+    """Reads what `save_arrays` wrote. `like` has its structure, dtypes and placement.
+
+    Raises:
+        ValueError: if it cannot be read. Changed bytes can be read, as other numbers.
+    """
     target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    with ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(Path(directory).absolute(), target)
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            return checkpointer.restore(Path(directory).absolute(), target)
+    # As above.
+    except Exception as error:
+        raise ValueError(f"{directory} is damaged ({_reason(error)})") from error

@@ -1,6 +1,7 @@
 """Loss and accuracy of fixed weights on a split."""
 
 from collections.abc import Callable
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from slotjax.data import Dataset, Split
 from slotjax.training.apply import Apply
 from slotjax.training.devices import DATA_AXIS, shard_batch
 from slotjax.training.loss import loss_and_correct
+from slotjax.training.sums import Sums, add_sums
 
 _BATCH = 1000
 
@@ -49,12 +51,14 @@ def evaluate(
     def one_batch(index):
         return batch_sums(*(shard_batch(array[index], mesh) for array in split))
 
-    sums = [batch_sums(*(array[whole:] for array in split))] if count % size else []
+    sums = []
+    if count % size:
+        loss, correct = batch_sums(*(array[whole:] for array in split))
+        sums.append(Sums(loss, correct, jnp.asarray(count % size)))
     if whole:
         losses, correct = jax.lax.map(one_batch, jnp.arange(whole).reshape(-1, size))
-        sums.append((losses.sum(), correct.sum()))
-    loss, correct = (sum(values) for values in zip(*sums, strict=True))
-    return {"loss": loss / count, "accuracy": correct.astype(loss.dtype) / count}
+        sums.append(Sums(losses.sum(), correct.sum(), jnp.asarray(whole)))
+    return reduce(add_sums, sums).means()
 
 
 def evaluate_held_out(

@@ -1,12 +1,11 @@
 """Training on a stream of batches: one compiled call per step, with sums that stay on the devices."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from slotjax._factorable import Optimizer
 from slotjax._selector import Selector
@@ -15,44 +14,12 @@ from slotjax.training.apply import Apply
 from slotjax.training.loss import loss_and_correct
 from slotjax.training.state import TrainState
 from slotjax.training.step import train_step
-
-
-class Sums(NamedTuple):
-    """What batches add up to.
-
-    Attributes:
-        loss: the sum over examples, in nats.
-        correct: right predictions.
-        examples: those that were valid.
-    """
-
-    loss: Float[Array, ""]
-    correct: Int[Array, ""]
-    examples: Int[Array, ""]
-
-    def means(self) -> dict[str, Float[Array, ""]]:
-        """`{"loss": nats, "accuracy": share from 0 to 1}`.
-
-        >>> print(training.Sums(jnp.array(3.0), jnp.array(1), jnp.array(2)).means())
-        {'loss': Array(1.5, dtype=float32), 'accuracy': Array(0.5, dtype=float32)}
-        """
-        examples = self.examples.astype(self.loss.dtype)
-        return {"loss": self.loss / examples, "accuracy": self.correct.astype(self.loss.dtype) / examples}
-
+from slotjax.training.sums import Sums, add_sums
 
 StreamStep = Callable[
     [TrainState, Sums, PyTree, Split, Bool[Array, " batch"]], tuple[TrainState, Sums, Float[Array, ""]]
 ]
 BatchEvaluation = Callable[[Sums, PyTree, PyTree, Split, Bool[Array, " batch"]], Sums]
-
-
-def zero_sums() -> Sums:
-    """The sums of no batch.
-
-    >>> int(training.zero_sums().examples)
-    0
-    """
-    return Sums(jnp.zeros(()), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 
 def compile_stream_step(
@@ -94,7 +61,7 @@ def compile_stream_step(
         state, (loss, correct) = one_step(state, frozen, batch, valid)
         examples = valid.sum(dtype=jnp.int32)
         added = Sums(loss * examples.astype(loss.dtype), correct, examples)
-        return state, _add(sums, added), loss
+        return state, add_sums(sums, added), loss
 
     replicated = NamedSharding(mesh, PartitionSpec())
     state_shardings = replicated if state_shardings is None else state_shardings
@@ -121,10 +88,6 @@ def compile_batch_evaluation(apply: Apply, mesh: Mesh) -> BatchEvaluation:
     def add(sums, weights, batch_stats, batch, valid):
         losses, correct = loss_and_correct(apply(weights, batch_stats, batch.images)[0], batch.labels)
         added = Sums(losses.sum(where=valid), correct.sum(where=valid), valid.sum(dtype=jnp.int32))
-        return _add(sums, added)
+        return add_sums(sums, added)
 
     return jax.jit(add, donate_argnums=0, out_shardings=NamedSharding(mesh, PartitionSpec()))
-
-
-def _add(sums: Sums, added: Sums) -> Sums:
-    return Sums(*(total + more for total, more in zip(sums, added, strict=True)))
