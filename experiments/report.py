@@ -10,14 +10,13 @@ from pathlib import Path
 
 from absl import app, flags
 
-from experiments import ledger
-from experiments.cells import chosen_figures
-from experiments.papers import FIGURES
+from experiments.papers import FIGURES, ledger
+from experiments.papers.cells import chosen_figures
 from experiments.papers.grid import Figure
+from experiments.papers.plots import draw
+from experiments.papers.results import Ledger
+from experiments.papers.tables import figure_section, printed_numbers
 from experiments.program import one_sentence, prepare
-from experiments.report_plots import draw
-from experiments.report_tables import figure_section, printed_numbers
-from experiments.results_of import Ledger
 
 START, END = "<!-- results: written by experiments.report -->", "<!-- end of results -->"
 HEAD = """# Results

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from experiments import ledger
+from experiments.papers import ledger
 
 
 def line(key, finished="2026-01-01", **more):
@@ -58,7 +58,7 @@ def test_a_damaged_line_is_named(damaged, tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from experiments import ledger
+from experiments.papers import ledger
 for number in range(40):
     ledger.append({"key": str(number % 30), "finished": "2026", "by": sys.argv[2] * 500}, Path(sys.argv[1]))
 """

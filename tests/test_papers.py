@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from experiments.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
 from experiments.components import Inputs, network, selector_of
 from experiments.papers import FIGURES, slot_machines
+from experiments.papers.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
 from experiments.papers.grid import Cell, Run, identity, key, runs_of, scaled
 from experiments.recipes import resolve
 from experiments.rules import check

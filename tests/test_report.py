@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from experiments import report
-from experiments.cells import names_of
 from experiments.papers import FIGURES, slot_machines
+from experiments.papers.cells import names_of
 from experiments.papers.grid import Cell, identity, key
-from experiments.report_tables import panel_table, printed_numbers
-from experiments.results_of import operations, result_at
+from experiments.papers.results import operations, result_at
+from experiments.papers.tables import panel_table, printed_numbers
 
 FIGURE_3 = FIGURES["slot.figure3"]
 GREEDY = FIGURE_3.panels[0].lines[0]

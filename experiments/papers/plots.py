@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
 from experiments.papers.grid import Figure, Line, Panel
-from experiments.results_of import Ledger, Result, mean_curve, operations, result_at
+from experiments.papers.results import Ledger, Result, mean_curve, operations, result_at
 
 # Okabe and Ito's palette, told apart with any colour vision; markers and dashes tell them apart in grey.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

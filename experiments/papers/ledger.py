@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import IO, Any
 
-DIRECTORY = Path(__file__).parent / "results" / "ledger"
+DIRECTORY = Path(__file__).parents[1] / "results" / "ledger"
 Line = dict[str, Any]
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from experiments.ledger import Line
 from experiments.papers import FIGURES
 from experiments.papers.grid import Cell, Figure, Run, identity, runs_at, runs_of, scaled
+from experiments.papers.ledger import Line
 from experiments.recipes import resolve
 
 

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from experiments.ledger import Line as LedgerLine
 from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at
+from experiments.papers.ledger import Line as LedgerLine
 
 Ledger = dict[str, LedgerLine]
 

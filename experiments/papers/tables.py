@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments.papers.grid import Figure, Line, Panel, runs_at
-from experiments.results_of import Ledger, Result, result_at, tryouts
+from experiments.papers.results import Ledger, Result, result_at, tryouts
 
 
 def figure_section(figure: Figure, ledger: Ledger, picture: str | None) -> str:
