@@ -8,6 +8,7 @@ from absl import flags
 
 from experiments import parse as parsing
 from experiments import run
+from experiments.components import load_source
 from experiments.settings import Settings
 from slotjax import data
 
@@ -104,6 +105,22 @@ def test_flags_that_do_not_go_together_are_refused():
         parse("--init_from=runs/x")
     with pytest.raises(ValueError, match="--sparse: it needs a --k of at least 2, but 1 was given"):
         parse("--sparse", "--k=1")
+    with pytest.raises(ValueError, match="--optimizer: adam is not linear, so it needs --scores=explicit"):
+        parse("--optimizer=adam")
+    with pytest.raises(ValueError, match="--train_on_all: it is not for imagenet2012"):
+        parse("--train_on_all", "--dataset=imagenet2012")
+
+
+def test_adam_has_a_recipe_of_its_own():
+    chosen, _ = parse("--optimizer=adam", "--method=learned", "--model=conv4", "--dataset=cifar10")
+    assert (chosen.learning_rate, chosen.batch_size, chosen.schedule) == (3e-4, 60, "constant")
+    assert chosen.weight_decay == 0
+
+
+def test_all_training_images_are_trained_on_when_asked_for(digits):
+    some, everything = (load_source(f"npz:{digits}", None, 224, train_on_all=whole) for whole in (False, True))
+    assert len(everything.train.labels) == len(some.train.labels) + len(some.validation.labels)
+    np.testing.assert_array_equal(everything.test.images, some.test.images)
 
 
 def test_nesterov_needs_momentum():
