@@ -6,6 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
+from slotjax.training.devices import fetch
+
 
 def fingerprint(tree: PyTree) -> str:
     """SHA-256 of all names, dtypes, shapes and bytes of a pytree of arrays, in hexadecimal.
@@ -15,7 +17,7 @@ def fingerprint(tree: PyTree) -> str:
     """
     digest = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        array = np.asarray(leaf)
+        array = fetch(leaf)
         digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

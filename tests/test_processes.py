@@ -124,6 +124,14 @@ def test_when_one_has_an_error_of_its_own_the_other_ends_too(unbroken, digits, t
 
 
 @pytest.mark.slow
+def test_stored_options_that_are_split_over_both(digits, tmp_path):
+    split = ["--options=stored", "--shard_state"]
+    codes, said = finish_both(start_both(digits, tmp_path / "run", (split, split)))
+    assert codes == [0, 0], said
+    assert "(the same)" in said[0][0]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_twenty_kills_of_one_or_both_at_random_moments(seed, unbroken, digits, tmp_path):
     workdir, moments = tmp_path / "run", random.Random(seed)

@@ -74,6 +74,17 @@ def _place_over_processes(array: Array, sharding: NamedSharding) -> Array:
     return jax.make_array_from_callback(array.shape, sharding, lambda index: whole[index])
 
 
+def fetch(array: Any) -> np.ndarray:
+    """The whole array on the host, also if other processes hold parts of it; then all have to ask.
+
+    >>> training.devices.fetch(jnp.ones(2))
+    array([1., 1.], dtype=float32)
+    """
+    if getattr(array, "is_fully_addressable", True) or array.is_fully_replicated:
+        return np.asarray(array)
+    return multihost_utils.process_allgather(array, tiled=True)
+
+
 def all_processes(here: bool) -> bool:
     """Whether it holds in every process; all have to ask.
 
