@@ -13,6 +13,8 @@ import os
 import signal
 import sys
 import threading
+import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +26,9 @@ from experiments.failure import RunError, Stopped
 from experiments.interruption import Interruption
 from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import cells_of, chosen_figures, expected_seconds
-from experiments.papers.finish import Places, finish
+from experiments.papers.finish import Busy, Places, finish, locked, what
 from experiments.papers.grid import Cell, Figure, key
 from experiments.program import one_sentence, prepare
-from experiments.settings import describe
-from experiments.workdir import is_open
 from slotjax import models
 
 
@@ -52,25 +52,40 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)
 
 
-def work_off(cells: list[Cell], places: Places, budget_minutes: float | None) -> list[str]:
-    """Runs the cells that the ledger lacks, one after another; returns what went wrong."""
-    wrong = []
+def work_off(cells: list[Cell], places: Places, budget_minutes: float | None) -> dict[str, str]:
+    """Runs the cells that the ledger lacks, one after another; returns what went wrong, by key.
+
+    Cells that other processes work on are tried again when all others are done.
+    """
+    wrong: dict[str, str] = {}
     with Interruption() as interruption, _alarm(budget_minutes):
-        for cell in cells:
-            if interruption:
-                break
-            if _state(cell, ledger.read(places.ledger), places) != "missing":
-                continue
-            print(f"== {describe(cell.run.settings)}, {cell.run.settings.model}, seed {cell.seed}", flush=True)
-            try:
-                finish(cell, places)
-            except Stopped as stopped:
-                print(stopped)
-                break
-            except RunError as error:
-                wrong.append(f"{key(cell)}: {error}")
-                print(f"error: {error}", file=sys.stderr)
+        while cells and not interruption:
+            lines = ledger.read(places.ledger)
+            left = [cell for cell in cells if key(cell) not in lines and key(cell) not in wrong]
+            cells = [cell for cell in left if not interruption and not _try(cell, places, interruption, wrong)]
+            if cells and len(cells) == len(left) and not interruption:
+                time.sleep(_PATIENCE)
     return wrong
+
+
+_PATIENCE = 10  # seconds, where all that is left is in other processes' hands
+
+
+def _try(cell: Cell, places: Places, interruption: Interruption, wrong: dict[str, str]) -> bool:
+    """Whether the cell need not be tried again."""
+    try:
+        finish(cell, places, interruption)
+    except Busy:
+        return False
+    except Stopped as stopped:
+        print(stopped)
+    # One cell that cannot be trained, for whatever reason, must not keep the others from being so.
+    except Exception as error:
+        if not isinstance(error, RunError | ValueError):
+            traceback.print_exc()
+        wrong[key(cell)] = f"{what(cell)} ({places.runs / key(cell)}): {error or type(error).__name__}"
+        print(f"error: {wrong[key(cell)]}", file=sys.stderr)
+    return True
 
 
 @contextlib.contextmanager
@@ -104,7 +119,11 @@ def overview(figures: list[Figure], places: Places, values: flags.FlagValues) ->
 def _state(cell: Cell, lines: dict[str, ledger.Line], places: Places) -> str:
     if key(cell) in lines:
         return "done"
-    return "running" if is_open(places.runs / key(cell)) else "missing"
+    try:
+        with locked(cell, places):
+            return "missing"
+    except Busy:
+        return "running"
 
 
 def _hours(cells: list[Cell], here: list[ledger.Line]) -> str:
@@ -128,7 +147,7 @@ def main(arguments: list[str]) -> None:
         cells = cells_of(figures, values.trials, values.models, values.epochs_scale)
         wrong = work_off(cells, places, values.budget_minutes)
     if wrong:
-        sys.exit("error: " + "\nerror: ".join(wrong))
+        sys.exit(f"error: {len(wrong)} of the runs could not be finished")
 
 
 def _check(values: flags.FlagValues) -> None:

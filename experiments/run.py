@@ -39,8 +39,13 @@ class Start(NamedTuple):
     history: History
 
 
-def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
+def run(settings: Settings, options: RunOptions, interruption: Interruption | None = None) -> dict[str, Any]:
     """Trains one network, or goes on with the run in the workdir, or reads what it came to if it is finished.
+
+    Args:
+        settings: what decides its numbers.
+        options: what does not.
+        interruption: one that listens already; one of its own unless given.
 
     Returns:
         The content of `summary.json`.
@@ -62,8 +67,9 @@ def run(settings: Settings, options: RunOptions) -> dict[str, Any]:
         raise RunError(str(error)) from error
     try:
         opened = training.Checkpoints(workdir / "checkpoints", options.keep_epochs)
-        with lock, Interruption() as interruption, opened as checkpoints:
-            return train(experiment, settings, options, workdir, checkpoints, interruption)
+        listening = Interruption() if interruption is None else contextlib.nullcontext(interruption)
+        with lock, listening as asked, opened as checkpoints:
+            return train(experiment, settings, options, workdir, checkpoints, asked)
     except OSError as error:
         raise of_system(error, workdir) from error
 
@@ -121,6 +127,8 @@ def train(
     passes = passes_of(experiment, settings, options, workdir, interruption)
     state, frozen, history = _start(initial, passes, workdir, checkpoints)
     epochs = experiment.epochs
+    if any_of_all(bool(interruption)):
+        raise Stopped(f"Stopped before epoch {len(history)}; the same command goes on from there.")
     logs_of_first = Logs(workdir, history) if is_first() else contextlib.nullcontext()
     with logs_of_first as logs, Progress(epochs, done=len(history) - 1) as progress:
         for number in range(len(history), epochs + 1):

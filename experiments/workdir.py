@@ -99,17 +99,6 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
-def is_open(workdir: Path) -> bool:
-    """Whether a process is training in the workdir."""
-    if not workdir.is_dir():
-        return False
-    try:
-        _lock(workdir).close()
-    except ValueError:
-        return True
-    return False
-
-
 def _lock(workdir: Path) -> IO[str]:
     lock = (workdir / ".lock").open("w")
     try:

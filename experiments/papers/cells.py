@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from experiments.papers import FIGURES
-from experiments.papers.grid import Cell, Figure, Run, identity, runs_at, runs_of, scaled
-from experiments.papers.ledger import Line
+from experiments.papers.grid import Cell, Figure, Line, Run, identity, key, runs_at, runs_of, scaled
+from experiments.papers.ledger import Line as LedgerLine
 from experiments.recipes import resolve
 
 
@@ -32,18 +32,29 @@ def cells_of(
 ) -> list[Cell]:
     """The cells of figures, each once, the most informative first.
 
-    First seeds come first, and among them those for which the paper prints a number. A run that a finetuning starts
-    from comes before it.
+    First seeds come first; among them runs for which the paper prints a number, then slot machines of K = 8, then those
+    of which it prints the best, then all others; MNIST before CIFAR-10, and ImageNet last of all. A run that a
+    finetuning starts from comes before it.
     """
-    ranked: dict[Cell, tuple[int, bool]] = {}
+    ranked: dict[Cell, tuple[int, ...]] = {}
     for figure in figures:
-        printed = _with_printed_numbers(figure)
-        for run in runs_of(figure):
-            for seed in range(min(trials or figure.trials, figure.trials)):
-                cell, rank = Cell(run, seed, scale), (seed, run not in printed)
-                ranked[cell] = min(rank, ranked.get(cell, rank))
+        for panel in figure.panels:
+            for line in panel.lines:
+                for place in (*line.runs,):
+                    for run in runs_at(line, place):
+                        for seed in range(min(trials or figure.trials, figure.trials)):
+                            cell, rank = Cell(run, seed, scale), _rank(line, place, run, seed)
+                            ranked[cell] = min(rank, ranked.get(cell, rank))
     ordered = [cell for cell in sorted(ranked, key=ranked.__getitem__) if not models or _model(cell) in models]
     return list(dict.fromkeys(needed for cell in ordered for needed in (*_starts(cell), cell)))
+
+
+def _rank(line: Line, place: Any, run: Run, seed: int) -> tuple[int, ...]:
+    alone, printed = len(runs_at(line, place)) == 1, place in line.printed
+    is_usual = run.settings.method == "slot_machine" and run.settings.k == 8
+    group = 0 if alone and printed else 1 if is_usual else 2 if printed else 3
+    dataset = {"mnist": 0, "cifar10": 1, "imagenet2012": 2}[run.settings.dataset]
+    return int(dataset == 2), seed, group, dataset
 
 
 def figures_of(run: Run) -> list[Figure]:
@@ -64,7 +75,7 @@ def kept_epochs(cell: Cell) -> tuple[int, ...]:
     return tuple(sorted({min(last, max(1, round(epoch * cell.scale))) for epoch in looked_at | started_from}))
 
 
-def expected_seconds(cell: Cell, lines: Iterable[Line]) -> float | None:
+def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
     """What a cell will take, from runs of the same network and method that were finished on this machine; else None."""
     settings = identity(cell)["settings"]
     kinds = [("model", "method", "selection", "k", "width_multiplier"), ("model", "method", "selection"), ("model",)]
@@ -76,21 +87,17 @@ def expected_seconds(cell: Cell, lines: Iterable[Line]) -> float | None:
     return None
 
 
-def names_of(run: Run) -> list[str]:
-    """Where a run stands: `figure/panel/line/place`."""
+def names_of(cell: Cell) -> list[str]:
+    """Where a cell stands: `figure/panel/line/place`. With its epochs scaled, runs of several places may be one."""
+    own = key(cell)
     return [
         f"{figure.name}/{panel.title}/{line.label}/{place}"
-        for figure in figures_of(run)
+        for figure in FIGURES.values()
         for panel in figure.panels
         for line in panel.lines
         for place in line.runs
-        if run in runs_at(line, place)
+        if any(key(cell._replace(run=run)) == own for run in runs_at(line, place))
     ]
-
-
-def _with_printed_numbers(figure: Figure) -> set[Run]:
-    lines = [line for panel in figure.panels for line in panel.lines]
-    return {run for line in lines for place in line.printed for run in runs_at(line, place)}
 
 
 def _starts(cell: Cell) -> Iterator[Cell]:

@@ -20,8 +20,8 @@ def flops_per_step(settings: Settings, inputs: Inputs) -> float:
     True
     """
     complete = resolve(settings)
-    built, selector = network(settings, inputs), selector_of(settings)
-    optimizer = optimizer_of(settings, 1)[1]
+    built, selector = network(complete, inputs), selector_of(complete)
+    optimizer = optimizer_of(complete, 1)[1]
     key = jax.random.key(0)
     weights = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), built.shapes)
     variables = jax.eval_shape(selector.init, key, weights)

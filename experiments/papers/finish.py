@@ -1,6 +1,9 @@
-"""Trains the network of one cell and writes its line of the ledger."""
+"""Trains the network of one cell, and writes its line of the ledger."""
 
+import contextlib
 import dataclasses
+import fcntl
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 
 from experiments.components import Inputs
+from experiments.interruption import Interruption
 from experiments.papers import ledger, looks
 from experiments.papers.cells import figures_of, kept_epochs, names_of
 from experiments.papers.cost import flops_per_step
@@ -26,47 +30,99 @@ class Places(NamedTuple):
     data_dir: str | None
 
 
-def finish(cell: Cell, places: Places) -> None:
+class Busy(Exception):  # noqa: N818 (no error)
+    """Another process on this machine works on the cell."""
+
+
+def finish(cell: Cell, places: Places, interruption: Interruption | None = None) -> None:
     """Trains a cell's network, or goes on with it, and adds its line to the ledger.
 
+    What a finetuning starts from is trained first, if it was not on this machine.
+
     Raises:
+        Busy: if another process works on it, or on what it starts from.
         RunError: if it cannot be trained.
         Stopped: if it was interrupted.
     """
-    part, workdir = scaled(cell.run, cell.scale), places.runs / key(cell)
-    complete = dataclasses.replace(resolve(part.settings), seed=cell.seed)
-    settings = dataclasses.replace(complete, init_from=_start(cell, places))
-    summary = run(settings, RunOptions(places.data_dir, workdir=str(workdir), keep_epochs=kept_epochs(cell)))
-    ledger.append(line_of(cell, settings, summary, workdir), places.ledger)
-    jax.clear_caches()
+    with locked(cell, places):
+        workdir = _workdir(cell, places)
+        if key(cell) in ledger.read(places.ledger) and _is_finished(workdir):
+            return
+        start = cell.run.start and cell._replace(run=cell.run.start)
+        if start and not _is_finished(_workdir(start, places)):
+            finish(start, places, interruption)
+        print(f"== {what(cell)}", flush=True)
+        settings = dataclasses.replace(_complete(cell), init_from=_source(cell, places))
+        options = RunOptions(places.data_dir, workdir=str(workdir), keep_epochs=kept_epochs(cell))
+        try:
+            summary = run(settings, options, interruption)
+            ledger.append(line_of(cell, settings, summary, places), places.ledger)
+        finally:
+            jax.clear_caches()
 
 
-def _start(cell: Cell, places: Places) -> str | None:
-    """What a finetuning starts from, trained here if it was not yet."""
+@contextlib.contextmanager
+def locked(cell: Cell, places: Places) -> Iterator[None]:
+    """Keeps other processes on this machine from the cell.
+
+    Raises:
+        Busy: if one of them does the same.
+    """
+    places.runs.mkdir(parents=True, exist_ok=True)
+    with (places.runs / f"{key(cell)}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy from None
+        yield
+
+
+def what(cell: Cell) -> str:
+    """A cell in words.
+
+    >>> what(Cell(Run(Settings(k=2)), 3))
+    'lenet on mnist_sample, greedy slot machine, K = 2, seed 3'
+    """
+    settings = cell.run.settings
+    method = "finetuning" if cell.run.start else describe(settings)
+    return f"{settings.model} on {settings.dataset}, {method}, seed {cell.seed}"
+
+
+def _complete(cell: Cell) -> Settings:
+    return dataclasses.replace(resolve(scaled(cell.run, cell.scale).settings), seed=cell.seed)
+
+
+def _workdir(cell: Cell, places: Places) -> Path:
+    return places.runs.resolve() / key(cell)
+
+
+def _is_finished(workdir: Path) -> bool:
+    return (workdir / "summary.json").exists()
+
+
+def _source(cell: Cell, places: Places) -> str | None:
     if cell.run.start is None:
         return None
-    start = cell._replace(run=cell.run.start)
-    workdir, epoch = places.runs / key(start), scaled(cell.run, cell.scale).start_epoch
-    if not (workdir / "summary.json").exists():
-        finish(start, places)
+    workdir = _workdir(cell._replace(run=cell.run.start), places)
+    epoch = scaled(cell.run, cell.scale).start_epoch
     return f"{workdir}@{epoch}" if epoch else str(workdir)
 
 
-def line_of(cell: Cell, settings: Settings, summary: dict[str, Any], workdir: Path) -> ledger.Line:
+def line_of(cell: Cell, settings: Settings, summary: dict[str, Any], places: Places) -> ledger.Line:
     """A finished run's line of the ledger."""
+    workdir = _workdir(cell, places)
     history, config = read_lines(workdir / "metrics.jsonl"), read_config(workdir)
-    inputs, papers = config["inputs"], resolve(cell.run.settings).epochs
-    cost = flops_per_step(settings, Inputs(tuple(inputs["image_shape"]), inputs["dtype"], inputs["classes"]))
     return {
         "key": key(cell),
-        "what": f"{settings.model} on {settings.dataset}, {describe(settings)}, seed {cell.seed}",
-        "cells": names_of(cell.run),
+        "what": what(cell),
+        "cells": names_of(cell),
         **identity(cell),
         "epochs": settings.epochs,
-        "epochs_of_the_paper": papers,
+        "epochs_of_the_paper": resolve(cell.run.settings).epochs,
         "epochs_scale": cell.scale,
         **{name: summary[name] for name in _COPIED},
-        "flops": cost * history[-1]["step"],
+        "flops": _flops(settings, history, config),
+        "start_flops": _start_flops(cell, places),
         "curve": {
             "test": [record["test"]["accuracy"] for record in history],
             "changed": [record["changed"] for record in history if "changed" in record],
@@ -76,6 +132,22 @@ def line_of(cell: Cell, settings: Settings, summary: dict[str, Any], workdir: Pa
         "machine": ledger.machine(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _flops(settings: Settings, history: list[dict[str, Any]], config: dict[str, Any]) -> float:
+    inputs = config["inputs"]
+    seen = Inputs(tuple(inputs["image_shape"]), inputs["dtype"], inputs["classes"])
+    return flops_per_step(settings, seen) * history[-1]["step"]
+
+
+def _start_flops(cell: Cell, places: Places) -> float:
+    """The operations of what a finetuning starts from: up to its epoch, or all, of which the best epoch was chosen."""
+    if cell.run.start is None:
+        return 0.0
+    start, epoch = cell._replace(run=cell.run.start), scaled(cell.run, cell.scale).start_epoch
+    workdir = _workdir(start, places)
+    history = read_lines(workdir / "metrics.jsonl")[: epoch + 1 if epoch else None]
+    return _flops(_complete(start), history, read_config(workdir)) + _start_flops(start, places)
 
 
 _COPIED = (

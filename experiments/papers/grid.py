@@ -30,13 +30,17 @@ class Line(NamedTuple):
         label: what is varied from line to line.
         runs: by their place on the horizontal axis, or their column; of several in one place, the best counts.
         printed: test accuracies in percent that the paper's text prints, by place.
-        flat: whether the line has one run, drawn from end to end.
+        flat: whether the line has one run, drawn from end to end; its place is `"any"`.
+        about: whether the printed numbers are read from a curve.
+        printed_sparsity: shares of weights that are 0, in percent, that the paper's text prints, by place.
     """
 
     label: str
     runs: dict[Any, Run | tuple[Run, ...]]
     printed: dict[Any, float] = {}  # noqa: RUF012 (never changed)
     flat: bool = False
+    about: bool = False
+    printed_sparsity: dict[Any, float] = {}  # noqa: RUF012
 
 
 class Panel(NamedTuple):
@@ -61,7 +65,7 @@ class Figure(NamedTuple):
         trials: how many seeds.
         result: which accuracy counts: `"test_at_best_validation"` or `"last_test"`.
         spread: what error bars are, `"range"` (least and greatest) or `"deviation"` (one standard deviation).
-        epochs: those of which the networks are looked at.
+        epochs: those of which the networks are looked at; for histograms, after those before training.
         shows: for tables, what of a run's summary: `"accuracy"`, `"sparsity"` or both.
     """
 

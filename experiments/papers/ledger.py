@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import platform
-import uuid
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,7 +45,9 @@ def machine() -> str:
     >>> len(machine())
     8
     """
-    return hashlib.sha256(f"{platform.node()} {uuid.getnode()}".encode()).hexdigest()[:8]
+    known = Path("/etc/machine-id")
+    own = known.read_text().strip() if known.is_file() else ""
+    return hashlib.sha256(f"{platform.node()} {own}".encode()).hexdigest()[:8]
 
 
 def _remove_unfinished(file: IO[bytes]) -> None:

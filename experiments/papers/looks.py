@@ -30,7 +30,9 @@ def changes(workdir: Path, epochs: tuple[int, ...]) -> dict[str, float]:
 
 
 def values(workdir: Path, epochs: tuple[int, ...]) -> dict[str, Any]:
-    """Histograms of each weight's selected values: by its name, their `edges` and counts by epoch.
+    """Histograms of each weight's values: by its name, their `edges`, counts of those `offered`, and of those selected.
+
+    The latter are by epoch. Before training, selections are distributed as what is offered.
 
     Figure 11 of Aladago & Torresani (2021).
     """
@@ -38,8 +40,9 @@ def values(workdir: Path, epochs: tuple[int, ...]) -> dict[str, Any]:
     for epoch in epochs:
         trained = load_trained(workdir, epoch)
         histograms = analysis.offered_and_selected(trained.selector, trained.variables, BINS)
-        for name, (_, selected, edges) in histograms.items():
-            weight = found.setdefault(name, {"edges": [round(float(edge), 6) for edge in edges]})
+        for name, (offered, selected, edges) in histograms.items():
+            rounded = [round(float(edge), 6) for edge in edges]
+            weight = found.setdefault(name, {"edges": rounded, "offered": offered.tolist()})
             weight[str(epoch)] = selected.tolist()
     return found
 

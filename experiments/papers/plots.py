@@ -1,6 +1,7 @@
 """The report's figures, in the papers' form."""
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,16 @@ def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
         axes.set_title(panel.title)
         axes.grid(alpha=0.3)
         # Below the axes, where it hides nothing.
+        if axes is not grid.flat[0]:
+            axes.set_ylabel("")
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     _save(picture, figure, path)
 
 
 def _save(picture: Picture, figure: Figure, path: Path) -> None:
     stars = "\nstars and dotted lines: printed in the paper" if _has_printed(figure) else ""
-    picture.suptitle(f"{figure.name}: {figure.title}{stars}", fontsize=11)
+    title = textwrap.fill(f"{figure.name}: {figure.title}", round(11 * picture.get_figwidth()))
+    picture.suptitle(title + stars, fontsize=11)
     picture.savefig(path, dpi=100, metadata={"Software": ""})
 
 
@@ -63,8 +67,12 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
             _flat(axes, figure, number, label, [*known.values()], [*line.printed.values()])
             continue
         marker = MARKERS[number % len(MARKERS)]
-        means, bars = [result.mean for result in known.values()], _bars(figure, [*known.values()])
-        axes.errorbar([*known], means, bars if known else None, label=label, marker=marker, capsize=3, **_style(number))
+        # What was not run leaves a gap.
+        means = [math.nan if result is None else result.mean for result in results.values()]
+        axes.plot([*results], means, label=label, marker=marker, **_style(number))
+        if known:
+            heights, bars = [result.mean for result in known.values()], _bars(figure, [*known.values()])
+            axes.errorbar([*known], heights, bars, fmt="none", capsize=3, color=COLORS[number % len(COLORS)])
         _stars(axes, number, line.printed)
     _name_axes(axes, figure)
     if figure.axis == "K":
@@ -119,7 +127,7 @@ def _training(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
         if result is None:
             axes.plot([], [], label=f"{line.label} (not run)", **_style(number))
             continue
-        before, flops = operations(result, ledger)
+        before, flops = operations(result)
         curves = [[100 * accuracy for accuracy in one["curve"]["test"]] for one in result.lines]
         epochs = len(curves[0]) - 1
         first = 1 + epochs // 20  # the steep beginning would flatten the rest
@@ -138,8 +146,12 @@ def _changes(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
         if result is None:
             axes.plot([], [], label=f"{line.label} (not run)", **_style(number))
             continue
-        epochs = [int(epoch) for epoch in result.lines[0]["changes"]]
-        mean, least, greatest = mean_curve([100 * s for s in one["changes"].values()] for one in result.lines)
+        recorded = [one["changes"] for one in result.lines if "changes" in one]
+        if not recorded:
+            axes.plot([], [], label=f"{line.label} (not recorded)", **_style(number))
+            continue
+        epochs = [int(epoch) for epoch in recorded[0]]
+        mean, least, greatest = mean_curve([100 * share for share in one.values()] for one in recorded)
         axes.plot(epochs, mean, label=line.label, marker=MARKERS[number], markersize=4, **_style(number))
         axes.fill_between(epochs, least, greatest, color=COLORS[number], alpha=0.15, linewidth=0)
     axes.set_yscale("log")
@@ -153,20 +165,21 @@ def _draw_values(figure: Figure, ledger: Ledger, path: Path) -> None:
     ((line,),) = (panel.lines for panel in figure.panels)
     (place,) = line.runs
     result = result_at(figure, line, place, ledger)
-    if result is None:
+    if result is None or "values" not in result.lines[0]:
         picture = Picture(figsize=(5, 3), layout="constrained")
-        picture.text(0.5, 0.5, "not run", ha="center")
+        picture.text(0.5, 0.5, "not run" if result is None else "not recorded", ha="center")
         _save(picture, figure, path)
         return
     values = result.lines[0]["values"]
     names = [*[name for name in values if "Conv" in name][:2], *[name for name in values if "Dense" in name][:1]]
     shown = (names or list(values))[:SHOWN]
-    picture = Picture(figsize=(3.2 * len(figure.epochs), 2.6 * len(shown)), layout="constrained")
-    grid = picture.subplots(len(shown), len(figure.epochs), squeeze=False, sharex="row")
+    columns = {"offered": "before training", **{str(epoch): f"epoch {epoch}" for epoch in figure.epochs}}
+    picture = Picture(figsize=(3.2 * len(columns), 2.6 * len(shown)), layout="constrained")
+    grid = picture.subplots(len(shown), len(columns), squeeze=False, sharex="row")
     for name, row in zip(shown, grid, strict=True):
-        for epoch, axes in zip(figure.epochs, row, strict=True):
-            axes.stairs(values[name][str(epoch)], values[name]["edges"], fill=True, color=COLORS[0])
-            axes.set_title(f"{name}, epoch {epoch}", fontsize=9)
+        for (column, when), axes in zip(columns.items(), row, strict=True):
+            axes.stairs(values[name][column], values[name]["edges"], fill=True, color=COLORS[0])
+            axes.set_title(f"{name}, {when}", fontsize=9)
             axes.set_yticks([])
     _save(picture, figure, path)
 

@@ -41,9 +41,18 @@ class Result(NamedTuple):
 
 
 def result_at(figure: Figure, line: Line, place: Any, ledger: Ledger) -> Result | None:
-    """What the ledger has at one place of a figure; None if nothing. Runs of fewer epochs never count."""
+    """What the ledger has at one place of a figure; None if nothing. Runs of fewer epochs never count.
+
+    Of several runs in one place it is that of the best mean, among those of the most trials.
+    """
     found = [result for run in runs_at(line, place) if (result := _result(figure, run, ledger))]
-    return max(found, key=lambda result: result.mean, default=None)
+    return max(found, key=lambda result: (len(result.lines), result.mean), default=None)
+
+
+def accuracy_of(figure: Figure, line: LedgerLine) -> float:
+    """The accuracy of a run that counts in a figure, in percent."""
+    names = {"test_at_best_validation": "test_accuracy_at_best_validation", "last_test": "last_test_accuracy"}
+    return 100 * line[names[figure.result]]
 
 
 def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> list[LedgerLine]:
@@ -52,10 +61,11 @@ def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger
     return [one for one in ledger.values() if one["epochs_scale"] != 1 and name in one["cells"]]
 
 
-def operations(result: Result, ledger: Ledger) -> tuple[float, float]:
-    """Floating-point operations before the run, in what it started from, and in the run."""
-    before = [sum(_operations_before(line, ledger)) for line in result.lines]
-    return statistics.mean(before), statistics.mean(line["flops"] for line in result.lines)
+def operations(result: Result) -> tuple[float, float]:
+    """Floating-point operations before the run, in what it started from, and in the run; means of the trials."""
+    return statistics.mean(line["start_flops"] for line in result.lines), statistics.mean(
+        line["flops"] for line in result.lines
+    )
 
 
 def mean_curve(curves: Iterable[list[float]]) -> tuple[list[float], list[float], list[float]]:
@@ -71,16 +81,4 @@ def mean_curve(curves: Iterable[list[float]]) -> tuple[list[float], list[float],
 def _result(figure: Figure, run: Run, ledger: Ledger) -> Result | None:
     keys = [key(Cell(run, seed)) for seed in range(figure.trials)]
     lines = [ledger[one] for one in keys if one in ledger]
-    name = {"test_at_best_validation": "test_accuracy_at_best_validation", "last_test": "last_test_accuracy"}
-    return Result(run, lines, [100 * line[name[figure.result]] for line in lines]) if lines else None
-
-
-def _operations_before(line: LedgerLine, ledger: Ledger) -> Iterable[float]:
-    """Of the runs that a finetuning starts from, up to the epoch that it starts from."""
-    if line["start"] is None:
-        return
-    start, epoch = line["start"]
-    if start in ledger:
-        first = ledger[start]
-        yield first["flops"] * (epoch or first["best_epoch"]) / first["epochs"]
-        yield from _operations_before(first, ledger)
+    return Result(run, lines, [accuracy_of(figure, line) for line in lines]) if lines else None

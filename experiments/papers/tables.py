@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments.papers.grid import Figure, Line, Panel, runs_at
-from experiments.papers.results import Ledger, Result, result_at, tryouts
+from experiments.papers.results import Ledger, Result, accuracy_of, result_at, tryouts
 
 
 def figure_section(figure: Figure, ledger: Ledger, picture: str | None) -> str:
@@ -32,17 +32,26 @@ def printed_numbers(figures: tuple[Figure, ...], ledger: Ledger) -> str:
     for figure in figures:
         for panel in figure.panels:
             for line in panel.lines:
-                for place, printed in line.printed.items():
-                    row = [figure.name, _where(figure, panel, place), line.label, f"{printed:g}"]
+                for place in line.printed:
                     if runs := runs_at(line, place):
-                        rows.setdefault((runs, printed), [*row, _ours(figure, panel, line, place, ledger)])
-    return markdown(["figure or table", "network", "method", "the paper", "here"], list(rows.values()))
+                        where = ", ".join([panel.title, *_place(figure, place)])
+                        row = [figure.name, where, line.label, _printed(line, place)]
+                        ours = _ours(figure, panel, line, place, ledger)
+                        rows.setdefault((runs, line.printed[place]), [*row, ours])
+    return markdown(["figure or table", "where", "what", "the paper", "here"], list(rows.values()))
 
 
-def _where(figure: Figure, panel: Panel, place: Any) -> str:
-    if place == "learned":
-        return panel.title
-    return f"{panel.title}, {'K = ' if figure.axis == 'K' else ''}{place}"
+def _place(figure: Figure, place: Any) -> list[str]:
+    if place in ("any", "VGG-19"):
+        return []
+    return [f"K = {place}" if figure.axis == "K" else str(place)]
+
+
+def _printed(line: Line, place: Any) -> str:
+    sparsity = f", {line.printed_sparsity[place]:g} % are 0" if place in line.printed_sparsity else ""
+    return (
+        f"{'about ' if line.about else ''}{line.printed[place]:g}{sparsity}" if place in line.printed else sparsity[2:]
+    )
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
@@ -59,23 +68,30 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _entry(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> str:
-    printed = f"; paper {line.printed[place]:g}" if place in line.printed else ""
-    if not line.runs.get(place):
-        return f"paper {line.printed[place]:g}" if place in line.printed else ""
-    return _ours(figure, panel, line, place, ledger) + printed
+    printed = f"paper {text}" if (text := _printed(line, place)) else ""
+    ours = _ours(figure, panel, line, place, ledger) if place in line.runs else ""
+    return "; ".join(text for text in (ours, printed) if text)
 
 
 def _ours(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> str:
     result = result_at(figure, line, place, ledger)
     if result is not None:
-        best = f", K = {result.run.settings.k}" if len(runs_at(line, place)) > 1 else ""
-        return _numbers(figure, result) + best
+        return _numbers(figure, result) + _of_several(figure, line, place, ledger, result)
     found = tryouts(figure, panel, line, place, ledger)
     if not found:
         return "not run"
     longest = max(found, key=lambda one: one["epochs"])
-    accuracy = 100 * longest["test_accuracy_at_best_validation"]
-    return f"not run (try-out of {longest['epochs']} of {longest['epochs_of_the_paper']} epochs: {accuracy:.1f})"
+    of = f"{longest['epochs']} of {longest['epochs_of_the_paper']} epochs"
+    return f"not run (try-out of {of}: {accuracy_of(figure, longest):.1f})"
+
+
+def _of_several(figure: Figure, line: Line, place: Any, ledger: Ledger, result: Result) -> str:
+    """Which K is the best, and of how many that were run."""
+    runs = runs_at(line, place)
+    if len(runs) == 1:
+        return ""
+    count = sum(result_at(figure, line._replace(runs={place: run}), place, ledger) is not None for run in runs)
+    return f", K = {result.run.settings.k}" + (f", best of {count} of {len(runs)} K" if count < len(runs) else "")
 
 
 def _numbers(figure: Figure, result: Result) -> str:
