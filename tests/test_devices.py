@@ -96,7 +96,9 @@ def test_the_selections_of_200_steps_are_those_of_one_device(network, selector, 
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
-@pytest.mark.parametrize("selector", ["greedy, factored", "probabilistic, explicit"])
+@pytest.mark.parametrize(
+    "selector", ["greedy, factored", pytest.param("probabilistic, explicit", marks=pytest.mark.slow)]
+)
 def test_a_state_that_is_split_over_devices_gives_the_same_selections(selector, x64):
     expected, _ = trained("dense", SELECTORS[selector], 1)[1:]
     found, (_, state, frozen, _) = trained("dense", SELECTORS[selector], 4, shard=True)[1:]

@@ -25,14 +25,21 @@ def patterns(tmp_path):
     return f"npz:{tmp_path / 'patterns.npz'}"
 
 
-@pytest.mark.parametrize("model", ["conv2", pytest.param("tiny_resnet", marks=pytest.mark.slow)])
-def test_a_run_and_its_ticket_have_the_same_accuracy(model, patterns, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "profile"),
+    [
+        pytest.param("conv2", False, marks=pytest.mark.slow),
+        pytest.param("conv2", True, marks=pytest.mark.slow),
+        pytest.param("tiny_resnet", False, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_and_its_ticket_have_the_same_accuracy(model, profile, patterns, tmp_path, monkeypatch):
     tiny = {"tiny_resnet": lambda **settings: models.ResNet(blocks=(1,), small_images=True, **settings)}
     monkeypatch.setattr(models, "MODELS", {**models.MODELS, **tiny})
     settings = resolve(
         Settings(model=model, dataset=patterns, k=2, epochs=2, batch_size=16, learning_rate=0.1, **NETWORKS[model])
     )
-    options = RunOptions(workdir=str(tmp_path / "run"), profile=model == "conv2")
+    options = RunOptions(workdir=str(tmp_path / "run"), profile=profile)
     summary = run.run(settings, options)
     export.export(tmp_path / "run", tmp_path / "ticket")
     accuracy = evaluate.evaluate(tmp_path / "ticket")["test"]["accuracy"]

@@ -64,7 +64,7 @@ def at_once(selector, dtype, epochs):
     return [jax.tree.map(lambda leaf, number=number: leaf[number], trees) for number in range(len(SEEDS))]
 
 
-QUICK = ("greedy, factored", "supermask")
+QUICK = ("greedy, factored",)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,7 @@ def test_trials_differ_from_each_other():
     assert not np.allclose(losses[0], losses[2])
 
 
+@pytest.mark.slow
 def test_accuracies_in_float32_are_within_the_noise_of_seeds():
     selector = SELECTORS["greedy, factored"]
     accuracies = [
