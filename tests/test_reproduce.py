@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+
+from experiments.papers.cells import cells_of, chosen_figures
+from experiments.papers.finish import Places, locked
+from experiments.papers.grid import key
 
 ROOT = Path(__file__).parent.parent
 ONE = ("--only=slot.figure2", "--models=lenet", "--epochs_scale=0.02")  # untrained, and K = 2 for four epochs
@@ -58,8 +63,8 @@ def reproduced(prepared_digits, tmp_path_factory):
 def test_what_the_ledger_lacks_is_run(reproduced):
     places, output = reproduced
     assert [text for text in output.splitlines() if text.startswith("== ")] == [
-        "== random weights, lenet, seed 0",
-        "== greedy slot machine, K = 2, lenet, seed 0",
+        "== lenet on mnist, random weights, seed 0",
+        "== lenet on mnist, greedy slot machine, K = 2, seed 0",
     ]
     found = lines(places)
     assert len(found) == len({line["key"] for line in found}) == 2
@@ -79,8 +84,57 @@ def test_what_is_in_the_ledger_is_not_run_again(reproduced, prepared_digits):
     assert lines(places) == before
 
 
+def test_a_run_whose_line_was_not_written_any_more_gets_it(reproduced, prepared_digits, tmp_path):
+    places = tmp_path / "copy"
+    shutil.copytree(reproduced[0], places)
+    (file,) = (places / "ledger").iterdir()
+    whole = lines(places)
+    file.write_text("".join(json.dumps(line) + "\n" for line in whole[:-1]))
+    output = finish(prepared_digits, places, *ONE, "--trials=1")
+    assert "is finished; nothing was trained" in output
+    assert "epoch 1/" not in output
+    without_time = [[{**line, "finished": None} for line in ones] for ones in (whole, lines(places))]
+    assert without_time[0] == without_time[1]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_finished_keeps_nothing_else_from_being_so(prepared_digits, tmp_path):
+    cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], 0.02)
+    blocked = tmp_path / "runs" / key(cells[0])
+    blocked.mkdir(parents=True)
+    (blocked / "something.txt").write_text("no run")
+    process = start(prepared_digits, tmp_path, *ONE, "--trials=1")
+    output, errors = process.communicate(timeout=500)
+    assert process.returncode == 1
+    assert "is not empty and holds no run" in errors
+    assert errors.splitlines()[-1] == "error: 1 of the runs could not be finished"
+    assert [line["key"] for line in lines(tmp_path)] == [key(cells[1])], output
+
+
+@pytest.mark.slow
+def test_cells_in_other_hands_are_waited_for_until_the_budget_is_over(prepared_digits, tmp_path):
+    cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], 0.02)
+    with locked(cells[1], Places(tmp_path / "runs", tmp_path / "ledger", None)):
+        listed = finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--list").splitlines()[1]
+        finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--budget_minutes=1")
+    assert listed.split()[:4] == ["slot.figure2", "0", "1", "1"]
+    assert [line["key"] for line in lines(tmp_path)] == [key(cells[0])]
+
+
+@pytest.mark.slow
+def test_a_signal_in_a_runs_last_epoch_is_not_forgotten(prepared_digits, tmp_path):
+    """The run ends, and its line is written, but no other is begun."""
+    process = start(prepared_digits, tmp_path, *ONE, "--trials=1")
+    while "random weights" not in process.stdout.readline() and process.poll() is None:  # which takes one epoch
+        pass
+    process.send_signal(signal.SIGTERM)
+    rest, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert "== " not in rest
+
+
 def test_the_list_counts_what_is_done_and_missing(reproduced, prepared_digits):
-    rows = finish(prepared_digits, reproduced[0], *ONE, "--list").splitlines()
+    rows = finish(prepared_digits, reproduced[0], *ONE, "--trials=1", "--list").splitlines()
     assert rows[0].split() == ["done", "running", "missing", "hours", "on", "this", "machine"]
     assert rows[1].split()[:4] == ["slot.figure2", "2", "0", "0"]
     others = finish(prepared_digits, reproduced[0], "--only=slot.figure8", "--list").splitlines()
@@ -127,7 +181,7 @@ def test_ten_interruptions_change_nothing(prepared_digits, tmp_path):
     for _ in range(10):
         process = start(prepared_digits, tmp_path / "broken", *SEVERAL)
         time.sleep(moments.uniform(5, 15))
-        process.send_signal(moments.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
+        process.send_signal(moments.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
         process.communicate(timeout=100)
     finish(prepared_digits, tmp_path / "broken", *SEVERAL)
     found = lines(tmp_path / "broken")
@@ -145,4 +199,4 @@ def test_two_processes_share_the_work(prepared_digits, tmp_path):
     found = lines(tmp_path)
     assert len(found) == len({line["key"] for line in found}) == 10
     assert all("== " in output for output, _ in outputs)
-    assert len(begun) >= 10
+    assert len(begun) == len(set(begun)) == 10
