@@ -40,7 +40,7 @@ def cells_of(
     for figure in figures:
         for panel in figure.panels:
             for line in panel.lines:
-                for place in (*line.runs,):
+                for place in line.runs:
                     for run in runs_at(line, place):
                         for seed in range(min(trials or figure.trials, figure.trials)):
                             cell, rank = Cell(run, seed, scale), _rank(line, place, run, seed)

@@ -80,6 +80,7 @@ def locked(cell: Cell, places: Places) -> Iterator[None]:
 def what(cell: Cell) -> str:
     """A cell in words.
 
+    >>> from experiments.papers.grid import Run
     >>> what(Cell(Run(Settings(k=2)), 3))
     'lenet on mnist_sample, greedy slot machine, K = 2, seed 3'
     """
