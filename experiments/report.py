@@ -13,6 +13,7 @@ from absl import app, flags
 from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import chosen_figures
 from experiments.papers.grid import Figure
+from experiments.papers.networks import networks_table
 from experiments.papers.plots import draw
 from experiments.papers.results import Ledger
 from experiments.papers.tables import figure_section, printed_numbers
@@ -42,6 +43,9 @@ def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
     (out / "figures").mkdir(parents=True, exist_ok=True)
     sections = []
     for figure in figures:
+        if figure.kind == "networks":
+            sections.append(f"## {figure.name}: {figure.title}\n\n{networks_table()}")
+            continue
         picture = None
         if figure.kind != "table":
             picture = f"figures/{figure.name}.png"

@@ -11,6 +11,12 @@ def prepare(directory, images, labels, tested):
     """Prepares images `(n, 28, 28, 1)`, the last `tested` of them as the test split."""
     import tensorflow_datasets as tfds
 
+    with tfds.core.registered.skip_registration():  # the name may be taken by another small dataset
+        builder = _builder(tfds, images, labels, tested)
+    builder(data_dir=directory, file_format="array_record").download_and_prepare()
+
+
+def _builder(tfds, images, labels, tested):
     class Mnist(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("3.0.1")
 
@@ -32,7 +38,7 @@ def prepare(directory, images, labels, tested):
             for index in indices:
                 yield index, {"image": png(images[index]), "label": int(labels[index])}
 
-    Mnist(data_dir=directory, file_format="array_record").download_and_prepare()
+    return Mnist
 
 
 def png(image):

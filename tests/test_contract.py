@@ -82,7 +82,7 @@ def moved(variables):
     return {"params": jax.tree.map(move, variables["params"]), "frozen": variables["frozen"]}
 
 
-CHOSEN = [*list(SELECTORS)[::11], "partition"]
+CHOSEN = [*list(SELECTORS)[::17], "partition"]
 ALL = [pytest.param(name, marks=[] if name in CHOSEN else [pytest.mark.slow]) for name in SELECTORS]
 
 

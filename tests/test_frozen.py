@@ -75,6 +75,7 @@ def test_a_run_whose_frozen_values_are_damaged_draws_them_again_and_ends_as_unbr
     assert summary["frozen_sha256_after"] == summary["frozen_sha256_before"]
 
 
+@pytest.mark.slow
 def test_its_ticket_is_the_same(damaged, unbroken, tmp_path, capsys):
     workdir, reason = damaged
     for name, source in (("expected", unbroken), ("found", workdir)):

@@ -140,7 +140,7 @@ def files(out):
     return {path.name for path in (out / "figures").iterdir()}
 
 
-@pytest.mark.parametrize("filled", [False, "half", True])
+@pytest.mark.parametrize("filled", [False, "half", pytest.param(True, marks=pytest.mark.slow)])
 def test_every_figure_is_drawn(filled, tmp_path):
     names = ["slot.figure2", "slot.figure3", "slot.figure5", "slot.figure7", "slot.figure11", "hidden.figure6"]
     figures = [FIGURES[name] for name in names]

@@ -16,6 +16,9 @@ from experiments.papers.cells import cells_of, chosen_figures
 from experiments.papers.finish import Places, locked
 from experiments.papers.grid import key
 
+# TFDS, which prepares the dataset, uses what NumPy and protobuf deprecate.
+pytestmark = pytest.mark.filterwarnings("default")
+
 ROOT = Path(__file__).parent.parent
 ONE = ("--only=slot.figure2", "--models=lenet", "--epochs_scale=0.02")  # untrained, and K = 2 for four epochs
 SEVERAL = ("--only=beyond.mnist,slot.figure7", "--models=lenet", "--epochs_scale=0.03", "--trials=1")

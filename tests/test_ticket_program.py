@@ -84,7 +84,12 @@ def test_what_cannot_be_finetuned_is_one_sentence(source, message, run, digits, 
 @pytest.mark.parametrize(
     ("arguments", "trained", "zeros"),
     [
-        (["--method=edge_popup", "--keep_fraction=0.3", "--scale_for_kept"], "scores only", "70.00 %"),
+        pytest.param(
+            ["--method=edge_popup", "--keep_fraction=0.3", "--scale_for_kept"],
+            "scores only",
+            "70.00 %",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             ["--method=supermask", "--evaluation=sampled", "--rescale"], "scores only", None, marks=pytest.mark.slow
         ),

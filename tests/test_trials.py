@@ -9,7 +9,7 @@ import slotjax
 from slotjax import models, training
 from slotjax.data import Dataset, Split
 
-SEEDS, CLASSES, BATCH, EXAMPLES = range(3), 4, 16, 480
+SEEDS, CLASSES, BATCH, EXAMPLES = range(2), 4, 16, 480
 SELECTORS = {
     "greedy, factored": slotjax.slot_machine(4, scores="factored", options="seeded"),
     "probabilistic, factored": slotjax.slot_machine(4, "probabilistic", scores="factored", options="seeded"),
@@ -84,7 +84,6 @@ def test_trials_differ_from_each_other():
     found = at_once(SELECTORS["greedy, factored"], np.float32, 1)
     losses = [np.asarray(metrics["losses"]) for _, _, metrics in found]
     assert not np.allclose(losses[0], losses[1])
-    assert not np.allclose(losses[0], losses[2])
 
 
 @pytest.mark.slow

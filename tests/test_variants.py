@@ -120,7 +120,7 @@ def test_nearest_scores_select_the_option_nearest_to_a_latent_value(share, optio
 
 
 @pytest.mark.parametrize("initial", slotjax.INITIAL)
-@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("sparse", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("share", slotjax.SHARES)
 def test_neither_storage_changes_what_is_drawn(share, sparse, initial, x64):
     arguments = {"k": 4, "selection": "probabilistic", "share": share, "sparse": sparse, "initial": initial}

@@ -58,7 +58,7 @@ class Figure(NamedTuple):
         title: what it shows.
         kind: how it is drawn: `"against"` (accuracy against what is varied), `"bars"`, `"training"` (accuracy against
             the operations spent), `"changes"` (selections changed every five epochs), `"values"` (histograms of
-            selected weights) or `"table"`.
+            selected weights), `"table"` or `"networks"` (no runs, but the networks themselves).
         axis: what the horizontal axis or the columns are.
         panels: its plots.
         claim: what the paper concludes from it.

@@ -225,6 +225,10 @@ FIGURE_11 = Figure(
     epochs=(5, 25, 100),
 )
 
+TABLE_1 = Figure(
+    "slot.table1", "Networks, and epochs of training", "networks", "", (), "Kernels, and epochs of the recipes here."
+)
+
 _NAMES = {"LeNet": "lenet", "CONV-2": "conv2", "CONV-4": "conv4", "CONV-6": "conv6"}
 
 TABLE_2 = Figure(
@@ -321,6 +325,7 @@ FIGURES = (
     FIGURE_8,
     FIGURE_9,
     FIGURE_11,
+    TABLE_1,
     TABLE_2,
     VGG19,
     SPARSE,
