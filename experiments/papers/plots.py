@@ -32,7 +32,9 @@ def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
         _KINDS[figure.kind](axes, figure, panel, ledger)
         if not any(result_at(figure, line, place, ledger) for line in panel.lines for place in line.runs):
             axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=12)
-            axes.set_yticks([])
+            if not any(line.printed for line in panel.lines):
+                axes.set_xticks([])
+                axes.set_yticks([])
         axes.set_title(panel.title)
         axes.grid(alpha=0.3)
         # Below the axes, where it hides nothing.
