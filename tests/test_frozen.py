@@ -84,6 +84,7 @@ def test_its_ticket_is_the_same(damaged, unbroken, tmp_path, capsys):
     assert (tmp_path / "expected").read_bytes() == (tmp_path / "found").read_bytes()
 
 
+@pytest.mark.slow
 def test_frozen_values_that_the_seed_does_not_give_again_are_lost(damaged, digits, monkeypatch):
     workdir, reason = damaged
     sentence = rf"--workdir: .*frozen is damaged \({reason}\), and the seed gives other values than the run has"

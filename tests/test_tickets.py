@@ -20,7 +20,6 @@ import slotjax
 from slotjax import _bits, _tickets, models
 
 TREE = {"dense": {"kernel": jnp.zeros((5, 4)), "bias": jnp.arange(4.0)}, "conv": {"kernel": jnp.zeros((2, 2, 3, 2))}}
-CORRUPTIONS = 10_000
 
 
 @settings(deadline=None, max_examples=100)
@@ -220,22 +219,23 @@ def little_memory():
         tracemalloc.stop()
 
 
-def test_no_corruption_goes_unnoticed(ticket, tmp_path):
-    """10,000 of them: a ValueError in one sentence, or the very same weights, and never much memory."""
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_no_corruption_goes_unnoticed(count, ticket, tmp_path):
+    """A ValueError in one sentence, or the very same weights, and never much memory."""
     random, data = np.random.default_rng(0), ticket.read_bytes()
     expected = jax.device_get(slotjax.load_ticket(ticket))
     selector = slotjax.slot_machine(8, scores="factored", options="seeded")
     slotjax.save_ticket(tmp_path / "other", selector, trained(selector))
     other, path, harmless = (tmp_path / "other").read_bytes(), tmp_path / "corrupted", 0
     with little_memory():
-        for _ in range(CORRUPTIONS):
+        for _ in range(count):
             bad = corrupted(data, other, random)
             path.write_bytes(bad)
             with contextlib.suppress(ValueError):
                 weights = slotjax.load_ticket(path)
                 harmless += bad != data
                 chex.assert_trees_all_equal(weights, expected)
-    assert harmless < CORRUPTIONS / 100
+    assert harmless < count / 100
 
 
 def forged(data, change):
