@@ -74,7 +74,7 @@ SELECTORS = {
     "greedy, explicit": slotjax.slot_machine(4, scores="explicit", options="stored"),
     "probabilistic, explicit": slotjax.slot_machine(4, "probabilistic", scores="explicit", options="stored"),
 }
-QUICK = {("convolutional", "probabilistic, factored", 4)}
+QUICK = {("batch norm", "probabilistic, factored", 4)}
 COMBINATIONS = [
     pytest.param(*one, marks=[] if one in QUICK else pytest.mark.slow)
     for one in ((network, selector, devices) for network in NETWORKS for selector in SELECTORS for devices in (2, 4, 8))

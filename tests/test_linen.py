@@ -71,7 +71,7 @@ class Network(nn.Module):
 OURS, FLAX = Network(slotjax.Dense, slotjax.Conv), Network(nn.Dense, nn.Conv)
 
 
-@pytest.mark.parametrize("selection", slotjax.SELECTIONS)
+@pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 def test_layers_and_pytree_give_the_same_network(selection):
     selector, key, draw = slotjax.slot_machine(selection=selection), jax.random.key(0), jax.random.key(2)
     ours = Network(_with(slotjax.Dense, selector), _with(slotjax.Conv, selector))

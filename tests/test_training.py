@@ -241,6 +241,7 @@ def batch_norm_run(devices):
     return jax.device_get((state._replace(key=0), metrics))
 
 
+@pytest.mark.slow
 def test_batch_statistics_are_trained_with_and_are_those_of_the_global_batch():
     one, four = batch_norm_run(1), batch_norm_run(4)
     means = [leaf for name, leaf in one[0].batch_stats["BatchNorm_0"].items() if name == "mean"]
