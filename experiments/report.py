@@ -72,6 +72,8 @@ def main(arguments: list[str]) -> None:
     prepare(arguments)
     values = flags.FLAGS
     with one_sentence(ValueError, OSError):
+        if values.only and not values["out"].present:
+            raise ValueError("--out: it must be given with --only, or a part would take the place of the whole report")
         figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger))
         report(figures, lines, Path(values.out))
         if values.readme and not values.only:

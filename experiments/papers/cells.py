@@ -71,8 +71,13 @@ def kept_epochs(cell: Cell) -> tuple[int, ...]:
         for other in runs_of(figure)
         if other.start == cell.run and other.start_epoch is not None
     }
+    return epochs_of(looked_at | started_from, cell)
+
+
+def epochs_of(epochs: Iterable[int], cell: Cell) -> tuple[int, ...]:
+    """Epochs of the paper's run as epochs of the cell's, which may be scaled; ascending, each once."""
     last: Any = resolve(scaled(cell.run, cell.scale).settings).epochs
-    return tuple(sorted({min(last, max(1, round(epoch * cell.scale))) for epoch in looked_at | started_from}))
+    return tuple(sorted({min(last, max(1, round(epoch * cell.scale))) for epoch in epochs}))
 
 
 def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:

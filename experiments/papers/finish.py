@@ -13,7 +13,7 @@ import jax
 from experiments.components import Inputs
 from experiments.interruption import Interruption
 from experiments.papers import ledger, looks
-from experiments.papers.cells import figures_of, kept_epochs, names_of
+from experiments.papers.cells import epochs_of, figures_of, kept_epochs, names_of
 from experiments.papers.cost import flops_per_step
 from experiments.papers.grid import Cell, identity, key, scaled
 from experiments.recipes import resolve
@@ -166,5 +166,5 @@ _LOOKS = {"changes": looks.changes, "values": looks.values}
 
 
 def _looks(cell: Cell, workdir: Path) -> dict[str, Any]:
-    kinds = {figure.kind for figure in figures_of(cell.run)} & set(_LOOKS)
-    return {kind: _LOOKS[kind](workdir, kept_epochs(cell)) for kind in sorted(kinds)}
+    figures = [figure for figure in figures_of(cell.run) if figure.kind in _LOOKS]
+    return {figure.kind: _LOOKS[figure.kind](workdir, epochs_of(figure.epochs, cell)) for figure in figures}

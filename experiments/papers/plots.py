@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +124,7 @@ def _bars_of(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
 
 def _training(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     """Test accuracy against the operations spent, those of a selection before its finetuning included."""
-    for number, line in enumerate(panel.lines):
-        (place,) = line.runs
-        result = result_at(figure, line, place, ledger)
-        if result is None:
-            axes.plot([], [], label=f"{line.label} (not run)", **_style(number))
-            continue
+    for number, line, result in _run_lines(axes, figure, panel, ledger):
         before, flops = operations(result)
         curves = [[100 * accuracy for accuracy in one["curve"]["test"]] for one in result.lines]
         epochs = len(curves[0]) - 1
@@ -142,12 +138,7 @@ def _training(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
 
 def _changes(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     """The share of selections that changed since the mark before, on a logarithmic axis."""
-    for number, line in enumerate(panel.lines):
-        (place,) = line.runs
-        result = result_at(figure, line, place, ledger)
-        if result is None:
-            axes.plot([], [], label=f"{line.label} (not run)", **_style(number))
-            continue
+    for number, line, result in _run_lines(axes, figure, panel, ledger):
         recorded = [one["changes"] for one in result.lines if "changes" in one]
         if not recorded:
             axes.plot([], [], label=f"{line.label} (not recorded)", **_style(number))
@@ -160,6 +151,17 @@ def _changes(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     axes.set_ylim(0.01, 100)
     axes.set_xlabel(figure.axis)
     axes.set_ylabel("% of selections changed in five epochs")
+
+
+def _run_lines(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> Iterator[tuple[int, Line, Result]]:
+    """The lines of one run each that was run, numbered; the legend names the others."""
+    for number, line in enumerate(panel.lines):
+        (place,) = line.runs
+        result = result_at(figure, line, place, ledger)
+        if result is None:
+            axes.plot([], [], label=f"{line.label} (not run)", **_style(number))
+        else:
+            yield number, line, result
 
 
 def _draw_values(figure: Figure, ledger: Ledger, path: Path) -> None:

@@ -105,21 +105,22 @@ FIGURE_3 = Figure(
     "Accuracy grows with K up to 8 and then hardly; CONV-6 does better than learned, and seeds matter less.",
 )
 
+
+def _over_training(model: str, *others: Line) -> Panel:
+    """Learned weights and a slot machine, whose cost and accuracy are followed."""
+    lines = (
+        Line("learned weights", {"learned": learned(model)}),
+        Line("slot machine (GS, K = 8)", {"greedy": greedy(model)}),
+    )
+    return Panel(TITLES[model], (*lines, *others))
+
+
 FIGURE_4 = Figure(
     "slot.figure4",
     "Test accuracy against the cost of training",
     "training",
     "tera floating-point operations",
-    tuple(
-        Panel(
-            TITLES[model],
-            (
-                Line("learned weights", {"learned": learned(model)}),
-                Line("slot machine (GS, K = 8)", {"greedy": greedy(model)}),
-            ),
-        )
-        for model in ("conv4", "conv6")
-    ),
+    tuple(map(_over_training, ("conv4", "conv6"))),
     "For the same cost of training, slot machines are as accurate as learned weights.",
 )
 
@@ -128,17 +129,7 @@ FIGURE_5 = Figure(
     "Finetuning against learning from scratch",
     "training",
     "tera floating-point operations",
-    tuple(
-        Panel(
-            TITLES[model],
-            (
-                Line("learned weights", {"learned": learned(model)}),
-                Line("slot machine (GS, K = 8)", {"greedy": greedy(model)}),
-                Line("finetuned", {"finetuned": finetuned(model)}),
-            ),
-        )
-        for model in ("conv4", "conv6")
-    ),
+    tuple(_over_training(model, Line("finetuned", {"finetuned": finetuned(model)})) for model in ("conv4", "conv6")),
     "For the same total cost, a finetuned slot machine is more accurate than weights learned from scratch.",
 )
 
