@@ -1,8 +1,10 @@
 """The ledger: nothing is lost, doubled or damaged, whoever writes and whenever it is killed."""
 
+import fcntl
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -59,6 +61,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from experiments.papers import ledger
+print("ready", flush=True)
 for number in range(40):
     ledger.append({"key": str(number % 30), "finished": "2026", "by": sys.argv[2] * 500}, Path(sys.argv[1]))
 """
@@ -70,3 +73,18 @@ def test_processes_that_write_at_the_same_time_lose_and_double_nothing(tmp_path)
     (file,) = tmp_path.iterdir()
     lines = [json.loads(text) for text in file.read_text().splitlines()]
     assert sorted(int(one["key"]) for one in lines) == list(range(30))
+
+
+def test_a_process_waits_while_another_writes(tmp_path):
+    path = tmp_path / f"{ledger.machine()}.jsonl"
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), "x"], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout.readline() == "ready\n"
+        time.sleep(1)  # in which it would write, if it did not wait
+        assert path.read_bytes() == b""
+        file.write(json.dumps(line("0", by="here")).encode() + b"\n")
+    writer.communicate(timeout=120)
+    found = [json.loads(text) for text in path.read_text().splitlines()]
+    assert [one["key"] for one in found] == [str(number) for number in range(30)]
+    assert found[0]["by"] == "here"
