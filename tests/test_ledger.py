@@ -1,5 +1,6 @@
 """The ledger: nothing is lost, doubled or damaged, whoever writes and whenever it is killed."""
 
+import contextlib
 import fcntl
 import json
 import subprocess
@@ -77,14 +78,16 @@ def test_processes_that_write_at_the_same_time_lose_and_double_nothing(tmp_path)
 
 def test_a_process_waits_while_another_writes(tmp_path):
     path = tmp_path / f"{ledger.machine()}.jsonl"
-    with path.open("ab") as file:
+    with contextlib.ExitStack() as stack, path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), "x"], stdout=subprocess.PIPE, text=True)
+        writer = stack.enter_context(
+            subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), "x"], stdout=subprocess.PIPE, text=True)
+        )
         assert writer.stdout.readline() == "ready\n"
         time.sleep(1)  # in which it would write, if it did not wait
         assert path.read_bytes() == b""
         file.write(json.dumps(line("0", by="here")).encode() + b"\n")
-    writer.communicate(timeout=120)
+    assert writer.returncode == 0
     found = [json.loads(text) for text in path.read_text().splitlines()]
     assert [one["key"] for one in found] == [str(number) for number in range(30)]
     assert found[0]["by"] == "here"
