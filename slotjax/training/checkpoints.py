@@ -114,14 +114,10 @@ class Checkpoints:
         """
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         items = ocp.args.Composite(state=ocp.args.StandardRestore(target), record=ocp.args.JsonRestore())
-        try:
+        with _reading(f"the checkpoint {self._directory / str(epoch)}"):
             restored = self._manager.restore(epoch, args=items)
             state, record = restored["state"], restored["record"]
             _verify(state, record)
-        # What is wrong with the files decides which of a dozen kinds of error Orbax raises.
-        except Exception as error:
-            at = self._directory / str(epoch)
-            raise ValueError(f"the checkpoint {at} is damaged ({_reason(error)})") from error
         return state, record["history"]
 
     def epochs(self) -> list[int]:
@@ -147,7 +143,7 @@ class Checkpoints:
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        # As above, and of a write in the background.
+        # Orbax raises a dozen kinds of error, also those of a write in the background.
         except Exception as error:
             raise OSError(f"a checkpoint cannot be written to {self._directory} ({_reason(error)})") from error
 
@@ -163,7 +159,18 @@ class Checkpoints:
             self._manager.reload()
 
 
-def _reason(error: Exception) -> str:
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    # What is wrong with the files decides which of a dozen kinds of error Orbax raises.
+    except Exception as error:
+        raise ValueError(f"{what} is damaged ({_reason(error)})") from error
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
     # TensorStore says what it was doing, from the outermost on, then the cause, then its settings.
     first = re.sub(r" \[[a-z_]+(\[\d+\])?=.*| \[source locations.*", "", str(error).strip().split("\n")[0])
     return ": ".join(first.split(": ")[-2:])[-_REASON:]
@@ -196,9 +203,5 @@ def restore_arrays(directory: str | Path, like: PyTree) -> PyTree:
         ValueError: if it cannot be read. Changed bytes can be read, as other numbers.
     """
     target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            return checkpointer.restore(Path(directory).absolute(), target)
-    # As above.
-    except Exception as error:
-        raise ValueError(f"{directory} is damaged ({_reason(error)})") from error
+    with _reading(str(directory)), ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(Path(directory).absolute(), target)
