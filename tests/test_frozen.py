@@ -76,7 +76,8 @@ def damaged(request, unbroken, tmp_path):
 def assert_warned(workdir, reason, errors):
     # Threads of TensorStore may complain as well, of an event loop that is closed.
     (line,) = (line for line in errors.splitlines() if line.startswith(str(workdir)))
-    assert re.fullmatch(rf"{re.escape(str(workdir / 'frozen'))} is damaged \({reason}\); its values are drawn again from the seed\.", line)
+    frozen = re.escape(str(workdir / "frozen"))
+    assert re.fullmatch(rf"{frozen} is damaged \({reason}\); its values are drawn again from the seed\.", line)
 
 
 def test_a_run_whose_frozen_values_are_damaged_draws_them_again_and_ends_as_unbroken(damaged, unbroken, digits, capsys):
