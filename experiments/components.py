@@ -43,16 +43,20 @@ class Network(NamedTuple):
     batch_stats: PyTree
 
 
-def load_source(name: str, data_dir: str | None, image_size: int, train_on_all: bool = False) -> Source:
+def load_source(settings: Settings, data_dir: str | None) -> Source:
     """The dataset, or a stream of one that fits into no memory.
 
-    >>> len(load_source("mnist_sample", None, 224, train_on_all=True).train.labels)
+    >>> len(load_source(Settings(train_on_all=True), None).train.labels)
     4000
+    >>> [len(split.labels) for split in load_source(Settings(examples=600), None)[:3]]
+    [600, 500, 600]
     """
-    if name in data.STREAMS:
-        return data.load_imagenet(data_dir, image_size)
-    dataset = data.load(name, data_dir)
-    if train_on_all:
+    if settings.dataset in data.STREAMS:
+        return data.load_imagenet(data_dir, settings.image_size, settings.examples)
+    dataset = data.load(settings.dataset, data_dir)
+    if settings.examples is not None:
+        dataset = data.first_examples(dataset, settings.examples)
+    if settings.train_on_all:
         both = zip(dataset.train, dataset.validation, strict=True)
         dataset = dataset._replace(train=data.Split(*map(np.concatenate, both)))
     return dataset

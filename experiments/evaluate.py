@@ -55,7 +55,7 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
             f"--ticket: {path} does not say of which network it is, so experiments.export did not write it"
         )
     inputs = Inputs(tuple(known["image_shape"]), known["dtype"], known["classes"])
-    source = load_source(name or known["dataset"], data_dir, inputs.image_shape[0])
+    source = load_source(Settings(dataset=name or known["dataset"], image_size=inputs.image_shape[0]), data_dir)
     if inputs_of(source) != inputs:
         raise ValueError(f"--dataset: it has {inputs_of(source)}, but the ticket was trained for {inputs}")
     settings = Settings(model=known["model"], dataset=known["dataset"], **known.get("model_settings", {}))

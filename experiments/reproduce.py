@@ -2,7 +2,7 @@
 
     python -m experiments.reproduce --list --data_dir=DIR                            what there is, what is missing
     python -m experiments.reproduce --only=slot.figure3 --models=lenet --data_dir=DIR       one plot: hours on a CPU
-    python -m experiments.reproduce --only=slot --epochs_scale=0.02 --trials=1 --data_dir=DIR     everything, a little
+    python -m experiments.reproduce --examples=256 --epochs_scale=0.001 --trials=1 --data_dir=DIR   everything, a little
 
 Every run is checkpointed in a directory of its own, and can be interrupted, even killed: the same command goes on.
 Several such processes on one machine share the work. `python -m experiments.report` draws the figures.
@@ -45,8 +45,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_float("budget_minutes", None, "Stop after this time, with everything saved.", flag_values=values)
     flags.DEFINE_integer("trials", None, "Seeds; those of the paper unless given, and never more.", flag_values=values)
     flags.DEFINE_float(
-        "epochs_scale", 1.0, "Scales the epochs of every run. Such runs fill no cell of a figure.", flag_values=values
+        "epochs_scale",
+        1.0,
+        "Scales the epochs of every run. Such runs fill no cell of a figure.",
+        flag_values=values,
     )
+    flags.DEFINE_integer("examples", None, "Only so many images of every split. Nor do these.", flag_values=values)
     flags.DEFINE_string("runs", "runs/reproduce", "Where the runs' directories are.", flag_values=values)
     flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)
@@ -107,13 +111,17 @@ def overview(figures: list[Figure], places: Places, values: flags.FlagValues) ->
     here = [line for line in lines.values() if line["machine"] == ledger.machine()]
     rows: list[tuple[str, ...]] = [("", "done", "running", "missing", "hours on this machine")]
     for figure in figures:
-        cells = cells_of([figure], values.trials, values.models, values.epochs_scale)
+        cells = cells_of([figure], *_extent(values))
         states = {cell: _state(cell, lines, places) for cell in cells}
         counts = Counter(states.values())
         hours = _hours([cell for cell in cells if states[cell] != "done"], here)
         rows.append((figure.name, *(str(counts[name]) for name in rows[0][1:4]), hours))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _extent(values: flags.FlagValues) -> tuple[int | None, list[str], float, int | None]:
+    return values.trials, values.models, values.epochs_scale, values.examples
 
 
 def _state(cell: Cell, lines: dict[str, ledger.Line], places: Places) -> str:
@@ -144,7 +152,7 @@ def main(arguments: list[str]) -> None:
         if values.list:
             print(overview(figures, places, values))
             return
-        cells = cells_of(figures, values.trials, values.models, values.epochs_scale)
+        cells = cells_of(figures, *_extent(values))
         wrong = work_off(cells, places, values.budget_minutes)
     if wrong:
         sys.exit(f"error: {len(wrong)} of the runs could not be finished")
@@ -154,7 +162,7 @@ def _check(values: flags.FlagValues) -> None:
     unknown = [name for name in values.models if name not in models.MODELS]
     if unknown:
         raise ValueError(f"--models: {unknown[0]!r} was given, but it must be of {', '.join(models.MODELS)}")
-    for name in ("budget_minutes", "epochs_scale", "trials"):
+    for name in ("budget_minutes", "epochs_scale", "examples", "trials"):
         value: Any = values[name].value
         if value is not None and value <= 0:
             raise ValueError(f"--{name}: {value} was given, but it must be above 0")

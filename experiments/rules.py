@@ -60,6 +60,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "label_smoothing": (lambda value: 0 <= value < 1, "from 0 to less than 1"),
     "compute_dtype": _one_of(("float32", "bfloat16")),
     "dataset": (_is_dataset, f"one of {', '.join(_DATASETS)}"),
+    "examples": (lambda value: value is None or value >= 1, "at least 1"),
     "image_size": _POSITIVE,
     "method": _one_of(METHODS),
     "biases_and_scales": _one_of(REST),

@@ -60,7 +60,7 @@ def run(settings: Settings, options: RunOptions, interruption: Interruption | No
         if summary is not None:
             print(f"The run in {options.workdir} is finished; nothing was trained.")
             return summary
-        source = load_source(settings.dataset, options.data_dir, settings.image_size, settings.train_on_all)
+        source = load_source(settings, options.data_dir)
         experiment = build(settings, source)
         workdir, lock = _open(settings, options, experiment)
     except (ValueError, OSError) as error:

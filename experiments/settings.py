@@ -62,6 +62,11 @@ class Settings:
         "Train on the validation images as well. Then the accuracy on them says nothing, and that of the last epoch is "
         "what counts, as in the paper of edge-popup.",
     )
+    examples: int | None = _flag(
+        None,
+        flags.DEFINE_integer,
+        "Only so many images of every split, to try something out. Unless given, all.",
+    )
     image_size: int = _flag(224, flags.DEFINE_integer, "ImageNet: height and width of the images that networks see.")
     augmentation: str | None = _flag(
         None,

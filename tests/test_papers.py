@@ -7,7 +7,7 @@ import pytest
 from experiments.components import Inputs, network, selector_of
 from experiments.papers import FIGURES, slot_machines
 from experiments.papers.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
-from experiments.papers.grid import Cell, Run, identity, key, runs_of, scaled
+from experiments.papers.grid import Cell, Run, identity, key, runs_of, tried
 from experiments.recipes import resolve
 from experiments.rules import check
 from experiments.settings import RunOptions, Settings
@@ -23,7 +23,7 @@ INPUTS = {
 @pytest.mark.parametrize("scale", [1, 0.01])
 def test_every_run_has_settings_that_are_allowed(scale):
     for run in RUNS:
-        part = scaled(run, scale)
+        part = tried(Cell(run, 0, scale))
         check(resolve(part.settings), RunOptions(keep_epochs=kept_epochs(Cell(run, 0, scale))))
         selector_of(part.settings)
 
@@ -48,6 +48,7 @@ def test_a_key_is_of_all_that_decides_the_numbers():
         Cell(Run(Settings(momentum=0.8)), 0),
         Cell(Run(Settings()), 1),
         Cell(Run(Settings()), 0, scale=0.5),
+        Cell(Run(Settings()), 0, examples=500),
         Cell(Run(Settings(method="learned")), 0),
         Cell(Run(Settings(method="learned"), Run(Settings())), 0),
         Cell(Run(Settings(method="learned"), Run(Settings()), 20), 0),

@@ -89,6 +89,13 @@ def test_a_run_of_fewer_epochs_fills_no_cell():
     assert result_at(FIGURE_3, GREEDY, 2, ledger) is None
 
 
+def test_a_run_of_fewer_images_fills_no_cell():
+    few = line(Cell(slot_machines.greedy("lenet", 2), 0, examples=500), 0.9)
+    text = row(FIGURE_3, ledger_of(few), "slot machine (GS)")["2"]
+    assert text == "not run (try-out of 200 of 200 epochs, 500 images: 90.0); paper 97"
+    assert result_at(FIGURE_3, GREEDY, 2, ledger_of(few)) is None
+
+
 def test_the_best_over_k_is_that_of_the_best_mean():
     two, eight = slot_machines.greedy("lenet", 2), slot_machines.greedy("lenet", 8)
     ledger = four(two, 0.99, 0.90) | four(eight, 0.97, 0.97)

@@ -20,7 +20,9 @@ from experiments.papers.grid import key
 pytestmark = pytest.mark.filterwarnings("default")
 
 ROOT = Path(__file__).parent.parent
-ONE = ("--only=slot.figure2", "--models=lenet", "--epochs_scale=0.02")  # untrained, and K = 2 for four epochs
+EXAMPLES, EPOCHS = 256, 10
+# Untrained, and K = 2 for ten epochs.
+ONE = ("--only=slot.figure2", "--models=lenet", "--epochs_scale=0.05", f"--examples={EXAMPLES}")
 SEVERAL = ("--only=beyond.mnist,slot.figure7", "--models=lenet", "--epochs_scale=0.03", "--trials=1")
 
 
@@ -72,12 +74,15 @@ def test_what_the_ledger_lacks_is_run(reproduced):
     found = lines(places)
     assert len(found) == len({line["key"] for line in found}) == 2
     trained = found[1]
-    assert (trained["epochs"], trained["epochs_of_the_paper"], trained["epochs_scale"]) == (4, 200, 0.02)
+    assert (trained["epochs"], trained["epochs_of_the_paper"], trained["epochs_scale"]) == (EPOCHS, 200, 0.05)
     assert trained["settings"]["seed"] == 0
     assert trained["settings"]["k"] == 2
-    assert len(trained["curve"]["test"]) == 5
+    assert len(trained["curve"]["test"]) == 1 + EPOCHS
     assert trained["test_accuracy_at_best_validation"] > 0.5 > trained["untrained_test_accuracy"]
-    assert trained["flops"] > 4 * 3 * 128 * 4 * 266_200
+    assert trained["settings"]["examples"] == EXAMPLES
+    steps = EPOCHS * (EXAMPLES // 128)
+    # Three products, each of a multiplication and an addition, less the gradient of the images.
+    assert 0.7 * steps < trained["flops"] / (3 * 2 * 128 * 266_200) < steps
     assert {"hardware", "versions", "commit", "machine", "seconds", "finished"} <= set(trained)
 
 
@@ -156,6 +161,7 @@ def test_a_budget_ends_it_with_everything_saved(prepared_digits, tmp_path):
         ("--only=slot.figure99", "--only: 'slot.figure99' was given, but it must be of slot, hidden, beyond, "),
         ("--models=alexnet", "--models: 'alexnet' was given, but it must be of lenet, "),
         ("--epochs_scale=0", "--epochs_scale: 0.0 was given, but it must be above 0"),
+        ("--examples=0", "--examples: 0 was given, but it must be above 0"),
         ("--trials=-1", "--trials: -1 was given, but it must be above 0"),
     ],
 )

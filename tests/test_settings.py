@@ -118,9 +118,20 @@ def test_adam_has_a_recipe_of_its_own():
 
 
 def test_all_training_images_are_trained_on_when_asked_for(digits):
-    some, everything = (load_source(f"npz:{digits}", None, 224, train_on_all=whole) for whole in (False, True))
+    some, everything = (
+        load_source(Settings(dataset=f"npz:{digits}", train_on_all=whole), None) for whole in (False, True)
+    )
     assert len(everything.train.labels) == len(some.train.labels) + len(some.validation.labels)
     np.testing.assert_array_equal(everything.test.images, some.test.images)
+
+
+def test_only_the_first_images_are_used_when_asked_for(digits):
+    some, everything = (load_source(Settings(dataset=f"npz:{digits}", examples=count), None) for count in (50, None))
+    for split, whole in zip(some[:3], everything[:3], strict=True):
+        np.testing.assert_array_equal(split.images, whole.images[:50])
+        np.testing.assert_array_equal(split.labels, whole.labels[:50])
+    with pytest.raises(ValueError, match="--examples: 0 was given, but it must be at least 1"):
+        parse("--examples=0")
 
 
 def test_nesterov_needs_momentum():

@@ -324,6 +324,16 @@ def test_a_size_below_one_is_refused(prepared):
         data.load_imagenet(str(prepared), 0)
 
 
+def test_only_the_first_examples_are_streamed_when_asked_for(prepared, stream):
+    some = data.load_imagenet(str(prepared), SIZE, examples=20)
+    assert (some.train_examples, some.test_examples) == (20, 20)
+    (part,), (whole, *_) = some.test(20), stream.test(20)
+    np.testing.assert_array_equal(part.images, whole.images)
+    assert len(set(np.concatenate([batch.records for batch in some.train(0, 0, 5, 4)]))) == 20
+    with pytest.raises(ValueError, match="examples: 0 was given"):
+        data.load_imagenet(str(prepared), SIZE, 0)
+
+
 def test_a_stream_of_no_steps_is_empty(stream):
     assert list(stream.train(0, 5, 5, 32)) == []
 

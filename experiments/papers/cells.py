@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from experiments.papers import FIGURES
-from experiments.papers.grid import Cell, Figure, Line, Run, identity, key, runs_at, runs_of, scaled
+from experiments.papers.grid import Cell, Figure, Line, Run, identity, key, runs_at, runs_of, tried
 from experiments.papers.ledger import Line as LedgerLine
 from experiments.recipes import resolve
 
@@ -28,7 +28,11 @@ def chosen_figures(only: Iterable[str]) -> list[Figure]:
 
 
 def cells_of(
-    figures: Iterable[Figure], trials: int | None = None, models: Iterable[str] = (), scale: float = 1
+    figures: Iterable[Figure],
+    trials: int | None = None,
+    models: Iterable[str] = (),
+    scale: float = 1,
+    examples: int | None = None,
 ) -> list[Cell]:
     """The cells of figures, each once, the most informative first.
 
@@ -43,7 +47,7 @@ def cells_of(
                 for place in line.runs:
                     for run in runs_at(line, place):
                         for seed in range(min(trials or figure.trials, figure.trials)):
-                            cell, rank = Cell(run, seed, scale), _rank(line, place, run, seed)
+                            cell, rank = Cell(run, seed, scale, examples), _rank(line, place, run, seed)
                             ranked[cell] = min(rank, ranked.get(cell, rank))
     ordered = [cell for cell in sorted(ranked, key=ranked.__getitem__) if not models or _model(cell) in models]
     return list(dict.fromkeys(needed for cell in ordered for needed in (*_starts(cell), cell)))
@@ -76,7 +80,7 @@ def kept_epochs(cell: Cell) -> tuple[int, ...]:
 
 def epochs_of(epochs: Iterable[int], cell: Cell) -> tuple[int, ...]:
     """Epochs of the paper's run as epochs of the cell's, which may be scaled; ascending, each once."""
-    last: Any = resolve(scaled(cell.run, cell.scale).settings).epochs
+    last: Any = resolve(tried(cell).settings).epochs
     return tuple(sorted({min(last, max(1, round(epoch * cell.scale))) for epoch in epochs}))
 
 
@@ -87,7 +91,7 @@ def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
     for names in kinds:
         alike = [line for line in lines if all(line["settings"].get(n) == settings.get(n) for n in names)]
         if alike:
-            epochs: Any = resolve(scaled(cell.run, cell.scale).settings).epochs
+            epochs: Any = resolve(tried(cell).settings).epochs
             return epochs * sum(line["seconds"] for line in alike) / sum(line["epochs"] for line in alike)
     return None
 

@@ -15,7 +15,7 @@ from experiments.interruption import Interruption
 from experiments.papers import ledger, looks
 from experiments.papers.cells import epochs_of, figures_of, kept_epochs, names_of
 from experiments.papers.cost import flops_per_step
-from experiments.papers.grid import Cell, identity, key, scaled
+from experiments.papers.grid import Cell, identity, key, tried
 from experiments.recipes import resolve
 from experiments.run import run
 from experiments.settings import RunOptions, Settings, describe
@@ -90,7 +90,7 @@ def what(cell: Cell) -> str:
 
 
 def _complete(cell: Cell) -> Settings:
-    return dataclasses.replace(resolve(scaled(cell.run, cell.scale).settings), seed=cell.seed)
+    return dataclasses.replace(resolve(tried(cell).settings), seed=cell.seed)
 
 
 def _workdir(cell: Cell, places: Places) -> Path:
@@ -105,7 +105,7 @@ def _source(cell: Cell, places: Places) -> str | None:
     if cell.run.start is None:
         return None
     workdir = _workdir(cell._replace(run=cell.run.start), places)
-    epoch = scaled(cell.run, cell.scale).start_epoch
+    epoch = tried(cell).start_epoch
     return f"{workdir}@{epoch}" if epoch else str(workdir)
 
 
@@ -145,7 +145,7 @@ def _start_flops(cell: Cell, places: Places) -> float:
     """The operations of what a finetuning starts from: up to its epoch, or all, of which the best epoch was chosen."""
     if cell.run.start is None:
         return 0.0
-    start, epoch = cell._replace(run=cell.run.start), scaled(cell.run, cell.scale).start_epoch
+    start, epoch = cell._replace(run=cell.run.start), tried(cell).start_epoch
     workdir = _workdir(start, places)
     history = read_lines(workdir / "metrics.jsonl")[: epoch + 1 if epoch else None]
     return _flops(_complete(start), history, read_config(workdir)) + _start_flops(start, places)

@@ -83,11 +83,19 @@ class Figure(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One run with one seed; with a `scale` other than 1, a try-out with so many times the epochs."""
+    """One run with one seed; with other than the defaults, a try-out.
+
+    Attributes:
+        run: which.
+        seed: its seed.
+        scale: its epochs are so many times the paper's.
+        examples: it has only so many images of every split.
+    """
 
     run: Run
     seed: int
     scale: float = 1
+    examples: int | None = None
 
 
 def runs_of(figure: Figure) -> list[Run]:
@@ -102,13 +110,20 @@ def runs_at(line: Line, place: Any) -> tuple[Run, ...]:
     return (runs,) if isinstance(runs, Run) else runs
 
 
-def scaled(run: Run, scale: float) -> Run:
-    """The run with its epochs, restarts and starting epoch scaled, for a try-out.
+def is_tryout(cell: Cell) -> bool:
+    """Whether it is not the run of the paper."""
+    return (cell.scale, cell.examples) != (1, None)
 
-    >>> scaled(Run(Settings()), 0.1).settings.epochs, scaled(Run(Settings()), 0.1).settings.restarts
-    (20, (2, 8))
+
+def tried(cell: Cell) -> Run:
+    """The cell's run, of a try-out with epochs, restarts and starting epoch scaled, and with its number of examples.
+
+    >>> settings = tried(Cell(Run(Settings()), 0, scale=0.1, examples=500)).settings
+    >>> settings.epochs, settings.restarts, settings.examples
+    (20, (2, 8), 500)
     """
-    if scale == 1:
+    run, scale = cell.run, cell.scale
+    if not is_tryout(cell):
         return run
 
     def times(epochs: int) -> int:
@@ -116,8 +131,10 @@ def scaled(run: Run, scale: float) -> Run:
 
     complete: Any = resolve(run.settings)
     restarts = tuple(sorted({times(epoch) for epoch in complete.restarts}))
-    settings = dataclasses.replace(run.settings, epochs=times(complete.epochs), restarts=restarts)
-    start = run.start and scaled(run.start, scale)
+    settings = dataclasses.replace(
+        run.settings, epochs=times(complete.epochs), restarts=restarts, examples=cell.examples
+    )
+    start = run.start and tried(cell._replace(run=run.start))
     return Run(settings, start, run.start_epoch and times(run.start_epoch))
 
 
@@ -127,7 +144,7 @@ def identity(cell: Cell) -> dict[str, Any]:
     >>> identity(Cell(Run(Settings(k=2)), 3))["settings"]["learning_rate"]
     0.2
     """
-    run = scaled(cell.run, cell.scale)
+    run = tried(cell)
     complete = dataclasses.asdict(resolve(dataclasses.replace(run.settings, seed=cell.seed)))
     # Those of their defaults are left out, so that a setting that is added later changes no identity.
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}

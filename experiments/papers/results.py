@@ -56,9 +56,13 @@ def accuracy_of(figure: Figure, line: LedgerLine) -> float:
 
 
 def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> list[LedgerLine]:
-    """The lines of runs at a place that had other epochs than the paper's."""
+    """The lines of runs at a place that had other epochs than the paper's, or fewer images."""
     name = f"{figure.name}/{panel.title}/{line.label}/{place}"
-    return [one for one in ledger.values() if one["epochs_scale"] != 1 and name in one["cells"]]
+    return [
+        one
+        for one in ledger.values()
+        if (one["epochs_scale"] != 1 or "examples" in one["settings"]) and name in one["cells"]
+    ]
 
 
 def operations(result: Result) -> tuple[float, float]:

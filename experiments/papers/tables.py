@@ -82,6 +82,7 @@ def _ours(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) 
         return "not run"
     longest = max(found, key=lambda one: one["epochs"])
     of = f"{longest['epochs']} of {longest['epochs_of_the_paper']} epochs"
+    of += f", {longest['settings']['examples']} images" if "examples" in longest["settings"] else ""
     return f"not run (try-out of {of}: {accuracy_of(figure, longest):.1f})"
 
 

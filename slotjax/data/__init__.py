@@ -1,7 +1,7 @@
 """Datasets: three splits of images and labels, as arrays that fit on the device whole or as a stream of batches."""
 
 from slotjax.data.augment import AUGMENTATIONS, augment
-from slotjax.data.dataset import Batch, Dataset, Split, hold_out
+from slotjax.data.dataset import Batch, Dataset, Split, first_examples, hold_out
 from slotjax.data.imagenet import Stream, load_imagenet
 from slotjax.data.load import DATASETS, STREAMS, load
 from slotjax.data.normalize import NORMALIZATIONS, Normalization, as_float
@@ -19,6 +19,7 @@ __all__ = [
     "Stream",
     "as_float",
     "augment",
+    "first_examples",
     "hold_out",
     "load",
     "load_imagenet",

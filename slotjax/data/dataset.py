@@ -43,6 +43,17 @@ class Batch(NamedTuple):
     records: Int[Array | np.ndarray, " batch"]
 
 
+def first_examples(dataset: Dataset, count: int) -> Dataset:
+    """The dataset with only the first `count` examples of every split, all of those that have fewer.
+
+    >>> dataset = slotjax.data.first_examples(slotjax.data.load("mnist_sample"), 600)
+    >>> [len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)]
+    [600, 500, 600]
+    """
+    train, validation, test = (Split(split.images[:count], split.labels[:count]) for split in dataset[:3])
+    return Dataset(train, validation, test, dataset.classes)
+
+
 def hold_out(split: Split, count: int) -> tuple[Split, Split]:
     """Two disjoint parts of a split: all but `count` examples, and `count` examples chosen at random once and for all.
 

@@ -58,12 +58,13 @@ class _Part(NamedTuple):
     size: int
 
 
-def load_imagenet(data_dir: str | None, size: int = 224) -> Stream:
+def load_imagenet(data_dir: str | None, size: int = 224, examples: int | None = None) -> Stream:
     """ImageNet (`imagenet2012`): random crops to train on, centre crops of 1 % of the training images and of the test.
 
     Args:
         data_dir: where datasets are prepared; `TFDS_DATA_DIR` or `~/tensorflow_datasets` unless given.
         size: height and width of the crops.
+        examples: only the first so many of every split; all unless given.
 
     Returns:
         Streams of batches: images `(batch, size, size, 3)` in `uint8`, and a record that cannot be read is marked
@@ -71,26 +72,26 @@ def load_imagenet(data_dir: str | None, size: int = 224) -> Stream:
 
     Raises:
         FileNotFoundError: if there is no such prepared dataset, or a file of it is missing; nothing is downloaded.
-        ValueError: if `size` is not positive, or the dataset is damaged or not prepared as array_record.
+        ValueError: if `size` or `examples` is not positive, or the dataset is damaged or not prepared as array_record.
 
     >>> stream = slotjax.data.load_imagenet("~/tensorflow_datasets")  # doctest: +SKIP
     >>> batches = stream.train(seed=0, first_step=0, last_step=450_000, batch_size=256)  # doctest: +SKIP
     """
-    if size < 1:
-        raise ValueError(f"size: {size} was given, but it must be 1 or more")
+    _require(size >= 1, "size", size, "must be 1 or more")
+    _require(examples is None or examples >= 1, "examples", examples, "must be 1 or more")
     builder = open_prepared("imagenet2012", data_dir, splits=("train", "validation"))
     directory, splits = Path(builder.data_dir), builder.info.splits
-    examples = splits["train"].num_examples
-    rest, held_out = held_out_indices(examples, round(examples * _HELD_OUT))
-    train = _Part(directory, "train", rest, size)
-    validation = _Part(directory, "train", held_out, size)
-    test = _Part(directory, "validation", arange(splits["validation"].num_examples), size)
+    prepared = splits["train"].num_examples
+    rest, held_out = held_out_indices(prepared, round(prepared * _HELD_OUT))
+    train = _Part(directory, "train", rest[:examples], size)
+    validation = _Part(directory, "train", held_out[:examples], size)
+    test = _Part(directory, "validation", arange(splits["validation"].num_examples)[:examples], size)
     return Stream(
         partial(_train, train),
         partial(_evaluate, validation),
         partial(_evaluate, test),
-        train_examples=len(rest),
-        validation_examples=len(held_out),
+        train_examples=len(train.indices),
+        validation_examples=len(validation.indices),
         test_examples=len(test.indices),
         classes=builder.info.features["label"].num_classes,
         image_shape=(size, size, 3),
@@ -139,6 +140,6 @@ def _own_part(batch_size: int, workers: int, process_index: int, process_count: 
     return slice(process_index * share, (process_index + 1) * share)
 
 
-def _require(condition: bool, name: str, value: int, message: str) -> None:
+def _require(condition: bool, name: str, value: int | None, message: str) -> None:
     if not condition:
         raise ValueError(f"{name}: {value} was given, but it {message}")
