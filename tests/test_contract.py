@@ -82,7 +82,7 @@ def moved(variables):
     return {"params": jax.tree.map(move, variables["params"]), "frozen": variables["frozen"]}
 
 
-CHOSEN = [*list(SELECTORS)[::17], "partition"]
+CHOSEN = [*list(SELECTORS)[::29], "edge_popup-global-seeded-0.3", "supermask-sampled-True-seeded", "partition"]
 ALL = [pytest.param(name, marks=[] if name in CHOSEN else [pytest.mark.slow]) for name in SELECTORS]
 
 

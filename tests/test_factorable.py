@@ -66,7 +66,9 @@ FAILS = {
 
 
 @pytest.mark.parametrize("params", [PARAMS, TRAINABLE, jax.eval_shape(lambda: TRAINABLE)], ids=["w", "u", "shapes"])
-@pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "no update" else []) for name in PASSES]
+)
 def test_linear_optimizers_pass(name, params):
     slotjax.check_factorable(PASSES[name], params)
 

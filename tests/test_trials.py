@@ -64,12 +64,8 @@ def at_once(selector, dtype, epochs):
     return [jax.tree.map(lambda leaf, number=number: leaf[number], trees) for number in range(len(SEEDS))]
 
 
-QUICK = ("greedy, factored",)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in SELECTORS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SELECTORS)
 def test_the_selections_of_300_steps_are_the_same(name, x64):
     selector = SELECTORS[name]
     for one, other in zip(alone(selector, np.float64, 10), at_once(selector, np.float64, 10), strict=True):

@@ -119,7 +119,7 @@ def test_nearest_scores_select_the_option_nearest_to_a_latent_value(share, optio
         np.testing.assert_array_equal(selector.selection(variables)["w"], latent)
 
 
-@pytest.mark.parametrize("initial", slotjax.INITIAL)
+@pytest.mark.parametrize("initial", [pytest.param("uniform", marks=pytest.mark.slow), "nearest"])
 @pytest.mark.parametrize("sparse", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("share", slotjax.SHARES)
 def test_neither_storage_changes_what_is_drawn(share, sparse, initial, x64):
