@@ -131,7 +131,7 @@ def test_a_tryout_has_the_accuracy_that_counts_in_its_figure():
 
 
 def test_numbers_that_are_read_from_curves_and_sparsities_say_so():
-    assert row(FIGURE_3, {}, "learned weights")["any"] == "not run; paper about 98.2"
+    assert row(FIGURE_3, {}, "learned weights")["not varied"] == "not run; paper about 98.2"
     cells = row(FIGURES["slot.sparse"], {}, "one option is 0", panel=1)
     assert (cells["2"], cells["64"]) == ("not run; paper 76, 49 % are 0", "not run; paper 1.1 % are 0")
 

@@ -19,9 +19,12 @@ def figure_section(figure: Figure, ledger: Ledger, picture: str | None) -> str:
 
 
 def panel_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
-    """One row per line of a panel, one column per place."""
+    """One row per line of a panel, one column per place; one column in all if every line has a single run."""
+    if figure.kind in ("training", "changes"):
+        single = [[line.label, _entry(figure, panel, line, next(iter(line.runs)), ledger)] for line in panel.lines]
+        return markdown(["", "test accuracy"], single)
     places = list(dict.fromkeys(place for line in panel.lines for place in (*line.runs, *line.printed)))
-    head = [figure.axis, *map(str, places)]
+    head = [figure.axis, *("not varied" if place == "any" else str(place) for place in places)]
     rows = [[line.label, *(_entry(figure, panel, line, place, ledger) for place in places)] for line in panel.lines]
     return markdown(head, rows)
 
