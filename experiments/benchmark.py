@@ -16,10 +16,10 @@ from typing import Any
 from absl import app, flags
 from tqdm import tqdm
 
-from experiments.environment import environment
-from experiments.measure import Row, measure
 from experiments.program import prepare
-from experiments.speed_plot import draw_speed
+from experiments.running.environment import environment
+from experiments.speed.measure import Row, measure
+from experiments.speed.plot import draw_speed
 from slotjax import models
 
 COLUMNS = ("network", "K", "variant", "ms/step", "x learned", "+ms", "compile s", "x learned", "state B", "peak MB")

@@ -12,11 +12,11 @@ import jax
 from absl import app, flags
 
 import slotjax
-from experiments.components import Inputs, inputs_of, load_source, network
-from experiments.failure import RunError
+from experiments.configuration.settings import Settings
 from experiments.program import one_sentence, prepare
-from experiments.settings import Settings
-from experiments.streamed import evaluate_stream
+from experiments.running.components import Inputs, inputs_of, load_source, network
+from experiments.running.failure import RunError
+from experiments.running.streamed import evaluate_stream
 from slotjax import data, models, training
 
 SPLITS = ("validation", "test")

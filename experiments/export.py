@@ -11,9 +11,9 @@ from typing import Any
 from absl import app, flags
 
 import slotjax
-from experiments.components import MODEL_SETTINGS
 from experiments.program import one_sentence, prepare
-from experiments.trained import load_trained
+from experiments.running.components import MODEL_SETTINGS
+from experiments.running.trained import load_trained
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:

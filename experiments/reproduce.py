@@ -22,13 +22,13 @@ from typing import Any
 
 from absl import app, flags
 
-from experiments.failure import RunError, Stopped
-from experiments.interruption import Interruption
 from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import cells_of, chosen_figures, expected_seconds
 from experiments.papers.finish import Busy, Places, finish, locked, what
 from experiments.papers.grid import Cell, Figure, key
 from experiments.program import one_sentence, prepare
+from experiments.running.failure import RunError, Stopped
+from experiments.running.interruption import Interruption
 from slotjax import models
 
 

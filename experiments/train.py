@@ -8,12 +8,12 @@ Times are of two CPU cores, without those of installing and starting.
 
 from absl import app, flags
 
-from experiments import parse
-from experiments.failure import RunError, Stopped
-from experiments.processes import ended_together, join
+from experiments.configuration import parse
 from experiments.program import one_sentence, prepare
-from experiments.run import run
-from experiments.summary import table
+from experiments.running.failure import RunError, Stopped
+from experiments.running.processes import ended_together, join
+from experiments.running.run import run
+from experiments.running.summary import table
 
 
 def main(arguments: list[str]) -> None:

@@ -18,7 +18,8 @@ from absl import flags
 
 import experiments
 import slotjax
-from experiments import benchmark, evaluate, export, parse, report, reproduce, search
+from experiments import benchmark, evaluate, export, report, reproduce, search
+from experiments.configuration import parse
 from slotjax import models, training
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -27,7 +28,7 @@ MODULES = sorted(
     for package in (slotjax, experiments)
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     # PyTorch is no requirement: without it, the benchmark leaves its rows out.
-    if module.name != "experiments.torch_baseline" or importlib.util.find_spec("torch")
+    if module.name != "experiments.speed.torch_baseline" or importlib.util.find_spec("torch")
 )
 
 

@@ -11,10 +11,11 @@ import pytest
 from test_checkpoints import changed
 from test_program import metrics
 
-from experiments import export, run, trained
-from experiments.components import selector_of
-from experiments.recipes import resolve
-from experiments.settings import RunOptions, Settings
+from experiments import export
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import RunOptions, Settings
+from experiments.running import run, trained
+from experiments.running.components import selector_of
 
 # Orbax leaves coroutines of a failed restore behind, which complain when they are collected.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

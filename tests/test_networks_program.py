@@ -4,9 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import evaluate, export, run
-from experiments.recipes import resolve
-from experiments.settings import RunOptions, Settings
+from experiments import evaluate, export
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import RunOptions, Settings
+from experiments.running import run
 from slotjax import models
 
 NETWORKS = {
@@ -59,7 +60,7 @@ def test_a_network_that_has_no_pixels_left_is_refused(tmp_path):
 
 
 def test_the_same_key_augments_and_drops_alike():
-    from experiments.components import Inputs, network
+    from experiments.running.components import Inputs, network
 
     built = network(
         Settings(model="conv2", width_multiplier=0.05, dropout=0.5, augmentation="flip"), Inputs((8, 8, 3), "uint8", 2)

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from experiments.components import Inputs, network, selector_of
+from experiments.configuration.recipes import resolve
+from experiments.configuration.rules import check
+from experiments.configuration.settings import RunOptions, Settings
 from experiments.papers import FIGURES, slot_machines
 from experiments.papers.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
 from experiments.papers.grid import Cell, Run, identity, key, runs_of, tried
-from experiments.recipes import resolve
-from experiments.rules import check
-from experiments.settings import RunOptions, Settings
+from experiments.running.components import Inputs, network, selector_of
 
 RUNS = list(dict.fromkeys(run for figure in FIGURES.values() for run in runs_of(figure)))
 INPUTS = {

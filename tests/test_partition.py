@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import slotjax
-from experiments.components import selector_of
-from experiments.settings import REST, Settings
-from experiments.summary import summarize
+from experiments.configuration.settings import REST, Settings
+from experiments.running.components import selector_of
+from experiments.running.summary import summarize
 from slotjax import training
 
 PARAMS = {

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from absl import flags
 
-from experiments import parse as parsing
-from experiments import run
-from experiments.components import load_source
-from experiments.settings import Settings
+from experiments.configuration import parse as parsing
+from experiments.configuration.settings import Settings
+from experiments.running import run
+from experiments.running.components import load_source
 from slotjax import data
 
 

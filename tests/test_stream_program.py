@@ -14,9 +14,10 @@ import pytest
 from small_imagenet import DAMAGED
 from test_program import ROOT, metrics, selections
 
-from experiments import evaluate, export, run
-from experiments.recipes import resolve
-from experiments.settings import RunOptions, Settings
+from experiments import evaluate, export
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import RunOptions, Settings
+from experiments.running import run
 from slotjax import data
 
 # TFDS and Grain use what NumPy and protobuf deprecate.

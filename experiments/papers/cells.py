@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from experiments.configuration.recipes import resolve
 from experiments.papers import FIGURES
 from experiments.papers.grid import Cell, Figure, Line, Run, identity, key, runs_at, runs_of, tried
 from experiments.papers.ledger import Line as LedgerLine
-from experiments.recipes import resolve
 
 
 def chosen_figures(only: Iterable[str]) -> list[Figure]:

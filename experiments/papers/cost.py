@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 import slotjax
-from experiments.components import Inputs, network, optimizer_of, selector_of
-from experiments.recipes import resolve
-from experiments.settings import Settings
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import Settings
+from experiments.running.components import Inputs, network, optimizer_of, selector_of
 from slotjax import training
 from slotjax.data import Split
 

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments.components import Inputs
-from experiments.interruption import Interruption
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import RunOptions, Settings, describe
 from experiments.papers import ledger, looks
 from experiments.papers.cells import epochs_of, figures_of, kept_epochs, names_of
 from experiments.papers.cost import flops_per_step
 from experiments.papers.grid import Cell, identity, key, tried
-from experiments.recipes import resolve
-from experiments.run import run
-from experiments.settings import RunOptions, Settings, describe
-from experiments.workdir import read_config, read_lines
+from experiments.running.components import Inputs
+from experiments.running.interruption import Interruption
+from experiments.running.run import run
+from experiments.running.workdir import read_config, read_lines
 
 
 class Places(NamedTuple):

@@ -5,15 +5,15 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
-from experiments.recipes import resolve
-from experiments.settings import Settings
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import Settings
 
 
 class Run(NamedTuple):
     """A network to train, whatever its seed.
 
     Attributes:
-        settings: those that are None are the papers' (`experiments.recipes`).
+        settings: those that are None are the papers' (`experiments.configuration.recipes`).
         start: the run that a finetuning starts from.
         start_epoch: the epoch of it; that of the best validation accuracy unless given.
     """

@@ -8,8 +8,8 @@ repository.
 
 from typing import Any
 
+from experiments.configuration.settings import Settings
 from experiments.papers.grid import Figure, Line, Panel, Run
-from experiments.settings import Settings
 
 NETWORKS = ("conv2", "conv4", "conv6", "conv8")
 KEEP = (0.1, 0.3, 0.5, 0.7, 0.9)

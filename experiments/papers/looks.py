@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.trained import Trained, load_trained
+from experiments.running.trained import Trained, load_trained
 from slotjax import analysis
 
 BINS = 41

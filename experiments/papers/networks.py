@@ -4,10 +4,10 @@ import math
 
 import jax
 
-from experiments.components import Inputs, network
+from experiments.configuration.recipes import resolve
 from experiments.papers.slot_machines import TITLES, greedy, learned
 from experiments.papers.tables import markdown
-from experiments.recipes import resolve
+from experiments.running.components import Inputs, network
 
 PRINTED_EPOCHS = {
     "lenet": (200, 200),

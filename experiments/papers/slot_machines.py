@@ -6,8 +6,8 @@ trials with the least and the greatest. Of the plots the text prints few numbers
 
 from typing import Any
 
+from experiments.configuration.settings import Settings
 from experiments.papers.grid import Figure, Line, Panel, Run
-from experiments.settings import Settings
 
 K = (2, 4, 8, 16, 32, 64)
 NETWORKS = ("lenet", "conv2", "conv4", "conv6")

@@ -8,7 +8,7 @@ from jax.tree_util import keystr, tree_leaves_with_path
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.settings import Settings, describe
+from experiments.configuration.settings import Settings, describe
 from slotjax import analysis
 from slotjax.training.checkpoints import History
 

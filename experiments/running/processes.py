@@ -10,8 +10,8 @@ from typing import Any
 
 import jax
 
-from experiments.settings import RunOptions
-from experiments.watcher import start_watcher
+from experiments.configuration.settings import RunOptions
+from experiments.running.watcher import start_watcher
 from slotjax.training.devices import all_processes
 
 # Where a scheduler says that a process is one of several, each with what it says then.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import slotjax
-from experiments.settings import DISTRIBUTIONS, METHODS, OPTIMIZERS, REST, RunOptions, Settings
+from experiments.configuration.settings import DISTRIBUTIONS, METHODS, OPTIMIZERS, REST, RunOptions, Settings
 from slotjax import data, models, training
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from tensorboardX import SummaryWriter
 
-from experiments.workdir import append_line, write_lines
+from experiments.running.workdir import append_line, write_lines
 
 
 class Logs:

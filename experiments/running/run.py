@@ -10,22 +10,30 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from experiments.components import Source, examples_of, inputs_of, load_source, network, optimizer_of, selector_of
-from experiments.curves import draw_curves
-from experiments.failure import RunError, Stopped, of_system
-from experiments.fingerprint import fingerprint
-from experiments.interruption import Interruption
-from experiments.logs import Logs
-from experiments.passes import Experiment, Passes
-from experiments.processes import any_of_all, is_first
-from experiments.progress import Progress
-from experiments.recipes import resolve
-from experiments.resident import resident
-from experiments.settings import RunOptions, Settings, describe
-from experiments.streamed import streamed
-from experiments.summary import History, summarize
-from experiments.trained import restore_frozen, starting_weights
-from experiments.workdir import find_run, open_run, write_json
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import RunOptions, Settings, describe
+from experiments.running.components import (
+    Source,
+    examples_of,
+    inputs_of,
+    load_source,
+    network,
+    optimizer_of,
+    selector_of,
+)
+from experiments.running.curves import draw_curves
+from experiments.running.failure import RunError, Stopped, of_system
+from experiments.running.fingerprint import fingerprint
+from experiments.running.interruption import Interruption
+from experiments.running.logs import Logs
+from experiments.running.passes import Experiment, Passes
+from experiments.running.processes import any_of_all, is_first
+from experiments.running.progress import Progress
+from experiments.running.resident import resident
+from experiments.running.streamed import streamed
+from experiments.running.summary import History, summarize
+from experiments.running.trained import restore_frozen, starting_weights
+from experiments.running.workdir import find_run, open_run, write_json
 from slotjax import data, training
 from slotjax.training.checkpoints import save_arrays
 from slotjax.training.devices import wait_for_processes

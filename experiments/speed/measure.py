@@ -13,8 +13,8 @@ import jax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.components import Inputs, Network, network
-from experiments.settings import Settings
+from experiments.configuration.settings import Settings
+from experiments.running.components import Inputs, Network, network
 from slotjax import training
 from slotjax.data import Split
 
@@ -181,7 +181,7 @@ def _in_turn(turns: dict[str, Callable[[], float]], rounds: int) -> dict[str, fl
 
 @contextlib.contextmanager
 def _torch(name: str, k: int, form: str) -> Iterator[Callable[[], float]]:
-    command = [sys.executable, "-W", "ignore", "-m", "experiments.torch_baseline", name, str(k), form]
+    command = [sys.executable, "-W", "ignore", "-m", "experiments.speed.torch_baseline", name, str(k), form]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
         def turn() -> float:

@@ -14,11 +14,11 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from experiments.failure import RunError, Stopped, check_finite
-from experiments.interruption import Interruption
-from experiments.passes import Experiment, Metrics, Passes
-from experiments.processes import any_of_all
-from experiments.settings import RunOptions
+from experiments.configuration.settings import RunOptions
+from experiments.running.failure import RunError, Stopped, check_finite
+from experiments.running.interruption import Interruption
+from experiments.running.passes import Experiment, Metrics, Passes
+from experiments.running.processes import any_of_all
 from slotjax import data, training
 from slotjax.analysis import share_changed
 from slotjax.training.stream import BatchEvaluation, StreamStep

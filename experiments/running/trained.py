@@ -8,11 +8,11 @@ import jax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.components import Inputs, network, optimizer_of, selector_of
-from experiments.fingerprint import fingerprint
-from experiments.settings import Settings
-from experiments.summary import History, best_record
-from experiments.workdir import read_config
+from experiments.configuration.settings import Settings
+from experiments.running.components import Inputs, network, optimizer_of, selector_of
+from experiments.running.fingerprint import fingerprint
+from experiments.running.summary import History, best_record
+from experiments.running.workdir import read_config
 from slotjax import training
 from slotjax.training.checkpoints import restore_arrays
 

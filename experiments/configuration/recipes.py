@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple
 
-from experiments.settings import Settings
+from experiments.configuration.settings import Settings
 
 _LEARNED_EPOCHS = {"conv4": 330, "conv6": 330, "vgg19": 320}  # Table 1 of Aladago & Torresani
 

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.summary import best_record
+from experiments.running.summary import best_record
 
 # Okabe and Ito's palette, told apart with any colour vision; the line styles tell them apart in grey.
 STYLES: dict[str, dict[str, Any]] = {

@@ -5,9 +5,9 @@ from typing import Any
 
 from absl import flags
 
-from experiments.recipes import resolve
-from experiments.rules import check
-from experiments.settings import RunOptions, Settings, default_workdir
+from experiments.configuration.recipes import resolve
+from experiments.configuration.rules import check
+from experiments.configuration.settings import RunOptions, Settings, default_workdir
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:

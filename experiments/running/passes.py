@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.components import Inputs, Network, Source
+from experiments.running.components import Inputs, Network, Source
 from slotjax import training
 
 Metrics = dict[str, Any]

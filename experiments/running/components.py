@@ -10,8 +10,8 @@ import optax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.recipes import recipe, resolve
-from experiments.settings import Settings
+from experiments.configuration.recipes import recipe, resolve
+from experiments.configuration.settings import Settings
 from slotjax import data, models, training
 from slotjax.training.apply import Apply
 

@@ -5,7 +5,7 @@ the largest score with the straight-through gradient, times the options, summed.
 needs: the forward pass gathers the option of the largest score, and the backward pass gives `dL/dW * W_k` to all K
 scores (Eq. 3 of Aladago & Torresani, 2021).
 
-    python -m experiments.torch_baseline NETWORK K FORM      then the seconds of a turn per line on standard input
+    python -m experiments.speed.torch_baseline NETWORK K FORM      then the seconds of a turn per line on standard input
 """
 
 import itertools

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.measure import Row
+from experiments.speed.measure import Row
 
 # Of Okabe and Ito's colours, which colour-blind people can tell apart.
 STYLES = {

@@ -12,9 +12,9 @@ import shutil
 from pathlib import Path
 from typing import IO, Any
 
-from experiments.components import Inputs
-from experiments.environment import environment
-from experiments.settings import RunOptions, Settings
+from experiments.configuration.settings import RunOptions, Settings
+from experiments.running.components import Inputs
+from experiments.running.environment import environment
 
 FILES = ("config.json", "metrics.jsonl", "curves.png", "summary.json")
 DIRECTORIES = ("checkpoints", "partial", "damaged", "frozen", "tensorboard", "profile")

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from experiments.failure import check_finite
-from experiments.fingerprint import fingerprint
-from experiments.passes import Experiment, Metrics, Passes
+from experiments.running.failure import check_finite
+from experiments.running.fingerprint import fingerprint
+from experiments.running.passes import Experiment, Metrics, Passes
 from slotjax import data, training
 
 

@@ -1,0 +1,1 @@
+"""What the benchmark measures, and how it is drawn."""
