@@ -31,13 +31,13 @@ class _Small(NamedTuple):
     scores: np.ndarray
     dtype: Any
 
-    def explicit(self, latent: Any, share: Any) -> jax.Array:
+    def explicit(self, latent: Any, share: Any) -> np.ndarray:
         """Scores, or their gradients or updates, of which `factored(latent, share)` is the other form."""
-        return jnp.asarray(share * self.scores + latent * self.options if self.selected else latent, self.dtype)
+        return np.asarray(share * self.scores + latent * self.options if self.selected else latent, self.dtype)
 
     def factored(self, latent: Any, share: Any) -> Any:
-        u = jnp.asarray(latent, self.dtype)
-        return {"u": u, "a": jnp.asarray(share, self.dtype)} if self.selected else u
+        u = np.asarray(latent, self.dtype)
+        return {"u": u, "a": np.asarray(share, self.dtype)} if self.selected else u
 
 
 def check_factorable(optimizer: Optimizer, params: PyTree, where: Where = matrices_and_kernels) -> None:

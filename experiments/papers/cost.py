@@ -21,7 +21,8 @@ def flops_per_step(settings: Settings, inputs: Inputs) -> float:
     """
     complete = resolve(settings)
     built, selector = network(complete, inputs), selector_of(complete)
-    optimizer = optimizer_of(complete, 1)[1]
+    # Of as many steps as let its rates be tried fast, which do not change the count.
+    optimizer = optimizer_of(complete, 1000)[1]
     key = jax.random.key(0)
     weights = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), built.shapes)
     variables = jax.eval_shape(selector.init, key, weights)
