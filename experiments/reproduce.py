@@ -2,7 +2,7 @@
 
     python -m experiments.reproduce --list --data_dir=DIR                            what there is, what is missing
     python -m experiments.reproduce --only=slot.figure3 --models=lenet --data_dir=DIR       one plot: hours on a CPU
-    python -m experiments.reproduce --examples=256 --epochs_scale=0.001 --trials=1 --data_dir=DIR   everything, a little
+    python -m experiments.reproduce --examples=32 --epochs_scale=0.001 --trials=1 --data_dir=DIR   everything, a little
 
 Every run is checkpointed in a directory of its own, and can be interrupted, even killed: the same command goes on.
 Several such processes on one machine share the work. `python -m experiments.report` draws the figures.
@@ -50,7 +50,9 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "Scales the epochs of every run. Such runs fill no cell of a figure.",
         flag_values=values,
     )
-    flags.DEFINE_integer("examples", None, "Only so many images of every split. Nor do these.", flag_values=values)
+    flags.DEFINE_integer(
+        "examples", None, "Only so many images of every split, in batches of as many. Nor do these.", flag_values=values
+    )
     flags.DEFINE_string("runs", "runs/reproduce", "Where the runs' directories are.", flag_values=values)
     flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)

@@ -89,7 +89,7 @@ class Cell(NamedTuple):
         run: which.
         seed: its seed.
         scale: its epochs are so many times the paper's.
-        examples: it has only so many images of every split.
+        examples: it has only so many images of every split, and batches of at most as many.
     """
 
     run: Run
@@ -118,9 +118,9 @@ def is_tryout(cell: Cell) -> bool:
 def tried(cell: Cell) -> Run:
     """The cell's run, of a try-out with epochs, restarts and starting epoch scaled, and with its number of examples.
 
-    >>> settings = tried(Cell(Run(Settings()), 0, scale=0.1, examples=500)).settings
-    >>> settings.epochs, settings.restarts, settings.examples
-    (20, (2, 8), 500)
+    >>> settings = tried(Cell(Run(Settings()), 0, scale=0.1, examples=50)).settings
+    >>> settings.epochs, settings.restarts, settings.examples, settings.batch_size
+    (20, (2, 8), 50, 50)
     """
     run, scale = cell.run, cell.scale
     if not is_tryout(cell):
@@ -132,7 +132,11 @@ def tried(cell: Cell) -> Run:
     complete: Any = resolve(run.settings)
     restarts = tuple(sorted({times(epoch) for epoch in complete.restarts}))
     settings = dataclasses.replace(
-        run.settings, epochs=times(complete.epochs), restarts=restarts, examples=cell.examples
+        run.settings,
+        epochs=times(complete.epochs),
+        restarts=restarts,
+        examples=cell.examples,
+        batch_size=min(complete.batch_size, cell.examples or complete.batch_size),
     )
     start = run.start and tried(cell._replace(run=run.start))
     return Run(settings, start, run.start_epoch and times(run.start_epoch))
