@@ -101,12 +101,19 @@ def network(settings: Settings, inputs: Inputs) -> Network:
             images = data.augment(images, augment_key, settings.augmentation or "none")
         return model_apply(weights, batch_stats, data.as_float(images, normalization), key)
 
+    shapes = _shapes(model, inputs)
+    if shapes is None or any(leaf.size == 0 for leaf in jax.tree.leaves(shapes)):
+        raise ValueError(f"--model: {settings.model} needs larger images than {inputs.image_shape}")
+    return Network(apply, initial(shapes["params"]), initial(shapes.get("batch_stats", {})))
+
+
+def _shapes(model: nn.Module, inputs: Inputs) -> PyTree | None:
+    """Those of its variables, or none if Flax divides by the size of a layer that has no pixels left."""
     image = jax.ShapeDtypeStruct((1, *inputs.image_shape), inputs.dtype)
     try:
-        shapes = jax.eval_shape(lambda image: model.init(jax.random.key(0), data.as_float(image)), image)
-    except ZeroDivisionError as error:
-        raise ValueError(f"--model: {settings.model} needs larger images than {inputs.image_shape}") from error
-    return Network(apply, initial(shapes["params"]), initial(shapes.get("batch_stats", {})))
+        return jax.eval_shape(lambda image: model.init(jax.random.key(0), data.as_float(image)), image)
+    except ZeroDivisionError:
+        return None
 
 
 def module(settings: Settings, classes: int) -> nn.Module:
