@@ -15,7 +15,7 @@ from experiments.configuration.settings import RunOptions, Settings, describe
 from experiments.papers import ledger, looks
 from experiments.papers.cells import epochs_of, figures_of, kept_epochs, names_of
 from experiments.papers.cost import flops_per_step
-from experiments.papers.grid import Cell, identity, key, tried
+from experiments.papers.grid import Cell, Run, identity, key, tried
 from experiments.running.components import Inputs
 from experiments.running.interruption import Interruption
 from experiments.running.run import run
@@ -83,10 +83,21 @@ def what(cell: Cell) -> str:
     >>> from experiments.papers.grid import Run
     >>> what(Cell(Run(Settings(k=2)), 3))
     'lenet on mnist_sample, greedy slot machine, K = 2, seed 3'
+    >>> what(Cell(Run(Settings(method="learned", width_multiplier=0.5)), 0))
+    'lenet on mnist_sample, learned weights, width_multiplier=0.5, seed 0'
     """
     settings = cell.run.settings
-    method = "finetuning" if cell.run.start else describe(settings)
-    return f"{settings.model} on {settings.dataset}, {method}, seed {cell.seed}"
+    varied = [f"{name}={value}" for name in _VARIED if (value := getattr(settings, name)) != getattr(Settings(), name)]
+    method = _finetuning(cell.run) if cell.run.start else describe(settings)
+    return ", ".join([f"{settings.model} on {settings.dataset}", method, *varied, f"seed {cell.seed}"])
+
+
+def _finetuning(run: Run) -> str:
+    return "finetuning" + (f" from epoch {run.start_epoch}" if run.start_epoch else "")
+
+
+# By what runs of the papers differ, beside what `describe` says.
+_VARIED = ("width_multiplier", "padding", "distribution", "scale_for_kept", "optimizer", "evaluation", "rescale")
 
 
 def _complete(cell: Cell) -> Settings:
