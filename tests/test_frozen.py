@@ -63,7 +63,10 @@ DAMAGES = {
 }
 
 
-@pytest.fixture(params=DAMAGES)
+@pytest.fixture(
+    params=[change_values, pytest.param(change_bytes, marks=pytest.mark.slow), remove_arrays],
+    ids=lambda damage: damage.__name__,
+)
 def damaged(request, unbroken, tmp_path):
     """The run as it was after its first epoch, with its frozen values damaged, and the reason that is to be given."""
     workdir = tmp_path / "run"

@@ -79,7 +79,7 @@ def test_an_epoch_equals_numpy_in_float64(x64):
     )
 
 
-@pytest.mark.parametrize("selection", slotjax.SELECTIONS)
+@pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 def test_one_and_four_devices_agree(selection, x64):
     results = []
     for devices in (1, 4):
@@ -97,7 +97,7 @@ def test_the_batch_is_split_over_the_devices():
     assert "f32[4,12]" in text  # 16 examples on four devices
 
 
-@pytest.mark.parametrize("selection", slotjax.SELECTIONS)
+@pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 def test_the_same_seed_gives_bitwise_the_same_and_another_seed_does_not(selection):
     runs = []
     for key in (7, 7, 8):
