@@ -10,6 +10,8 @@ import jax
 
 import slotjax
 
+# Not the results, to which every run of the papers adds a line.
+CODE = (":/pyproject.toml", ":/slotjax", ":/experiments", ":(top,exclude)experiments/results")
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -33,9 +35,14 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that this file stands in, marked if files differ from it; None if there is none."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    """The commit of the checkout that this file stands in, marked if its code differs; None if there is none."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *CODE)
+        return _git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

@@ -1,0 +1,59 @@
+"""Which commit a run says that it ran on."""
+
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ENVIRONMENT = Path(__file__).parent.parent / "experiments" / "running" / "environment.py"
+
+
+def git(directory, *arguments):
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    return subprocess.run(
+        ["git", "-C", str(directory), *who, *arguments], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    files = ("pyproject.toml", "README.md", "slotjax/a.py", "experiments/results/ledger.jsonl")
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("\n")
+    own = tmp_path / "experiments" / "running" / "environment.py"
+    own.parent.mkdir()
+    shutil.copy(ENVIRONMENT, own)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message=all")
+    return tmp_path
+
+
+def commit(checkout):
+    return runpy.run_path(str(checkout / "experiments" / "running" / "environment.py"))["environment"]()["commit"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "mark"),
+    [
+        (None, ""),
+        ("experiments/results/ledger.jsonl", ""),
+        ("README.md", ""),
+        ("slotjax/a.py", "-dirty"),
+        ("pyproject.toml", "-dirty"),
+        ("experiments/running/environment.py", "-dirty"),
+    ],
+)
+def test_a_commit_is_marked_if_the_code_differs_from_it(changed, mark, checkout):
+    if changed:
+        with (checkout / changed).open("a") as file:
+            file.write("# changed\n")
+    assert commit(checkout) == git(checkout, "rev-parse", "HEAD") + mark
+
+
+def test_without_a_checkout_there_is_no_commit(checkout):
+    shutil.rmtree(checkout / ".git")
+    assert commit(checkout) is None
