@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from slotjax import training
+from slotjax.training import checkpoints
 from slotjax.training.checkpoints import restore_arrays, save_arrays
 
 # Orbax leaves coroutines of a failed restore behind, which complain when they are collected.
@@ -99,6 +100,12 @@ def changed(content, count=1):
     """The content with `count` bytes in its middle inverted."""
     start = len(content) // 2
     return content[:start] + bytes(255 - byte for byte in content[start : start + count]) + content[start + count :]
+
+
+def test_the_reason_that_is_given_is_the_first_cause():
+    error = RuntimeError("Error while reading: <spec of TensorStore>")
+    error.__cause__ = ValueError("Error reading a: the frame is unknown [source locations='b']")
+    assert checkpoints._reason(error) == "Error reading a: the frame is unknown"
 
 
 def on_files(change, *patterns):

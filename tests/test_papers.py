@@ -9,6 +9,7 @@ from experiments.configuration.rules import check
 from experiments.configuration.settings import RunOptions, Settings
 from experiments.papers import FIGURES, slot_machines
 from experiments.papers.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
+from experiments.papers.finish import what
 from experiments.papers.grid import Cell, Run, identity, key, runs_of, tried
 from experiments.running.components import Inputs, network, selector_of
 
@@ -39,6 +40,11 @@ def test_runs_that_figures_share_happen_once():
     assert len(cells) < sum(len(cells_of([figure])) for figure in FIGURES.values()) / 1.2
     greedy = Cell(slot_machines.greedy("lenet"), 0)
     assert len({name.split("/")[0] for name in names_of(greedy)}) >= 5
+
+
+def test_runs_are_called_by_all_that_they_differ_in():
+    cells = cells_of(FIGURES.values(), trials=1)
+    assert len({what(cell) for cell in cells}) == len(cells)
 
 
 def test_a_key_is_of_all_that_decides_the_numbers():
