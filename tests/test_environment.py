@@ -1,4 +1,4 @@
-"""Which commit a run says that it ran on."""
+"""What a run says that it ran on."""
 
 import runpy
 import shutil
@@ -57,3 +57,9 @@ def test_a_commit_is_marked_if_the_code_differs_from_it(changed, mark, checkout)
 def test_without_a_checkout_there_is_no_commit(checkout):
     shutil.rmtree(checkout / ".git")
     assert commit(checkout) is None
+
+
+def test_the_flags_of_the_compiler_are_part_of_the_hardware(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_prefer_vector_width=512")
+    environment = runpy.run_path(str(ENVIRONMENT))["environment"]()
+    assert environment["hardware"]["xla_flags"] == "--xla_cpu_prefer_vector_width=512"

@@ -1,5 +1,6 @@
 """What a run ran on: versions, hardware, and the commit of the source."""
 
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -29,6 +30,7 @@ def environment() -> dict[str, Any]:
             "devices": [device.device_kind for device in jax.devices()],
             "machine": platform.machine(),
             "system": platform.system(),
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),  # they can change the last bits of what is computed
         },
         "commit": _commit(),
     }
