@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_mnist import prepare
 
 from slotjax import data
@@ -61,6 +62,31 @@ def test_a_prepared_dataset_is_read_whole_without_tensorflow(prepared, monkeypat
         assert split.images.dtype == np.uint8
 
 
+@pytest.mark.filterwarnings("default")
+def test_of_a_prepared_dataset_the_same_examples_are_held_out_as_of_arrays(prepared):
+    import tensorflow_datasets as tfds
+
+    source = tfds.builder_from_directory(prepared / "mnist" / "3.0.1").as_data_source("train")
+    images = np.stack([record["image"] for record in source])
+    parts = data.hold_out(Split(images, np.arange(100)), 15)
+    for read, part in zip(data.load("mnist", str(prepared))[:2], parts, strict=True):
+        np.testing.assert_array_equal(read.images, part.images)
+
+
+@pytest.mark.filterwarnings("default")
+def test_of_a_prepared_dataset_only_the_first_examples_are_read_when_asked_for(prepared, monkeypatch):
+    everything, read = data.load("mnist", str(prepared)), []
+    monkeypatch.setattr(Image, "open", lambda file, original=Image.open: read.append(file) or original(file))
+    some = data.load("mnist", str(prepared), examples=18)
+    for split, whole in zip(some[:3], data.first_examples(everything, 18)[:3], strict=True):
+        np.testing.assert_array_equal(split.images, whole.images)
+        np.testing.assert_array_equal(split.labels, whole.labels)
+    assert [len(split.labels) for split in some[:3]] == [18, 15, 18]
+    assert len(read) == 18 + 15 + 18
+    with pytest.raises(ValueError, match=r"^examples: 0 was given, but it must be 1 or more$"):
+        data.load("mnist", str(prepared), examples=0)
+
+
 def test_cifar_and_fashion_mnist_have_names_of_their_own(tmp_path):
     assert {"cifar10", "cifar100", "fashion_mnist"} < set(data.DATASETS)
     for name in ("cifar10", "cifar100", "fashion_mnist"):
@@ -92,7 +118,8 @@ def test_records_that_cannot_be_read_are_named(prepared):
     content = file.read_bytes()
     file.write_bytes(content[:100] + b"damage" + content[106:])
     with pytest.raises(
-        ValueError, match=rf"^data_dir: {file} is damaged \(its records 0 to 99 .*; prepare the dataset"
+        ValueError,
+        match=rf"^data_dir: {file} is damaged \(of its split's records \d+ to \d+, some .*; prepare the dataset",
     ):
         data.load("mnist", str(prepared))
 

@@ -53,9 +53,7 @@ def load_source(settings: Settings, data_dir: str | None) -> Source:
     """
     if settings.dataset in data.STREAMS:
         return data.load_imagenet(data_dir, settings.image_size, settings.examples)
-    dataset = data.load(settings.dataset, data_dir)
-    if settings.examples is not None:
-        dataset = data.first_examples(dataset, settings.examples)
+    dataset = data.load(settings.dataset, data_dir, settings.examples)
     if settings.train_on_all:
         both = zip(dataset.train, dataset.validation, strict=True)
         dataset = dataset._replace(train=data.Split(*map(np.concatenate, both)))

@@ -1,6 +1,6 @@
 """Datasets by name."""
 
-from slotjax.data.dataset import Dataset
+from slotjax.data.dataset import Dataset, first_examples
 from slotjax.data.mnist_sample import load_mnist_sample
 from slotjax.data.npz import load_npz
 from slotjax.data.prepared import load_prepared
@@ -12,7 +12,7 @@ DATASETS = ("mnist_sample", *_PREPARED, "npz:PATH")
 STREAMS = ("imagenet2012",)
 
 
-def load(name: str, data_dir: str | None = None) -> Dataset:
+def load(name: str, data_dir: str | None = None, examples: int | None = None) -> Dataset:
     """The dataset called `name`, in host memory.
 
     Args:
@@ -21,19 +21,27 @@ def load(name: str, data_dir: str | None = None) -> Dataset:
             of the training images held out for validation; `"npz:PATH"`: arrays `x_train`, `y_train` and optionally
             `x_validation`, `y_validation`, `x_test`, `y_test`. ImageNet is a stream: see `load_imagenet`.
         data_dir: where datasets are prepared; `TFDS_DATA_DIR` or `~/tensorflow_datasets` unless given.
+        examples: only the first so many of every split; all unless given.
 
     Raises:
-        ValueError: for an unknown name, unusable arrays or a damaged dataset.
+        ValueError: for an unknown name, unusable arrays or a damaged dataset, or if `examples` is not positive.
         FileNotFoundError: if the dataset is not there; nothing is downloaded.
 
     >>> dataset = slotjax.data.load("mnist_sample")
     >>> [len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)]
     [3500, 500, 1000]
     """
+    if examples is not None and examples < 1:
+        raise ValueError(f"examples: {examples} was given, but it must be 1 or more")
+    if name in _PREPARED:
+        return load_prepared(name, data_dir, _PREPARED[name], examples)
+    dataset = _load_arrays(name)
+    return dataset if examples is None else first_examples(dataset, examples)
+
+
+def _load_arrays(name: str) -> Dataset:
     if name == "mnist_sample":
         return load_mnist_sample()
-    if name in _PREPARED:
-        return load_prepared(name, data_dir, validation_share=_PREPARED[name])
     if name.startswith("npz:"):
         return load_npz(name.removeprefix("npz:"))
     raise ValueError(f"dataset: {name!r} was given, but it must be one of {', '.join(DATASETS)}")
