@@ -93,7 +93,7 @@ def _small_leaves(params: PyTree, where: Where) -> tuple[list[_Small], Any]:
 
 
 def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scale: float, most_steps: int) -> int:
-    """Runs both forms until several updates were not zero; the number of steps that it took.
+    """Runs both forms until several updates were not zero; the number of steps after which none was.
 
     Raises:
         ValueError: if their updates differ.
@@ -107,7 +107,7 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
         )
         return [treedef.unflatten(form) for form in forms]
 
-    random, moves = np.random.RandomState(1), 0
+    random, moves, last = np.random.RandomState(1), 0, most_steps
     start = both([np.zeros(leaf.options.shape[1:]) for leaf in leaves], 1)
     states = [(params, _tried(optimizer.init, params)) for params in start]
     for number in range(most_steps):
@@ -116,10 +116,11 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
         states = [state for state, _ in results]
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves([updates for _, updates in results])):
             return most_steps  # steps this long show nothing more than their own overflow
-        moves += _alike(leaves, *(treedef.flatten_up_to(updates) for _, updates in results))
+        if _alike(leaves, *(treedef.flatten_up_to(updates) for _, updates in results)):
+            moves, last = moves + 1, number + 1
         if moves == _UPDATES:
-            return number + 1
-    return most_steps
+            break
+    return last
 
 
 def _tried(function: Any, *arguments: Any) -> Any:

@@ -2,14 +2,18 @@
 
 import re
 
+import chex
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
 
+import slotjax
 from experiments.configuration import parse as parsing
 from experiments.configuration.settings import Settings
 from experiments.running import run
-from experiments.running.components import load_source
+from experiments.running.components import Inputs, draw, load_source, network, selector_of
 from slotjax import data
 
 
@@ -201,3 +205,28 @@ def test_the_model_is_built_for_the_classes_and_shapes_of_the_data(digits):
     experiment = run.build(Settings(dataset=f"npz:{digits}"), data.load(f"npz:{digits}"))
     assert experiment.network.shapes["Dense_2"]["kernel"].shape == (100, 10)
     assert experiment.mesh.size == 4
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(distribution="glorot_normal", options="stored"),
+        Settings(initial="nearest", scores="explicit"),
+        Settings(method="edge_popup"),
+        Settings(method="learned"),
+        Settings(model="conv2", share="network"),
+    ],
+)
+def test_drawing_in_one_program_gives_what_init_gives(settings):
+    built = network(settings, Inputs((32, 32, 3), "uint8", 10))
+    selector, key = selector_of(settings), jax.random.key(3)
+    drawn, expected = draw(selector, key, built.shapes), selector.init(key, built.shapes)
+    for one, other in zip(jax.tree.leaves(drawn["frozen"]), jax.tree.leaves(expected["frozen"]), strict=True):
+        np.testing.assert_array_equal(one, other)  # not only within rounding: what is frozen can be drawn again
+    chex.assert_trees_all_close(drawn["params"], expected["params"], rtol=1e-6, atol=1e-7)
+    assert jax.tree.structure(drawn) == jax.tree.structure(expected)
+
+
+def test_drawing_keeps_weights_that_are_given():
+    weights = {"kernel": jnp.arange(6.0).reshape(2, 3), "bias": jnp.ones(3)}
+    chex.assert_trees_all_equal(draw(slotjax.learned(), jax.random.key(0), weights)["params"], weights)

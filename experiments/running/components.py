@@ -114,6 +114,26 @@ def _shapes(model: nn.Module, inputs: Inputs) -> PyTree | None:
         return None
 
 
+def draw(selector: slotjax.Selector, key: jax.Array, weights: PyTree) -> dict[str, PyTree]:
+    """What `selector.init` gives, as one compiled program and not as a dozen for every weight.
+
+    Args:
+        selector: what draws.
+        key: of all that is random.
+        weights: arrays, or where only their shapes matter, shapes.
+
+    >>> draw(slotjax.learned(), jax.random.key(0), {"bias": jnp.ones(2)})["params"]
+    {'bias': Array([1., 1.], dtype=float32)}
+    """
+    leaves, treedef = jax.tree.flatten(weights)
+    arrays = {at: leaf for at, leaf in enumerate(leaves) if not isinstance(leaf, jax.ShapeDtypeStruct)}
+
+    def init(key: jax.Array, arrays: dict[int, jax.Array]) -> dict[str, PyTree]:
+        return selector.init(key, jax.tree.unflatten(treedef, [arrays.get(at, leaf) for at, leaf in enumerate(leaves)]))
+
+    return jax.jit(init)(key, arrays)
+
+
 def module(settings: Settings, classes: int) -> nn.Module:
     """The Flax module, with those of its settings that are given.
 

@@ -14,6 +14,7 @@ from experiments.configuration.recipes import resolve
 from experiments.configuration.settings import RunOptions, Settings, describe
 from experiments.running.components import (
     Source,
+    draw,
     examples_of,
     inputs_of,
     load_source,
@@ -194,7 +195,7 @@ def _frozen(redrawn: PyTree, history: History, workdir: Path) -> PyTree:
 
 
 def _initial(experiment: Experiment, key: jax.Array, shard: bool) -> Start:
-    variables = experiment.selector.init(key, experiment.weights)
+    variables = draw(experiment.selector, key, experiment.weights)
     state = training.init_state(key, variables["params"], experiment.optimizer, experiment.network.batch_stats)
     place = training.shard if shard else training.replicate
     state, frozen = place((state, variables["frozen"]), experiment.mesh)

@@ -28,16 +28,19 @@ def best_record(history: History) -> dict[str, Any]:
 def summarize(history: History, selector: slotjax.Selector, variables: PyTree, frozen_sha256: str) -> dict[str, Any]:
     """The content of `summary.json`: connections, accuracies, seconds, and the frozen values' hash before and after."""
     best = best_record(history)
-    weights = {
-        keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in tree_leaves_with_path(selector.select(variables))
-    }
-    selected = _names(jax.eval_shape(selector.selection, variables))
-    chosen = [weights[name] for name in selected or weights]
+    weights = _named(jax.eval_shape(selector.select, variables))
+    selected = list(_named(jax.eval_shape(selector.selection, variables)))
+    chosen = selected or list(weights)
+
+    @jax.jit
+    def sparsity(variables: PyTree) -> jax.Array:
+        weights = _named(selector.select(variables))
+        return analysis.sparsity([weights[name] for name in chosen])
+
     return {
-        "connections": sum(leaf.size for leaf in chosen),
-        "sparsity": float(str(np.asarray(analysis.sparsity(chosen)))),
-        "trained": _trained(list(weights), selected, _names(variables["params"])),
+        "connections": sum(weights[name].size for name in chosen),
+        "sparsity": float(str(np.asarray(sparsity(variables)))),
+        "trained": _trained(list(weights), selected, list(_named(variables["params"]))),
         "untrained_test_accuracy": history[0]["test"]["accuracy"],
         "best_epoch": best["epoch"],
         "best_validation_accuracy": best["validation"]["accuracy"],
@@ -94,8 +97,9 @@ def _trained(weights: list[str], selected: list[str], trainable: list[str]) -> s
     return f"{what}; fixed: {kept}" if kept else what
 
 
-def _names(tree: PyTree) -> list[str]:
-    return [keystr(path, simple=True, separator="/") for path, _ in tree_leaves_with_path(tree)]
+def _named(tree: PyTree) -> dict[str, Any]:
+    """The leaves by their names."""
+    return {keystr(path, simple=True, separator="/"): leaf for path, leaf in tree_leaves_with_path(tree)}
 
 
 def _last(names: set[str]) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import PyTree
 
 import slotjax
 from experiments.configuration.settings import Settings
-from experiments.running.components import Inputs, network, optimizer_of, selector_of
+from experiments.running.components import Inputs, draw, network, optimizer_of, selector_of
 from experiments.running.fingerprint import fingerprint
 from experiments.running.summary import History, best_record
 from experiments.running.workdir import read_config
@@ -40,7 +40,7 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     selector, built = selector_of(settings), network(settings, inputs)
     # What a finetuning started from is not needed again, only its structure.
     like = built.shapes if settings.init_from is None else jax.tree.map(_zeros, built.shapes)
-    variables = selector.init(jax.random.key(settings.seed), like)
+    variables = draw(selector, jax.random.key(settings.seed), like)
     optimizer = optimizer_of(settings, 1)[1]
     state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)
     with training.Checkpoints(workdir / "checkpoints") as checkpoints:
@@ -96,7 +96,7 @@ def starting_weights(source: str, settings: Settings, inputs: Inputs) -> tuple[P
         raise ValueError(
             f"--init_from: the run in {workdir} has {(*there, trained.inputs)}, but this one has {(*here, inputs)}"
         )
-    return trained.selector.select(trained.variables), trained.batch_stats
+    return jax.jit(trained.selector.select)(trained.variables), trained.batch_stats
 
 
 def _restore(checkpoints: training.Checkpoints, state: Any, epoch: int | None, workdir: Path) -> tuple[Any, History]:
