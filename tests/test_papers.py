@@ -148,6 +148,8 @@ def test_times_are_expected_from_runs_of_the_same_kind():
     assert expected_seconds(cell, []) is None
     assert expected_seconds(cell, [line(5.0)]) == 100
     assert expected_seconds(cell, [line(5.0), line(20.0, k=64), line(40.0, k=64)]) == 600
+    paused = line(20_000.0, k=64)
+    assert expected_seconds(cell, [line(20.0, k=64), line(40.0, k=64), paused]) == 800
     assert expected_seconds(cell._replace(scale=0.5), [line(5.0)]) == 50
     other = dataclasses.replace(cell.run.settings, model="conv2")
     assert expected_seconds(Cell(Run(other), 0), [line(5.0)]) is None

@@ -1,5 +1,6 @@
 """Which cells are asked for, in which order they are run, and how long they will take."""
 
+import statistics
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -92,7 +93,8 @@ def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
         alike = [line for line in lines if all(line["settings"].get(n) == settings.get(n) for n in names)]
         if alike:
             epochs: Any = resolve(tried(cell).settings).epochs
-            return epochs * sum(line["seconds"] for line in alike) / sum(line["epochs"] for line in alike)
+            # The median, because a run that was paused, or beside other work, says little.
+            return epochs * statistics.median(line["seconds"] / line["epochs"] for line in alike)
     return None
 
 
