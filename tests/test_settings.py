@@ -217,10 +217,13 @@ def test_the_model_is_built_for_the_classes_and_shapes_of_the_data(digits):
         Settings(model="conv2", share="network"),
     ],
 )
-def test_drawing_in_one_program_gives_what_init_gives(settings):
+def test_drawing_in_one_program_gives_what_init_gives(settings, compilations):
     built = network(settings, Inputs((32, 32, 3), "uint8", 10))
     selector, key = selector_of(settings), jax.random.key(3)
-    drawn, expected = draw(selector, key, built.shapes), selector.init(key, built.shapes)
+    compilations.clear()
+    drawn = draw(selector, key, built.shapes)
+    assert len(compilations) == 1
+    expected = selector.init(key, built.shapes)
     for one, other in zip(jax.tree.leaves(drawn["frozen"]), jax.tree.leaves(expected["frozen"]), strict=True):
         np.testing.assert_array_equal(one, other)  # not only within rounding: what is frozen can be drawn again
     chex.assert_trees_all_close(drawn["params"], expected["params"], rtol=1e-6, atol=1e-7)
