@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import IO, Any
 
+from experiments.running.environment import processor
+
 DIRECTORY = Path(__file__).parents[1] / "results" / "ledger"
 Line = dict[str, Any]
 
@@ -42,12 +44,14 @@ def append(line: Line, directory: Path = DIRECTORY) -> bool:
 def machine() -> str:
     """A short name of this machine, which tells nothing of it.
 
+    The processor is part of it because copies of a virtual machine have one host name and one identifier.
+
     >>> len(machine())
     8
     """
     known = Path("/etc/machine-id")
     own = known.read_text().strip() if known.is_file() else ""
-    return hashlib.sha256(f"{platform.node()} {own}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{platform.node()} {own} {processor()}".encode()).hexdigest()[:8]
 
 
 def _remove_unfinished(file: IO[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -28,12 +29,30 @@ def environment() -> dict[str, Any]:
         "hardware": {
             "platform": jax.default_backend(),
             "devices": [device.device_kind for device in jax.devices()],
+            "processor": processor(),
+            "cores": _cores(),
             "machine": platform.machine(),
             "system": platform.system(),
             "xla_flags": os.environ.get("XLA_FLAGS", ""),  # they can change the last bits of what is computed
         },
         "commit": _commit(),
     }
+
+
+def processor() -> str:
+    """The name of this machine's processor; empty where the system does not tell.
+
+    >>> isinstance(processor(), str)
+    True
+    """
+    described = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.+)$", described.read_text(), re.MULTILINE) if described.is_file() else []
+    return names[0] if names else platform.processor()
+
+
+def _cores() -> int | None:
+    """The cores that this process may use, which are fewer than the machine's where it is pinned to some."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _commit() -> str | None:
