@@ -69,8 +69,12 @@ def test_the_flags_of_the_compiler_are_part_of_the_hardware(monkeypatch):
 def test_the_processor_and_the_cores_of_this_process_are_part_of_the_hardware(monkeypatch):
     described = "processor\t: 0\nmodel name\t: A Processor 3.0\nmodel\t\t: 7\nmodel name\t: A Processor 3.0\n"
     read = Path.read_text
+
+    def read_text(path, *arguments, **named):
+        return described if str(path) == "/proc/cpuinfo" else read(path, *arguments, **named)
+
     monkeypatch.setattr(Path, "is_file", lambda path: True)
-    monkeypatch.setattr(Path, "read_text", lambda path: described if str(path) == "/proc/cpuinfo" else read(path))
+    monkeypatch.setattr(Path, "read_text", read_text)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3}, raising=False)
     hardware = runpy.run_path(str(ENVIRONMENT))["environment"]()["hardware"]
     assert (hardware["processor"], hardware["cores"]) == ("A Processor 3.0", 1)
