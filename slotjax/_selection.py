@@ -6,6 +6,7 @@ of LeNet-300-100 with K = 8).
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -107,22 +108,23 @@ def probabilistic_index(candidates: Candidates, key: PRNGKeyArray) -> Int[Array,
         return functools.reduce(jnp.maximum, map(candidates.score, group), largest)
 
     def add(total, group):
-        return functools.reduce(jnp.add, map(exponential, group), total)
+        return total + functools.reduce(jnp.add, map(exponential, group))
 
-    def subtract(rest, group):
-        # One array goes from group to group: what is left of the threshold, or, once that is negative, ~index.
-        for candidate in group:
-            less = rest - exponential(candidate)
-            reached = jnp.where(less < 0, (~candidate[0]).astype(rest.dtype), less)
-            rest = jnp.where(rest < 0, rest, reached)
-        return rest
+    def cross(rest, group):
+        # One array goes from group to group: what is left of the threshold, or, once it was reached, ~index. Within a
+        # group the sums that it has not reached are counted, because a chain of subtractions waits for each of them.
+        group = list(group)
+        sums = list(itertools.accumulate(map(exponential, group)))
+        below = sum((one <= rest).astype(jnp.int32) for one in sums)
+        reached = (~(group[0][0] + below)).astype(rest.dtype)
+        return jnp.where(rest < 0, rest, jnp.where(sums[-1] > rest, reached, rest - sums[-1]))
 
     first = candidates.score(_first(candidates))
     largest = _fold_groups(maximum, first, candidates)
     total = _fold_groups(add, jnp.zeros_like(first), candidates)
     # Not of JAX's own generator, whose Threefry takes longer than all else here for K = 8.
     threshold = uniform_numbers(draw_seed(key), total.shape, total.dtype) * total
-    rest = _fold_groups(subtract, threshold, candidates)
+    rest = _fold_groups(cross, threshold, candidates)
     # Rounding cannot lead past the last option.
     last = jax.tree.leaves(candidates.slices)[0].shape[0] - 1
     return jnp.where(rest < 0, ~rest.astype(jnp.int32), last)

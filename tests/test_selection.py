@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 import slotjax
 from slotjax._generator import draw_seed, uniform_numbers
 
-K = [1, 2, 3, 8, 64]
+K = [1, 2, 3, 8, 64, 100]  # the last of them takes a loop of several groups
 
 
 def draw(k, shape, seed=0, dtype=np.float32):
@@ -70,6 +70,13 @@ def test_rounding_cannot_lead_past_the_last_option(monkeypatch):
     monkeypatch.setattr("slotjax._selection.uniform_numbers", lambda seed, shape, dtype: jnp.ones(shape, dtype))
     scores, _ = draw(8, (1000,))
     np.testing.assert_array_equal(slotjax.probabilistic(jnp.asarray(scores), jax.random.key(0)), 7)
+
+
+@pytest.mark.parametrize("k", [4, 100])
+def test_the_number_0_draws_no_option_of_probability_0(k, monkeypatch):
+    monkeypatch.setattr("slotjax._selection.uniform_numbers", lambda seed, shape, dtype: jnp.zeros(shape, dtype))
+    scores = jnp.full((k, 10), -1e9).at[k - 2 :].set(0.0)
+    np.testing.assert_array_equal(slotjax.probabilistic(scores, jax.random.key(0)), k - 2)
 
 
 @pytest.mark.parametrize("k", K)
