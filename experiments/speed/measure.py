@@ -93,8 +93,7 @@ def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: f
         row._replace(
             compile_seconds=compile_seconds[row.variant],
             compile_ratio=compile_seconds[row.variant] / compile_seconds["learned"],
-            state_bytes=_nbytes((variants[row.variant].state.params, variants[row.variant].state.opt_state))
-            / connections,
+            state_bytes=_state_bytes(variants[row.variant].state) / connections,
             peak_megabytes=(_peak(compiled[row.variant]) - data_bytes) / 1e6,
         )
         if row.variant in variants
