@@ -12,6 +12,7 @@ from experiments import report
 from experiments.papers import FIGURES, slot_machines
 from experiments.papers.cells import names_of
 from experiments.papers.grid import Cell, identity, key
+from experiments.papers.plots import label_of
 from experiments.papers.results import operations, result_at
 from experiments.papers.tables import panel_table, printed_numbers
 
@@ -80,6 +81,27 @@ def test_missing_trials_are_counted():
     assert row(FIGURE_3, ledger, "slot machine (GS)")["4"] == "96.50 (96.00 to 97.00), 2 of 4 trials"
     ledger = four(slot_machines.greedy("lenet", 4), 0.96)
     assert row(FIGURE_3, ledger, "slot machine (GS)")["4"] == "96.00, 1 of 4 trials"
+
+
+def test_a_legend_says_how_much_of_a_line_was_run():
+    def label(ledger, figure=FIGURE_3, line=GREEDY):
+        known = {place: result for place in line.runs if (result := result_at(figure, line, place, ledger))}
+        return label_of(figure, line, known)
+
+    two, eight = (four(slot_machines.greedy("lenet", k), *[0.9] * 4) for k in (2, 8))
+    some = four(slot_machines.greedy("lenet", 8), 0.9)
+    every = {
+        key: one for k in slot_machines.K for key, one in four(slot_machines.greedy("lenet", k), *[0.9] * 4).items()
+    }
+    assert label({}) == "slot machine (GS) (not run)"
+    assert label(some) == "slot machine (GS) (1 of 6 run, 1 of 4 trials)"
+    assert label(two | some) == "slot machine (GS) (2 of 6 run, 1 to 4 of 4 trials)"
+    assert label(two | eight) == "slot machine (GS) (2 of 6 run)"
+    assert label(every) == "slot machine (GS)"
+    assert (
+        label({key: one for key, one in every.items() if key != next(iter(eight))})
+        == "slot machine (GS) (3 to 4 of 4 trials)"
+    )
 
 
 def test_a_run_of_fewer_epochs_fills_no_cell():

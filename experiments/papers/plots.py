@@ -20,7 +20,7 @@ SHOWN = 3  # weights whose values are shown: the first two convolutions and the 
 
 
 def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
-    """Draws a figure into a PNG file. What was not run is said in its legend."""
+    """Draws a figure into a PNG file. What was not run, or not of all trials, is said in its legend."""
     if figure.kind == "values":
         _draw_values(figure, ledger, path)
         return
@@ -45,6 +45,15 @@ def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
     _save(picture, figure, path)
 
 
+def label_of(figure: Figure, line: Line, known: dict[Any, Result]) -> str:
+    """A line of the legend: what it is, and how much of it was run, unless all was."""
+    trials = sorted({len(result.lines) for result in known.values()})
+    missing = [f"{len(known)} of {len(line.runs)} run"] if 0 < len(known) < len(line.runs) else []
+    if trials and trials[0] < figure.trials:
+        missing += [f"{trials[0]}{f' to {trials[-1]}' if trials[1:] else ''} of {figure.trials} trials"]
+    return line.label + (f" ({', '.join(missing or ['not run'])})" if missing or not known else "")
+
+
 def _save(picture: Picture, figure: Figure, path: Path) -> None:
     stars = "\nstars and dotted lines: printed in the paper" if _has_printed(figure) else ""
     title = textwrap.fill(f"{figure.name}: {figure.title}", round(11 * picture.get_figwidth()))
@@ -65,7 +74,7 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     for number, line in enumerate(panel.lines):
         results = {place: result_at(figure, line, place, ledger) for place in line.runs}
         known = {place: result for place, result in results.items() if result is not None}
-        label = _label(line, known)
+        label = label_of(figure, line, known)
         if line.flat:
             _flat(axes, figure, number, label, [*known.values()], [*line.printed.values()])
             continue
@@ -116,7 +125,7 @@ def _bars_of(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
                 axes.bar(at, result.mean, width, color=color, yerr=_bars(figure, [result]), capsize=3)
             if place in line.printed:
                 _stars(axes, number, {at: line.printed[place]})
-        axes.bar(0, 0, color=color, label=_label(line, known))
+        axes.bar(0, 0, color=color, label=label_of(figure, line, known))
     axes.set_xticks(range(len(places)), places)
     _name_axes(axes, figure)
     axes.set_ylim(0, 105)
@@ -131,7 +140,7 @@ def _training(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
         first = 1 + epochs // 20  # the steep beginning would flatten the rest
         mean, least, greatest = mean_curve(curve[first:] for curve in curves)
         cost = [(before + flops * epoch / epochs) / 1e12 for epoch in range(first, epochs + 1)]
-        axes.plot(cost, mean, label=line.label, **_style(number))
+        axes.plot(cost, mean, label=label_of(figure, line, {0: result}), **_style(number))
         axes.fill_between(cost, least, greatest, color=COLORS[number % len(COLORS)], alpha=0.15, linewidth=0)
     _name_axes(axes, figure)
 
@@ -145,7 +154,8 @@ def _changes(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
             continue
         epochs = [int(epoch) for epoch in recorded[0]]
         mean, least, greatest = mean_curve([100 * share for share in one.values()] for one in recorded)
-        axes.plot(epochs, mean, label=line.label, marker=MARKERS[number], markersize=4, **_style(number))
+        label, marker = label_of(figure, line, {0: result}), MARKERS[number]
+        axes.plot(epochs, mean, label=label, marker=marker, markersize=4, **_style(number))
         axes.fill_between(epochs, least, greatest, color=COLORS[number], alpha=0.15, linewidth=0)
     axes.set_yscale("log")
     axes.set_ylim(0.01, 100)
@@ -191,12 +201,6 @@ def _draw_values(figure: Figure, ledger: Ledger, path: Path) -> None:
 def _bars(figure: Figure, results: list[Result]) -> Any:
     ends = [(result.mean, *result.spread(figure.spread)) for result in results]
     return [[max(0.0, mean - least) for mean, least, _ in ends], [max(0.0, most - mean) for mean, _, most in ends]]
-
-
-def _label(line: Line, known: dict[Any, Result]) -> str:
-    if not known:
-        return f"{line.label} (not run)"
-    return line.label + ("" if len(known) == len(line.runs) else f" ({len(known)} of {len(line.runs)} run)")
 
 
 def _name_axes(axes: Axes, figure: Figure) -> None:
