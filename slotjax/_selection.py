@@ -19,8 +19,8 @@ from slotjax._generator import draw_seed, uniform_numbers
 
 _UNROLL = 8  # options per loop iteration of a gradient: K <= 8 fuses into one pass
 # Candidates per loop iteration of a selection, so that compile time does not grow further with K. XLA makes up to two
-# groups one pass over the connections, which needs each exponential once (K = 64: 12 ms and not 22). Four groups in one
-# pass were seven times as slow on a CPU as their loop.
+# groups one pass over the connections, which needs each exponential once (K = 64: about half the time). Four groups in
+# one pass were seven times as slow on a CPU as their loop.
 _GROUP = 32
 
 
