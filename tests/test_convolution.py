@@ -1,5 +1,6 @@
 """The convolution for CPUs is that of lax, in value and gradients, wherever it runs."""
 
+import sys
 from functools import partial
 
 import flax.linen as nn
@@ -204,3 +205,22 @@ def test_the_networks_use_it():
     model = models.conv2()
     program = jax.make_jaxpr(model.init)(jax.random.key(0), jnp.ones((1, 8, 8, 3)))
     assert "custom_vjp" in str(program)
+
+
+def test_the_kernels_gradient_in_half_precision_is_rounded_once(monkeypatch):
+    monkeypatch.setattr(sys.modules["slotjax.models.convolution"], "CHUNK_ELEMENTS", 1)  # each image by itself
+    keys = jax.random.split(jax.random.key(0), 3)
+    shapes = (32, 8, 8, 4), (3, 3, 4, 8), (32, 6, 6, 8)
+    images, kernel, cotangent = (
+        jax.random.normal(key, shape, jnp.bfloat16) for key, shape in zip(keys, shapes, strict=True)
+    )
+
+    def gradient(dtype):
+        def convolved(kernel):
+            numbers = ("NHWC", "HWIO", "NHWC")
+            return convolution(images.astype(dtype), kernel, (1, 1), "VALID", dimension_numbers=numbers)
+
+        return jax.vjp(convolved, kernel.astype(dtype))[1](cotangent.astype(dtype))[0]
+
+    once = gradient(jnp.float32).astype(jnp.bfloat16)
+    assert np.mean(np.asarray(gradient(jnp.bfloat16) == once)) > 0.98

@@ -169,7 +169,7 @@ def _run_lines(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> Iter
         (place,) = line.runs
         result = result_at(figure, line, place, ledger)
         if result is None:
-            axes.plot([], [], label=f"{line.label} (not run)", **_style(number))
+            axes.plot([], [], label=label_of(figure, line, {}), **_style(number))
         else:
             yield number, line, result
 
