@@ -69,6 +69,32 @@ def test_a_history_that_grows_during_the_save_is_saved_as_it_was(tmp_path):
         assert checkpoints.restore_latest(state(0))[1] == history(0.1)
 
 
+def test_a_history_is_saved_as_json_reads_it(tmp_path):
+    # Numbers as names are sorted otherwise than their texts.
+    per_class = {number: number / 20 for number in range(11)}
+    with training.Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state(1), [{"validation": {"accuracy": 0.1}, "per_class": per_class}])
+        restored = checkpoints.restore_latest(state(0))[1][0]["per_class"]
+        assert restored == {str(number): share for number, share in per_class.items()}
+
+
+def test_an_epoch_is_saved_once_and_after_all_earlier_ones(tmp_path):
+    with training.Checkpoints(tmp_path) as checkpoints:
+        for epoch in (1, 3):
+            checkpoints.save(epoch, state(epoch), history(0.1))
+        for epoch in (2, 3):
+            with pytest.raises(ValueError, match=rf"epoch: {epoch} was given, .* epochs \[1, 3\], and only later"):
+                checkpoints.save(epoch, state(5), history(0.1))
+        assert int(checkpoints.restore(3, state(0))[0]["step"]) == 3
+
+
+def test_an_epoch_without_a_checkpoint_is_not_called_damaged(tmp_path):
+    with training.Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, state(1), history(0.1))
+        with pytest.raises(ValueError, match=r"epoch: 7 was given, but .* has checkpoints of epochs \[1\]$"):
+            checkpoints.restore(7, state(0))
+
+
 def test_no_checkpoint_is_none(tmp_path):
     with training.Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore_latest(state(0)) is None
@@ -195,6 +221,16 @@ def test_files_that_orbax_does_not_need_are_not_missed(name, tmp_path):
     remove(tmp_path / "2" / name)
     with training.Checkpoints(tmp_path) as checkpoints:
         assert int(checkpoints.restore_latest(large(0))[0]["step"]) == 2
+
+
+def test_a_damaged_checkpoint_is_set_aside_once_however_often_it_was_tried(tmp_path):
+    save_two(tmp_path / "checkpoints")
+    HARMFUL["arrays missing"](tmp_path / "checkpoints" / "2")
+    with training.Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        for _ in range(2):
+            assert int(checkpoints.restore_latest(large(0))[0]["step"]) == 1
+        checkpoints.save(2, large(5), history(0.1, 0.2))
+    assert (tmp_path / "damaged" / "checkpoints-2" / "record").is_dir()
 
 
 def test_nothing_starts_again_when_all_checkpoints_are_damaged(tmp_path):

@@ -1,4 +1,4 @@
-"""Two processes of two devices each: the numbers of one device."""
+"""Two processes of two devices each: the numbers of one device, and checkpoints of which one reads a damaged part."""
 
 import os
 import socket
@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from test_devices import NETWORKS, SELECTORS, trained
 
+from slotjax import training
+from slotjax.training.checkpoints import restore_arrays, save_arrays
+from slotjax.training.devices import fetch
+
 WORKER = """
 import sys
 import jax
-rank, port, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-jax.distributed.initialize(f"127.0.0.1:{port}", 2, rank)
+rank, port, call, *arguments = sys.argv[1:]
+jax.distributed.initialize(f"127.0.0.1:{port}", 2, int(rank))
 import test_two_processes
-test_two_processes.train_all(out if rank == 0 else None)
+getattr(test_two_processes, call)(*arguments)
 """
 
 
@@ -34,25 +38,36 @@ def train_all(out):
             selection = trained(network, SELECTORS[selector], 4, epochs=4)[1]
         for number, leaf in enumerate(jax.tree.leaves(selection)):
             results[f"{network}, {selector}, selection {number}"] = leaf
-    if out:
+    if jax.process_index() == 0:
         np.savez(out, **results)
 
 
-@pytest.fixture(scope="module")
-def together(tmp_path_factory):
-    """What the two processes came to."""
-    out = tmp_path_factory.mktemp("two") / "results.npz"
+def run_both(call, *arguments):
+    """What both processes say and their codes, when each calls a function of this file."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2", "PYTHONPATH": str(Path(__file__).parent)}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(rank), port, str(out)], cwd=Path(__file__).parents[1], env=environment
+            [sys.executable, "-c", WORKER, str(rank), port, call, *map(str, arguments)],
+            cwd=Path(__file__).parents[1],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for rank in (0, 1)
     ]
-    assert [process.wait(timeout=1500) for process in processes] == [0, 0]
+    said = [process.communicate(timeout=1500)[0].splitlines() for process in processes]
+    said = [[line for line in lines if not line.startswith("[Gloo]")] for lines in said]
+    return said, [process.returncode for process in processes]
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """What the two processes came to."""
+    out = tmp_path_factory.mktemp("two") / "results.npz"
+    assert run_both("train_all", out)[1] == [0, 0]
     return np.load(out)
 
 
@@ -69,3 +84,35 @@ def test_two_processes_of_two_devices_select_as_one_device(network, selector, to
     selection = jax.tree.leaves(trained(network, SELECTORS[selector], 1, epochs=4)[1])
     for number, leaf in enumerate(selection):
         np.testing.assert_array_equal(together[f"{network}, {selector}, selection {number}"], leaf)
+
+
+def split_state(value):
+    # Random, because a constant would be so small that Orbax keeps it elsewhere.
+    scores = value + jax.random.uniform(jax.random.key(0), (400, 100))
+    return training.shard({"scores": scores}, training.data_mesh())
+
+
+def save_split(directory):
+    with training.Checkpoints(f"{directory}/checkpoints", best=0) as checkpoints:
+        for epoch in (1, 2):
+            checkpoints.save(epoch, split_state(epoch), [])
+    save_arrays(f"{directory}/frozen", split_state(3))
+
+
+def restore_split(directory):
+    with training.Checkpoints(f"{directory}/checkpoints", best=0) as checkpoints:
+        state, _ = checkpoints.restore_latest(split_state(0))
+    print("restored", int(fetch(state["scores"]).min()))
+    try:
+        fetch(restore_arrays(f"{directory}/frozen", split_state(0))["scores"])
+    except ValueError as error:
+        print("refused" if "frozen is damaged" in str(error) else error)
+
+
+def test_what_one_process_cannot_read_of_its_part_none_takes(tmp_path):
+    assert run_both("save_split", tmp_path)[1] == [0, 0]
+    files = [path for path in tmp_path.glob("**/ocdbt.process_1/d/*") if "checkpoints/1" not in str(path)]
+    assert len({path.parent for path in files}) == 2
+    for path in files:
+        path.write_bytes(path.read_bytes()[:-200])
+    assert run_both("restore_split", tmp_path) == ([["restored 1", "refused"]] * 2, [0, 0])

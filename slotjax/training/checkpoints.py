@@ -1,14 +1,14 @@
 """Checkpoints, with Orbax, that are verified when they are read. The only module that knows Orbax."""
 
 import contextlib
-import copy
+import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -23,6 +23,7 @@ BEST = 1
 _REASON = 300  # characters of what Orbax says, which can be pages
 
 History = list[dict[str, Any]]
+Result = TypeVar("Result")
 
 
 class Checkpoints:
@@ -69,20 +70,27 @@ class Checkpoints:
     def save(self, epoch: int, state: PyTree, history: History) -> None:
         """Saves the state after `epoch` epochs; the last entry of the history ranks it.
 
-        Damaged checkpoints that `restore_latest` passed over are moved aside, to `damaged` beside the directory.
+        Damaged checkpoints that `restore_latest` passed over are moved aside, to `damaged` beside the directory. Of the
+        history is saved what JSON can hold: names become strings.
 
         Raises:
+            ValueError: if there is a checkpoint of this or a later epoch.
             OSError: if this checkpoint, or the one before it in the background, cannot be written.
         """
         self._set_damaged_aside()
-        # A copy, because the caller's list grows while this one is written in the background.
-        record = {"history": copy.deepcopy(history), "checksums": checksums(state)}
+        # A copy, because the caller's list grows while this one is written in the background; as it will be read.
+        record = {"history": json.loads(json.dumps(history)), "checksums": checksums(state)}
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record | {"sha256": sha256_of(record)})
         )
         metrics = {"accuracy": history[-1]["validation"]["accuracy"], "epoch": epoch} if self._best else None
         with self._writing():
-            self._manager.save(epoch, args=items, metrics=metrics)
+            saved = self._manager.save(epoch, args=items, metrics=metrics)
+        if not saved:
+            raise ValueError(
+                f"epoch: {epoch} was given, but {self._directory} has checkpoints of epochs {self.epochs()}, and only "
+                "later ones can be added"
+            )
 
     def restore_latest(self, like: PyTree) -> tuple[PyTree, History] | None:
         """State and history of the latest checkpoint that is whole, or None without any.
@@ -95,7 +103,7 @@ class Checkpoints:
         Raises:
             ValueError: if there are checkpoints, and all of them are damaged.
         """
-        epochs = self.epochs()
+        epochs, self._damaged = self.epochs(), []
         for epoch in reversed(epochs):
             restored = self._try_restore(epoch, like)
             # All take the same one, also if only one of them cannot read it.
@@ -110,14 +118,15 @@ class Checkpoints:
         """State and history after `epoch` epochs. `like` has the state's structure, dtypes and placement.
 
         Raises:
-            ValueError: if the checkpoint is damaged.
+            ValueError: if there is no such checkpoint, or if it is damaged.
         """
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        items = ocp.args.Composite(state=ocp.args.StandardRestore(target), record=ocp.args.JsonRestore())
-        with _reading(f"the checkpoint {self._directory / str(epoch)}"):
-            restored = self._manager.restore(epoch, args=items)
-            state, record = restored["state"], restored["record"]
-            _verify(state, record)
+        epochs = self.epochs()
+        if epoch not in epochs:
+            raise ValueError(f"epoch: {epoch} was given, but {self._directory} has checkpoints of epochs {epochs}")
+        directory = self._directory / str(epoch)
+        with _reading(f"the checkpoint {directory}"):
+            state, record = _read_by_all(lambda: (_read_arrays(directory / "state", like), _read_record(directory)))
+            _verify(state, record["checksums"])
         return state, record["history"]
 
     def epochs(self) -> list[int]:
@@ -176,10 +185,35 @@ def _reason(error: BaseException) -> str:
     return ": ".join(first.split(": ")[-2:])[-_REASON:]
 
 
-def _verify(state: PyTree, record: Any) -> None:
+def _read_by_all(read: Callable[[], Result]) -> Result:
+    """What `read` gives, if it does in every process: what follows is computed by all of them together."""
+    try:
+        result = read()
+    except Exception:
+        all_processes(False)
+        raise
+    if not all_processes(True):
+        raise ValueError("another process cannot read it")
+    return result
+
+
+def _read_arrays(directory: Path, like: PyTree) -> PyTree:
+    target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    # Not by Orbax's manager or checkpointer, in which the others would wait for a process that cannot read its part.
+    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+        return handler.restore(directory, args=ocp.args.StandardRestore(target))
+
+
+def _read_record(directory: Path) -> Any:
+    with contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
+        record = handler.restore(directory / "record")
     if record["sha256"] != sha256_of({name: record[name] for name in ("history", "checksums")}):
         raise ValueError("its history was changed")
-    found, expected = checksums(state), record["checksums"]
+    return record
+
+
+def _verify(state: PyTree, expected: dict[str, str]) -> None:
+    found = checksums(state)
     changed = [name for name in found if found[name] != expected.get(name)]
     if changed:
         raise ValueError(f"its arrays {', '.join(changed)} were changed")
@@ -202,6 +236,5 @@ def restore_arrays(directory: str | Path, like: PyTree) -> PyTree:
     Raises:
         ValueError: if it cannot be read. Changed bytes can be read, as other numbers.
     """
-    target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    with _reading(str(directory)), ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(Path(directory).absolute(), target)
+    with _reading(str(directory)):
+        return _read_by_all(lambda: _read_arrays(Path(directory).absolute(), like))
