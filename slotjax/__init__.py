@@ -8,6 +8,7 @@ from slotjax._baselines import fixed, learned, random_selection
 from slotjax._distributions import (
     FAN_MODES,
     Distribution,
+    flattened,
     glorot_deviation,
     glorot_normal,
     glorot_uniform,
@@ -53,6 +54,7 @@ __all__ = [
     "draw_options",
     "edge_popup",
     "fixed",
+    "flattened",
     "glorot_deviation",
     "glorot_normal",
     "glorot_uniform",

@@ -155,6 +155,36 @@ def scaled_for(keep_fraction: float, distribution: Distribution) -> Distribution
     return Distribution(distribution.kind, lambda shape: distribution.scale(shape) * math.sqrt(1 / keep_fraction))
 
 
+def flattened(inputs: int, distribution: Distribution) -> Distribution:
+    """The distribution for kernels whose first `inputs` dimensions are inputs and whose others are outputs.
+
+    `nn.DenseGeneral` and attention have such kernels: 1 for queries, keys and values, `(features, heads, head)`, and 2
+    for what comes out, `(heads, head, features)`. Otherwise a kernel of three or more dimensions is taken for that of a
+    convolution, with positions, one dimension of inputs and one of outputs, whose scale is another. Like those of all
+    such kernels, initial scores of slot machines then have a `score_scale` of 1 unless it is given.
+
+    Args:
+        inputs: leading dimensions that are inputs, at least 1 and fewer than the kernel has.
+        distribution: of a matrix.
+
+    Raises:
+        ValueError: for fewer inputs; when drawn, for a kernel that has no further dimensions.
+
+    >>> matrix = slotjax.glorot_uniform()
+    >>> slotjax.flattened(1, matrix).scale((512, 8, 64)) == matrix.scale((512, 512))
+    True
+    """
+    if inputs < 1:
+        raise ValueError(f"inputs: {inputs!r} was given, but it must be at least 1")
+
+    def scale(shape):
+        if len(shape) <= inputs:
+            raise ValueError(f"a weight of shape {shape} has no outputs after {inputs} dimensions of inputs")
+        return distribution.scale((math.prod(shape[:inputs]), math.prod(shape[inputs:])))
+
+    return Distribution(distribution.kind, scale)
+
+
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """`fan_in` and `fan_out` of a weight whose last dimensions are input and output, as in `jax.nn.initializers`."""
     if len(shape) < 2:

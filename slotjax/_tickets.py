@@ -64,7 +64,7 @@ def save_ticket(
         selector: the selector that made the variables.
         variables: `{"params": ..., "frozen": ...}`, after training.
         collections: other collections that the model needs, such as `{"batch_stats": ...}`: dictionaries of arrays.
-        metadata: anything that JSON can hold, to be read back.
+        metadata: anything that JSON can hold, to be read back; its names become strings.
 
     Raises:
         ValueError: for a name that contains `/`, which could not be read back, or values that JSON or safetensors
@@ -213,7 +213,8 @@ def _described(book: Codebook) -> dict[str, Any]:
     described: dict[str, Any] = {"k": int(book.k), **marks}
     if book.seed is None:
         return described
-    return described | {"seed": np.asarray(book.seed).tolist(), "kind": book.kind, "scale": book.scale}
+    scale = None if book.scale is None else float(book.scale)
+    return described | {"seed": np.asarray(book.seed).tolist(), "kind": book.kind, "scale": scale}
 
 
 def _settings(settings: Any) -> Any:
@@ -230,7 +231,7 @@ def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, An
     for collection in collections:
         if collection == "params" or "/" in collection:
             raise ValueError(f"collections: {collection!r} was given, but a name must be without '/' and not 'params'")
-    return {collection: _named(tree) for collection, tree in collections.items()}
+    return {collection: _named(jax.tree.map(jnp.asarray, tree)) for collection, tree in collections.items()}
 
 
 def _named(tree: PyTree) -> dict[str, Any]:
@@ -308,6 +309,7 @@ def _digest(content: dict[str, Any], tensors: Tensors) -> str:
 
 def _write(path: Path, tensors: dict[str, np.ndarray], content: dict[str, Any]) -> None:
     try:
+        content = json.loads(_json(content))  # as it will be read: all names are strings
         metadata = {"slotjax": _json(content | {"sha256": _digest(content, tensors)})}
     except (TypeError, ValueError) as error:
         raise ValueError(f"metadata: it must be what JSON can hold ({error})") from error

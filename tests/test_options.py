@@ -1,5 +1,6 @@
 """Options and initial scores: their distributions and where their randomness comes from."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +25,26 @@ def test_options_are_uniform_up_to_the_scale(shape, distribution, variance):
     options = slotjax.draw_options(jax.random.key(0), 4, shape, jnp.float32, distribution())
     assert np.abs(options).max() <= np.float32(sigma)
     assert scipy.stats.kstest(np.ravel(options), scipy.stats.uniform(-sigma, 2 * sigma).cdf).pvalue > 1e-3
+
+
+def test_flattened_kernels_of_attention_have_the_deviation_that_flax_gives_them():
+    attention = nn.MultiHeadDotProductAttention(8, qkv_features=64)
+    params = attention.init(jax.random.key(0), jnp.zeros((1, 3, 256)))["params"]
+    assert (params["query"]["kernel"].shape, params["out"]["kernel"].shape) == ((256, 8, 8), (8, 8, 256))
+    normal = slotjax.Distribution("normal", lambda shape: shape[0] ** -0.5)  # as Flax's lecun_normal
+    for name, inputs in (("query", 1), ("key", 1), ("value", 1), ("out", 2)):
+        kernel = params[name]["kernel"]
+        selector = slotjax.slot_machine(2, distribution=slotjax.flattened(inputs, normal))
+        selected = selector.select(selector.init(jax.random.key(1), {"kernel": kernel}))["kernel"]
+        assert float(jnp.std(selected)) == pytest.approx(float(jnp.std(kernel)), rel=0.05)
+
+
+def test_flattened_kernels_have_inputs_and_outputs():
+    with pytest.raises(ValueError, match="inputs: 0 was given"):
+        slotjax.flattened(0, slotjax.glorot_uniform())
+    selector = slotjax.slot_machine(distribution=slotjax.flattened(2, slotjax.glorot_uniform()))
+    with pytest.raises(ValueError, match=r"'kernel': a weight of shape \(6, 4\) has no outputs"):
+        selector.init(jax.random.key(0), {"kernel": jnp.zeros((6, 4))})
 
 
 @pytest.mark.parametrize(

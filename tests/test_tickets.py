@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import slotjax
 from slotjax import _bits, _tickets, models
+from slotjax._codebook import Codebook
 
 TREE = {"dense": {"kernel": jnp.zeros((5, 4)), "bias": jnp.arange(4.0)}, "conv": {"kernel": jnp.zeros((2, 2, 3, 2))}}
 
@@ -106,6 +107,28 @@ def test_other_collections_come_back(tmp_path):
     chex.assert_trees_all_equal_shapes_and_dtypes(ticket.collections, statistics)
     assert ticket.metadata == {"epoch": 3, "name": "é"}
     assert (ticket.selector["k"], ticket.selector["selection"]) == (3, "greedy")
+
+
+def test_names_that_are_numbers_come_back_as_json_has_them(tmp_path):
+    selector = slotjax.slot_machine(3)
+    slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector), metadata={"accuracy": {9: 0.5, 10: 0.6}})
+    assert slotjax.read_ticket(tmp_path / "ticket").metadata == {"accuracy": {"9": 0.5, "10": 0.6}}
+
+
+def test_collections_of_numpy_and_python_come_back_as_jax_has_them(tmp_path):
+    selector = slotjax.slot_machine(3)
+    statistics = {"stats": {"mean": np.arange(3.0), "count": 3}}
+    slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector), statistics)
+    expected = jax.tree.map(jnp.asarray, statistics)
+    collections = slotjax.read_ticket(tmp_path / "ticket").collections
+    chex.assert_trees_all_equal(collections, expected)
+    chex.assert_trees_all_equal_shapes_and_dtypes(collections, expected)
+
+
+@pytest.mark.parametrize("number", [np.float32, jnp.float32])
+def test_a_scale_that_is_no_python_number_can_be_written(number):
+    described = _tickets._described(Codebook(3, seed=jnp.zeros(2, jnp.uint32), kind="uniform", scale=number(0.5)))
+    assert json.loads(json.dumps(described))["scale"] == 0.5
 
 
 @pytest.mark.parametrize(("k", "limit"), [(8, 101_000), (2, 35_000)])

@@ -222,6 +222,23 @@ def test_examples_that_are_not_valid_change_neither_loss_nor_update():
     assert int(few[1][1]) == int(marked[1][1])
 
 
+def test_a_batch_without_valid_examples_has_no_loss_and_no_gradient():
+    selector, optimizer = slotjax.slot_machine(2), training.sgd(0.2)
+    variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    step = training.train_step(lambda w, stats, x, key=None: (x @ w, stats), selector, optimizer)
+    state = training.init_state(jax.random.key(1), variables["params"], optimizer)
+    batch = Split(jnp.ones((2, 3)), jnp.zeros(2, jnp.int32))
+    after, (loss, correct) = step(state, variables["frozen"], batch, jnp.zeros(2, bool))
+    chex.assert_trees_all_equal(after.params, state.params)
+    assert (float(loss), int(correct)) == (0, 0)
+
+
+def test_a_batch_larger_than_the_training_split_is_refused():
+    epoch, state, frozen, data = setup(dataset(examples=8))
+    with pytest.raises(ValueError, match="batch_size: 16 was given, but there are only 8 training examples"):
+        epoch(state, frozen, data)
+
+
 def batch_norm_run(devices):
     random = np.random.default_rng(0)
     splits = [

@@ -35,7 +35,7 @@ class InOrder:
 
 
 class Shuffled:
-    """The examples of a split shuffled anew in every epoch, the epoch's last examples // batch_size left out."""
+    """The examples of a split shuffled anew in every epoch, the epoch's last examples % batch_size left out."""
 
     def __init__(self, records: Int[np.ndarray, " examples"], batch_size: int, seed: int):
         self._records, self._batch_size, self._seed = records, batch_size, seed

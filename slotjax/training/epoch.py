@@ -48,7 +48,8 @@ def compile_epoch(
         `train` is a mean over the steps as they were taken.
 
     Raises:
-        ValueError: if `batch_size` is not a multiple of the number of devices.
+        ValueError: if `batch_size` is not a multiple of the number of devices; when called, if there are fewer training
+            examples.
 
     >>> selector = slotjax.slot_machine(k=2)
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
@@ -98,4 +99,6 @@ def one_epoch(
 
 def _batches(key: PRNGKeyArray, examples: int, batch_size: int) -> Int[Array, "steps batch"]:
     steps = examples // batch_size
+    if steps == 0:
+        raise ValueError(f"batch_size: {batch_size} was given, but there are only {examples} training examples")
     return jax.random.permutation(key, examples)[: steps * batch_size].reshape(steps, batch_size)

@@ -30,7 +30,7 @@ def train_step(apply: Apply, selector: Selector, optimizer: Optimizer, label_smo
 
     Returns:
         A pure function, to be called within a compiled one. `loss` is the mean over the examples that are `valid`, all
-        unless given, in nats; `correct` is their number of right predictions.
+        unless given, in nats, 0 without any; `correct` is their number of right predictions.
 
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
     >>> selector, optimizer = slotjax.slot_machine(k=2), training.sgd(0.2)
@@ -50,7 +50,10 @@ def train_step(apply: Apply, selector: Selector, optimizer: Optimizer, label_smo
         key = stream(state.key, "apply", state.step)
         logits, batch_stats = apply(weights, state.batch_stats, batch.images, key)
         losses, correct = loss_and_correct(logits, jnp.asarray(batch.labels), label_smoothing)
-        return losses.mean(where=valid), (correct.sum(where=valid), batch_stats)
+        if valid is None:
+            return losses.mean(), (correct.sum(), batch_stats)
+        examples = jnp.maximum(valid.sum(dtype=jnp.int32), 1).astype(losses.dtype)
+        return losses.sum(where=valid) / examples, (correct.sum(where=valid), batch_stats)
 
     def step(
         state: TrainState, frozen: PyTree, batch: Split, valid: Bool[Array, " batch"] | None = None

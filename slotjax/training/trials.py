@@ -32,7 +32,7 @@ def compile_trials(
         that it has alone. It donates `states`.
 
     Raises:
-        ValueError: if `batch_size` is not a multiple of the number of devices.
+        ValueError: as in `compile_epoch`.
 
     >>> selector, optimizer = slotjax.slot_machine(k=2), training.sgd(0.2)
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
