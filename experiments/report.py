@@ -23,8 +23,8 @@ START, END = "<!-- results: written by experiments.report -->", "<!-- end of res
 HEAD = """# Results
 
 Written by `python -m experiments.report` from the ledger: one line of JSON per run, with its settings, seed, versions,
-hardware and commit. Where the paper's text prints a number, it stands beside ours; of other curves it has the figure
-only. No biases, and no scales of batch norm, are learned unless a row says so.
+hardware and, where it is known, commit. Where the paper's text prints a number, it stands beside ours; of other curves
+it has the figure only. No biases, and no scales of batch norm, are learned unless a row says so.
 """
 
 
@@ -35,7 +35,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
     flags.DEFINE_string("out", str(results), "Where report.md and figures/ go.", flag_values=values)
     readme = str(results.parents[1] / "README.md")
-    flags.DEFINE_string("readme", readme, "Whose table of results is renewed; empty for none.", flag_values=values)
+    flags.DEFINE_string(
+        "readme",
+        readme,
+        "Whose table of results is renewed; empty for none. With --only, --ledger or --out none unless given.",
+        flag_values=values,
+    )
 
 
 def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
@@ -44,7 +49,7 @@ def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
     sections = []
     for figure in figures:
         if figure.kind == "networks":
-            sections.append(f"## {figure.name}: {figure.title}\n\n{networks_table()}")
+            sections.append(f"## {figure.name}: {figure.title}\n\n{networks_table(figure.name)}")
             continue
         picture = None
         if figure.kind != "table":
@@ -67,17 +72,33 @@ def renew(readme: Path, table: str) -> None:
     readme.write_text(f"{before}{START}\n{table}\n{END}{rest.partition(END)[2]}")
 
 
+def renewed(values: flags.FlagValues) -> str:
+    """Whose table of results is renewed: the project's own only by the project's whole ledger, in its place."""
+    return values.readme if values["readme"].present or not _asked(values) else ""
+
+
+def _asked(values: flags.FlagValues) -> list[str]:
+    return [name for name in ("only", "ledger", "out") if values[name].present]
+
+
+def _check(values: flags.FlagValues) -> None:
+    asked = _asked(values)
+    if asked and "out" not in asked:
+        raise ValueError(f"--out: it must be given with --{asked[0]}, or the whole project's report would be lost")
+    if not list(Path(values.ledger).glob("*.jsonl")):
+        raise ValueError(f"--ledger: {values.ledger!r} was given, but there is no ledger, which has files *.jsonl")
+
+
 def main(arguments: list[str]) -> None:
     """Draws and writes what the flags ask for."""
     prepare(arguments)
     values = flags.FLAGS
     with one_sentence(ValueError, OSError):
-        if values.only and not values["out"].present:
-            raise ValueError("--out: it must be given with --only, or a part would take the place of the whole report")
+        _check(values)
         figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger))
         report(figures, lines, Path(values.out))
-        if values.readme and not values.only:
-            renew(Path(values.readme), printed_numbers(tuple(figures), lines))
+        if readme := renewed(values):
+            renew(Path(readme), printed_numbers(tuple(figures), lines))
     print(f"{len(lines)} runs in the ledger; {len(figures)} figures and tables in {values.out}", file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ Several such processes on one machine share the work. `python -m experiments.rep
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -166,8 +167,8 @@ def _check(values: flags.FlagValues) -> None:
         raise ValueError(f"--models: {unknown[0]!r} was given, but it must be of {', '.join(models.MODELS)}")
     for name in ("budget_minutes", "epochs_scale", "examples", "trials"):
         value: Any = values[name].value
-        if value is not None and value <= 0:
-            raise ValueError(f"--{name}: {value} was given, but it must be above 0")
+        if value is not None and not 0 < value < math.inf:
+            raise ValueError(f"--{name}: {value} was given, but it must be above 0 and finite")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from experiments.configuration.recipes import resolve
 from experiments.configuration.rules import check
 from experiments.configuration.settings import RunOptions, Settings
-from experiments.papers import FIGURES, slot_machines
+from experiments.papers import FIGURES, finish, slot_machines
 from experiments.papers.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
 from experiments.papers.finish import what
 from experiments.papers.grid import Cell, Run, identity, key, runs_of, tried
@@ -124,14 +124,16 @@ def test_recipes_are_the_papers():
     adam = resolve(next(run for run in RUNS if run.settings.optimizer == "adam").settings)
     assert (adam.batch_size, adam.learning_rate, adam.weight_decay, adam.train_on_all) == (60, 2e-4, 0, True)
     for figure in FIGURES.values():
-        if figure.name.startswith("hidden.") and "ImageNet" not in figure.title:
+        if figure.name.startswith("hidden.") and runs_of(figure) and "ImageNet" not in figure.title:
             for run in runs_of(figure):
                 complete = resolve(run.settings)
                 assert (complete.train_on_all, complete.epochs, complete.padding) == (True, 100, "SAME")
                 assert (complete.dropout, complete.augmentation) == (0, "flip_and_crop")
                 assert complete.weight_decay == (0 if complete.optimizer == "adam" else 1e-4)
             assert (figure.trials, figure.result, figure.spread) == (5, "last_test", "deviation")
-    assert {FIGURES[f"hidden.{name}"].trials for name in ("table2", "figure9", "figure10")} == {1}
+    imagenet = [FIGURES[f"hidden.{name}"] for name in ("table2", "figure9", "figure10")]
+    assert {figure.trials for figure in imagenet} == {1}
+    assert {resolve(run.settings).weight_decay for figure in imagenet for run in runs_of(figure)} == {2**-15}
 
 
 def test_a_network_with_fewer_parameters_per_width_keeps_as_many():
@@ -151,5 +153,13 @@ def test_times_are_expected_from_runs_of_the_same_kind():
     paused = line(20_000.0, k=64)
     assert expected_seconds(cell, [line(20.0, k=64), line(40.0, k=64), paused]) == 800
     assert expected_seconds(cell._replace(scale=0.5), [line(5.0)]) == 50
+    wide = Cell(Run(Settings(k=64, width_multiplier=2.0)), 0)  # four times the work
+    assert expected_seconds(wide, [line(5.0)]) == 400
+    assert expected_seconds(wide, [line(5.0), line(30.0, width_multiplier=2.0), line(50.0, k=64)]) == 4000
     other = dataclasses.replace(cell.run.settings, model="conv2")
     assert expected_seconds(Cell(Run(other), 0), [line(5.0)]) is None
+
+
+@pytest.mark.parametrize(("size", "devices"), [(128, 4), (6, 3), (7, 1)])
+def test_a_batch_is_split_over_as_many_of_the_four_devices_as_it_can_be(size, devices):
+    assert finish._mesh(Settings(batch_size=size)).size == devices

@@ -146,3 +146,11 @@ def test_flags_of_several_processes_belong_together(digits, tmp_path):
     )
     assert finished.returncode == 1
     assert finished.stderr.startswith("error: --coordinator_address: it must be given with ")
+
+
+def test_an_address_needs_a_port(digits, tmp_path):
+    flags = ["--coordinator_address=localhost", "--num_processes=2", "--process_id=0"]
+    finished = subprocess.run(
+        command(digits, tmp_path / "run", *flags), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.stderr == "error: --coordinator_address: 'localhost' was given, but it must be HOST:PORT\n"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
 from PIL import Image
 
 from experiments import report
@@ -123,9 +124,10 @@ def test_the_best_over_k_is_that_of_the_best_mean():
     ledger = four(two, 0.99, 0.90) | four(eight, 0.97, 0.97)
     found = row(FIGURES["slot.table2"], ledger, "GS, best over K")["LeNet"]
     assert found == "97.00 (97.00 to 97.00), 2 of 4 trials, K = 8, best of 2 of 6 K; paper 98.2"
+    # What has fewer trials is not compared, and not counted either.
     lucky = ledger | four(slot_machines.greedy("lenet", 64), 0.999)
     found = row(FIGURES["slot.table2"], lucky, "GS, best over K")["LeNet"]
-    assert found == "97.00 (97.00 to 97.00), 2 of 4 trials, K = 8, best of 3 of 6 K; paper 98.2"
+    assert found == "97.00 (97.00 to 97.00), 2 of 4 trials, K = 8, best of 2 of 6 K; paper 98.2"
     whole = {k: four(slot_machines.greedy("lenet", k), *[0.9 + k / 1000] * 4) for k in slot_machines.K}
     found = row(
         FIGURES["slot.table2"], {key: one for part in whole.values() for key, one in part.items()}, "GS, best over K"
@@ -215,3 +217,30 @@ def test_the_program_needs_no_data(tmp_path):
     wrong = subprocess.run([*command, "--only=none"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: --only: 'none' was given, but it must be of ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "renews"),
+    [([], True), (["--out=a"], False), (["--ledger=a", "--out=b"], False), (["--out=a", "--readme=README.md"], True)],
+)
+def test_the_projects_readme_is_renewed_by_its_own_ledger_only(arguments, renews):
+    values = flags.FlagValues()
+    report.define_flags(values)
+    values(["report", *arguments])
+    assert bool(report.renewed(values)) == renews
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--ledger=a"], "--out: it must be given with --ledger"),
+        (["--only=slot"], "--out: it must be given with --only"),
+        (["--ledger=nowhere", "--out=b"], "--ledger: 'nowhere' was given, but there is no ledger"),
+    ],
+)
+def test_a_report_that_would_be_of_nothing_is_refused(arguments, sentence):
+    values = flags.FlagValues()
+    report.define_flags(values)
+    values(["report", *arguments])
+    with pytest.raises(ValueError, match=sentence):
+        report._check(values)

@@ -161,6 +161,8 @@ def test_a_budget_ends_it_with_everything_saved(prepared_digits, tmp_path):
         ("--only=slot.figure99", "--only: 'slot.figure99' was given, but it must be of slot, hidden, beyond, "),
         ("--models=alexnet", "--models: 'alexnet' was given, but it must be of lenet, "),
         ("--epochs_scale=0", "--epochs_scale: 0.0 was given, but it must be above 0"),
+        ("--epochs_scale=inf", "--epochs_scale: inf was given, but it must be above 0 and finite"),
+        ("--budget_minutes=nan", "--budget_minutes: nan was given, but it must be above 0 and finite"),
         ("--examples=0", "--examples: 0 was given, but it must be above 0"),
         ("--trials=-1", "--trials: -1 was given, but it must be above 0"),
     ],

@@ -141,6 +141,8 @@ def test_only_the_first_images_are_used_when_asked_for(digits):
 def test_nesterov_needs_momentum():
     with pytest.raises(ValueError, match="--nesterov: it needs a --momentum above 0"):
         parse("--nesterov", "--momentum=0")
+    with pytest.raises(ValueError, match="--nesterov: it is of sgd's momentum, but --optimizer is adam"):
+        parse("--nesterov", "--optimizer=adam", "--method=learned")
 
 
 def test_every_flag_is_explained_with_its_default():

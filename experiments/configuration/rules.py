@@ -24,6 +24,8 @@ def check(settings: Settings, options: RunOptions) -> None:
         raise ValueError("--sparse: it needs a --k of at least 2, but 1 was given")
     if settings.nesterov and not settings.momentum:
         raise ValueError("--nesterov: it needs a --momentum above 0, but 0 was given")
+    if settings.nesterov and settings.optimizer == "adam":
+        raise ValueError("--nesterov: it is of sgd's momentum, but --optimizer is adam")
     if settings.optimizer == "adam" and settings.method == "slot_machine" and settings.scores == "factored":
         raise ValueError("--optimizer: adam is not linear, so it needs --scores=explicit")
     if settings.train_on_all and settings.dataset in data.STREAMS:

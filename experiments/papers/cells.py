@@ -1,12 +1,14 @@
 """Which cells are asked for, in which order they are run, and how long they will take."""
 
+import dataclasses
 import statistics
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import Settings
 from experiments.papers import FIGURES
-from experiments.papers.grid import Cell, Figure, Line, Run, identity, key, runs_at, runs_of, tried
+from experiments.papers.grid import Cell, Figure, Line, Run, key, runs_at, runs_of, tried
 from experiments.papers.ledger import Line as LedgerLine
 
 
@@ -87,15 +89,24 @@ def epochs_of(epochs: Iterable[int], cell: Cell) -> tuple[int, ...]:
 
 def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
     """What a cell will take, from runs of the same network and method that were finished on this machine; else None."""
-    settings = identity(cell)["settings"]
-    kinds = [("model", "method", "selection", "k", "width_multiplier"), ("model", "method", "selection"), ("model",)]
-    for names in kinds:
-        alike = [line for line in lines if all(line["settings"].get(n) == settings.get(n) for n in names)]
+    settings = dataclasses.asdict(resolve(tried(cell).settings))
+    names = ("model", "method", "selection", "k", "width_multiplier")
+    for count in (5, 4, 3, 1):
+        alike = [line for line in lines if all(_setting(line, name) == settings[name] for name in names[:count])]
         if alike:
-            epochs: Any = resolve(tried(cell).settings).epochs
             # The median, because a run that was paused, or beside other work, says little.
-            return epochs * statistics.median(line["seconds"] / line["epochs"] for line in alike)
+            return settings["epochs"] * statistics.median(_epoch_seconds(line, settings) for line in alike)
     return None
+
+
+def _epoch_seconds(line: LedgerLine, settings: dict[str, Any]) -> float:
+    """The seconds of an epoch with these settings, as a run took them: work grows with the square of the width."""
+    wider = settings["width_multiplier"] / _setting(line, "width_multiplier")
+    return line["seconds"] / line["epochs"] * wider**2
+
+
+def _setting(line: LedgerLine, name: str) -> Any:
+    return line["settings"].get(name, getattr(Settings(), name))
 
 
 def names_of(cell: Cell) -> list[str]:

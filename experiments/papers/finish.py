@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+from jax.sharding import Mesh
 
 from experiments.configuration.recipes import resolve
 from experiments.configuration.settings import RunOptions, Settings, describe
@@ -20,6 +21,7 @@ from experiments.running.components import Inputs
 from experiments.running.interruption import Interruption
 from experiments.running.run import run
 from experiments.running.workdir import read_config, read_lines
+from slotjax import training
 
 
 class Places(NamedTuple):
@@ -55,7 +57,7 @@ def finish(cell: Cell, places: Places, interruption: Interruption | None = None)
         settings = dataclasses.replace(_complete(cell), init_from=_source(cell, places))
         options = RunOptions(places.data_dir, workdir=str(workdir), keep_epochs=kept_epochs(cell))
         try:
-            summary = run(settings, options, interruption)
+            summary = run(settings, options, interruption, _mesh(settings))
             ledger.append(line_of(cell, settings, summary, places), places.ledger)
         finally:
             jax.clear_caches()
@@ -98,6 +100,12 @@ def _finetuning(run: Run) -> str:
 
 # By what runs of the papers differ, beside what `describe` says.
 _VARIED = ("width_multiplier", "padding", "distribution", "scale_for_kept", "optimizer", "evaluation", "rescale")
+
+
+def _mesh(settings: Settings) -> Mesh:
+    """As many devices as the batch can be split over: the batches of 60 that Adam has cannot over 8."""
+    devices, size = jax.devices(), settings.batch_size or 1
+    return training.data_mesh(devices[: max(n for n in range(1, len(devices) + 1) if size % n == 0)])
 
 
 def _complete(cell: Cell) -> Settings:

@@ -90,11 +90,12 @@ def _ours(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) 
 
 
 def _of_several(figure: Figure, line: Line, place: Any, ledger: Ledger, result: Result) -> str:
-    """Which K is the best, and of how many that were run."""
+    """Which K is the best, and of how many that were run with as many trials."""
     runs = runs_at(line, place)
     if len(runs) == 1:
         return ""
-    count = sum(result_at(figure, line._replace(runs={place: run}), place, ledger) is not None for run in runs)
+    found = [result_at(figure, line._replace(runs={place: run}), place, ledger) for run in runs]
+    count = sum(other is not None and len(other.lines) == len(result.lines) for other in found)
     return f", K = {result.run.settings.k}" + (f", best of {count} of {len(runs)} K" if count < len(runs) else "")
 
 

@@ -1,11 +1,14 @@
 """Several processes, on one machine or many, that train one network together with JAX's own distributed runtime."""
 
 import contextlib
+import importlib.util
 import os
+import re
 import sys
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,12 +17,12 @@ from experiments.configuration.settings import RunOptions
 from experiments.running.watcher import start_watcher
 from slotjax.training.devices import all_processes
 
-# Where a scheduler says that a process is one of several, each with what it says then.
+# Where a scheduler that JAX knows says that a process is one of several, and what it says otherwise. Slurm says so in
+# every shell of an allocation, but that a process is one of a step only to those that srun starts.
 _SCHEDULERS = {
-    "SLURM_NTASKS": lambda value: value != "1",
-    "OMPI_COMM_WORLD_SIZE": lambda value: value != "1",
-    "JOB_COMPLETION_INDEX": lambda value: True,  # Kubernetes
-    "TPU_WORKER_HOSTNAMES": lambda value: "," in value,
+    "SLURM_STEP_NUM_TASKS": "1",
+    "OMPI_COMM_WORLD_SIZE": "1",
+    "JOB_COMPLETION_INDEX": None,  # Kubernetes
 }
 _SILENCE = 20  # seconds after which a process that is not heard of counts as dead
 _VERDICT = 28  # seconds within which JAX's runtime aborts all others then
@@ -29,7 +32,8 @@ def join(options: RunOptions) -> None:
     """Joins the other processes, if there are any; to be called before JAX is used. Only process 0 prints.
 
     Raises:
-        ValueError: if some of the three flags are given and others not, or they do not fit each other.
+        ValueError: if some of the three flags are given and others not, if they do not fit each other, or if there are
+            others, as a scheduler says, which JAX cannot find.
     """
     flags = {name: getattr(options, name) for name in ("coordinator_address", "num_processes", "process_id")}
     missing = [name for name, value in flags.items() if value is None]
@@ -38,12 +42,15 @@ def join(options: RunOptions) -> None:
             f"--{missing[0]}: it must be given with {', '.join(f'--{n}' for n in flags if n != missing[0])}"
         )
     if not missing:
-        if not 0 <= flags["process_id"] < flags["num_processes"]:
-            below = f"from 0 to {flags['num_processes'] - 1}"
-            raise ValueError(f"--process_id: {flags['process_id']} was given, but it must be {below}")
+        _check(**flags)
         _initialize(**flags)
-    elif any(name in os.environ and several(os.environ[name]) for name, several in _SCHEDULERS.items()):
-        _initialize()
+    elif scheduler := next((name for name, alone in _SCHEDULERS.items() if os.environ.get(name, alone) != alone), None):
+        _join_scheduled(scheduler)
+    elif _on_tpu_vm():
+        try:
+            _initialize()
+        except (ValueError, OSError, ImportError) as error:
+            print(f"No other hosts of this TPU were found ({_reason(error)}).", file=sys.stderr, flush=True)
     if not is_first():
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (for the life of the process)
 
@@ -65,6 +72,34 @@ def ended_together() -> Iterator[None]:
             # It may be that another process has ended: then the runtime aborts this one, and the watcher says why.
             time.sleep(_VERDICT)
         _end(error)
+
+
+def _check(coordinator_address: str, num_processes: int, process_id: int) -> None:
+    if not re.fullmatch(r".+:\d+", coordinator_address):
+        raise ValueError(f"--coordinator_address: {coordinator_address!r} was given, but it must be HOST:PORT")
+    if not 0 <= process_id < num_processes:
+        below = f"from 0 to {num_processes - 1}"
+        raise ValueError(f"--process_id: {process_id} was given, but it must be {below}")
+
+
+def _join_scheduled(scheduler: str) -> None:
+    try:
+        _initialize()
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"--coordinator_address: {scheduler} says that this is one of several processes, but JAX cannot find the "
+            f"others ({_reason(error)}); it must be given, with --num_processes and --process_id"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")
+
+
+def _on_tpu_vm() -> bool:
+    """Whether this may be one host of a TPU pod, which only the cloud's own services know."""
+    devices = [*Path("/dev").glob("accel[0-9]*"), *Path("/dev").glob("vfio/[0-9]*")]
+    return bool(devices) and importlib.util.find_spec("libtpu") is not None
 
 
 def _initialize(**flags: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from experiments.configuration.recipes import resolve
@@ -48,13 +49,16 @@ class Start(NamedTuple):
     history: History
 
 
-def run(settings: Settings, options: RunOptions, interruption: Interruption | None = None) -> dict[str, Any]:
+def run(
+    settings: Settings, options: RunOptions, interruption: Interruption | None = None, mesh: Mesh | None = None
+) -> dict[str, Any]:
     """Trains one network, or goes on with the run in the workdir, or reads what it came to if it is finished.
 
     Args:
         settings: what decides its numbers.
         options: what does not.
         interruption: one that listens already; one of its own unless given.
+        mesh: the devices, all unless given.
 
     Returns:
         The content of `summary.json`.
@@ -70,7 +74,7 @@ def run(settings: Settings, options: RunOptions, interruption: Interruption | No
             print(f"The run in {options.workdir} is finished; nothing was trained.")
             return summary
         source = load_source(settings, options.data_dir)
-        experiment = build(settings, source)
+        experiment = build(settings, source, mesh)
         workdir, lock = _open(settings, options, experiment)
     except (ValueError, OSError) as error:
         raise RunError(str(error)) from error
@@ -92,10 +96,10 @@ def _open(settings: Settings, options: RunOptions, experiment: Experiment) -> tu
     return opened
 
 
-def build(settings: Settings, source: Source) -> Experiment:
-    """The experiment that the settings describe. Compiles nothing."""
+def build(settings: Settings, source: Source, mesh: Mesh | None = None) -> Experiment:
+    """The experiment that the settings describe, on all devices unless a mesh is given. Compiles nothing."""
     complete: Any = resolve(settings)
-    mesh, examples = training.data_mesh(), examples_of(source)
+    mesh, examples = mesh or training.data_mesh(), examples_of(source)
     if complete.batch_size > examples or complete.batch_size % mesh.size:
         allowed = f"at most the {examples} training examples and a multiple of the number of devices, {mesh.size}"
         raise ValueError(f"--batch_size: it is {complete.batch_size}, but it must be {allowed}")

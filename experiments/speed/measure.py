@@ -26,6 +26,7 @@ SLOT_MACHINES = {
 MASKS: dict[str, Callable[..., slotjax.Selector]] = {"edge-popup": slotjax.edge_popup, "supermask": slotjax.supermask}
 MNIST, CIFAR = Inputs((28, 28, 1), "float32", 10), Inputs((32, 32, 3), "float32", 10)
 TORCH_FORMS = ("learned", "gates", "gather")
+TORCH_NETWORKS = ("lenet", "conv2", "conv4", "conv6")
 BATCH, COMPILATIONS = 128, 3
 SECONDS = 0.3  # the least time of a turn, after one call that warms up
 
@@ -77,7 +78,7 @@ def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: f
     compiled, compile_seconds = _compile_in_turn(variants, examples)
     with contextlib.ExitStack() as stack:
         turns = {label: _turns(compiled[label], variant, examples, steps) for label, variant in variants.items()}
-        if k is not None and importlib.util.find_spec("torch"):
+        if k is not None and name in TORCH_NETWORKS and importlib.util.find_spec("torch"):
             for form in TORCH_FORMS:
                 turns[f"PyTorch, {form}"] = stack.enter_context(_torch(name, k, form))
         taken = _in_turn(turns, rounds)
