@@ -16,10 +16,9 @@ from experiments.papers.grid import Figure
 from experiments.papers.networks import networks_table
 from experiments.papers.plots import draw
 from experiments.papers.results import Ledger
-from experiments.papers.tables import figure_section, printed_numbers
+from experiments.papers.tables import figure_section, methods_table, printed_numbers
 from experiments.program import one_sentence, prepare
 
-START, END = "<!-- results: written by experiments.report -->", "<!-- end of results -->"
 HEAD = """# Results
 
 Written by `python -m experiments.report` from the ledger: one line of JSON per run, with its settings, seed, versions,
@@ -38,7 +37,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string(
         "readme",
         readme,
-        "Whose table of results is renewed; empty for none. With --only, --ledger or --out none unless given.",
+        "Whose tables of results are renewed; empty for none. With --only, --ledger or --out none unless given.",
         flag_values=values,
     )
 
@@ -59,21 +58,22 @@ def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
     (out / "report.md").write_text("\n\n".join([HEAD.rstrip(), *sections]) + "\n")
 
 
-def renew(readme: Path, table: str) -> None:
-    """Puts the table between the README's two markers.
+def renew(readme: Path, name: str, table: str) -> None:
+    """Puts a table between the README's two markers of that name.
 
     Raises:
         ValueError: if it has not both of them, once.
     """
+    start, end = f"<!-- {name}: written by experiments.report -->", f"<!-- end of {name} -->"
     text = readme.read_text()
-    if text.count(START) != 1 or text.count(END) != 1:
-        raise ValueError(f"--readme: {readme} must have the lines {START} and {END}, each once")
-    before, _, rest = text.partition(START)
-    readme.write_text(f"{before}{START}\n{table}\n{END}{rest.partition(END)[2]}")
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise ValueError(f"--readme: {readme} must have the lines {start} and {end}, each once")
+    before, _, rest = text.partition(start)
+    readme.write_text(f"{before}{start}\n{table}\n{end}{rest.partition(end)[2]}")
 
 
 def renewed(values: flags.FlagValues) -> str:
-    """Whose table of results is renewed: the project's own only by the project's whole ledger, in its place."""
+    """Whose tables of results are renewed: the project's own only by the project's whole ledger, in its place."""
     return values.readme if values["readme"].present or not _asked(values) else ""
 
 
@@ -98,7 +98,8 @@ def main(arguments: list[str]) -> None:
         figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger))
         report(figures, lines, Path(values.out))
         if readme := renewed(values):
-            renew(Path(readme), printed_numbers(tuple(figures), lines))
+            renew(Path(readme), "results", printed_numbers(tuple(figures), lines))
+            renew(Path(readme), "methods", methods_table(FIGURES["beyond.mnist"], lines))
     print(f"{len(lines)} runs in the ledger; {len(figures)} figures and tables in {values.out}", file=sys.stderr)
 
 

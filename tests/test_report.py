@@ -11,11 +11,12 @@ from PIL import Image
 
 from experiments import report
 from experiments.papers import FIGURES, slot_machines
+from experiments.papers import ledger as ledger_module
 from experiments.papers.cells import names_of
 from experiments.papers.grid import Cell, identity, key
 from experiments.papers.plots import label_of
 from experiments.papers.results import operations, result_at
-from experiments.papers.tables import panel_table, printed_numbers
+from experiments.papers.tables import methods_table, panel_table, printed_numbers
 
 FIGURE_3 = FIGURES["slot.figure3"]
 GREEDY = FIGURE_3.panels[0].lines[0]
@@ -191,15 +192,33 @@ def test_every_figure_is_drawn(filled, tmp_path):
     assert ("not run" in text) is (filled is not True)
 
 
+def test_methods_have_their_flags_and_what_they_come_to():
+    sparse = slot_machines.greedy("lenet", 2, sparse=True)
+    text = methods_table(FIGURES["beyond.mnist"], four(sparse, 0.95, 0.96, 0.97, 0.98)).splitlines()
+    found = {line.split(" | ")[0].removeprefix("| "): line for line in text}
+    about = "`--k=2 --sparse` | 200 | 96.50 (95.00 to 98.00) | 25.0 % |  |"
+    assert found["greedy, K = 2, one of them 0"].endswith(f"| {about}")
+    assert found["greedy, K = 2"] == "| greedy, K = 2 | `--k=2` | 200 | not run |  | 97 |"
+    finetuned = "`--method=learned --epochs=100 --init_from=WORKDIR` | 100 | not run |  |  |"
+    assert found["greedy, K = 8, finetuned"].endswith(finetuned)
+
+
+def test_the_readmes_tables_are_those_of_the_ledger():
+    lines, readme = ledger_module.read(), (ROOT / "README.md").read_text()
+    for table in (printed_numbers(tuple(FIGURES.values()), lines), methods_table(FIGURES["beyond.mnist"], lines)):
+        assert f"written by experiments.report -->\n{table}\n<!-- end of" in readme
+
+
 def test_the_readme_is_renewed_between_its_markers(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{report.START}\nold\n{report.END}\nafter\n")
+    start, end = "<!-- table: written by experiments.report -->", "<!-- end of table -->"
+    readme.write_text(f"before\n{start}\nold\n{end}\nafter\n")
     for _ in range(2):
-        report.renew(readme, "new")
-        assert readme.read_text() == f"before\n{report.START}\nnew\n{report.END}\nafter\n"
+        report.renew(readme, "table", "new")
+        assert readme.read_text() == f"before\n{start}\nnew\n{end}\nafter\n"
     readme.write_text("no markers")
     with pytest.raises(ValueError, match=r"^--readme: .* must have the lines "):
-        report.renew(readme, "new")
+        report.renew(readme, "table", "new")
     assert readme.read_text() == "no markers"
 
 

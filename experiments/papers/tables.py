@@ -1,8 +1,11 @@
 """The report's tables, in Markdown."""
 
+import dataclasses
 from typing import Any
 
-from experiments.papers.grid import Figure, Line, Panel, runs_at
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import Settings
+from experiments.papers.grid import Figure, Line, Panel, Run, runs_at
 from experiments.papers.results import Ledger, Result, accuracy_of, result_at, tryouts
 
 
@@ -11,7 +14,8 @@ def figure_section(figure: Figure, ledger: Ledger, picture: str | None) -> str:
     spread = "least and greatest" if figure.spread == "range" else "mean and one standard deviation"
     which = "at the best validation accuracy" if figure.result == "test_at_best_validation" else "of the last epoch"
     parts = [f"## {figure.name}: {figure.title}"]
-    parts += [f"The paper: {figure.claim}"] if figure.claim else []
+    by = "" if figure.name.startswith("beyond.") else "The paper: "
+    parts += [by + figure.claim] if figure.claim else []
     parts += [f"![{figure.title}]({picture})"] if picture else []
     parts += [f"Test accuracy in percent {which}, {figure.trials} trials: mean ({spread})."]
     parts += [f"**{panel.title}**\n\n{panel_table(figure, panel, ledger)}" for panel in figure.panels]
@@ -42,6 +46,37 @@ def printed_numbers(figures: tuple[Figure, ...], ledger: Ledger) -> str:
                         ours = _ours(figure, panel, line, place, ledger)
                         rows.setdefault((runs, line.printed[place]), [*row, ours])
     return markdown(["figure or table", "where", "what", "the paper", "here"], list(rows.values()))
+
+
+def methods_table(figure: Figure, ledger: Ledger) -> str:
+    """The methods of a figure: the flags by which each is trained, and what it comes to."""
+    (panel,) = figure.panels
+    rows = []
+    for line in panel.lines:
+        ((place, _),) = line.runs.items()
+        (run,) = runs_at(line, place)
+        ours = _ours(figure, panel, line, place, ledger)
+        ours, _, zeros = ours.rpartition(", ") if ours.endswith("are 0") else (ours, "", "")
+        epochs = str(resolve(run.settings).epochs) if run.settings.method != "random" else ""
+        rows.append([line.label, flags_of(run), epochs, ours, zeros.removesuffix(" are 0"), _printed(line, place)])
+    return markdown(["method", "flags", "epochs", "test accuracy", "weights that are 0", "the paper"], rows)
+
+
+def flags_of(run: Run) -> str:
+    """The flags of `experiments.train` for a run, beside those of its network and dataset.
+
+    >>> flags_of(Run(Settings(method="supermask", rescale=True, learning_rate=50.0)))
+    '`--method=supermask --rescale --learning_rate=50`'
+    """
+    default = dataclasses.asdict(Settings())
+    given = {name: value for name, value in dataclasses.asdict(run.settings).items() if value != default[name]}
+    flags = [_flag(name, value) for name, value in given.items() if name not in ("model", "dataset")]
+    flags += ["--init_from=WORKDIR"] if run.start else []
+    return f"`{' '.join(flags)}`" if flags else ""
+
+
+def _flag(name: str, value: Any) -> str:
+    return f"--{name}" if value is True else f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"
 
 
 def _place(figure: Figure, place: Any) -> list[str]:
