@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from absl import flags
+from matplotlib.figure import Figure as Picture
 from PIL import Image
 
 from experiments import report
-from experiments.papers import FIGURES, slot_machines
+from experiments.papers import FIGURES, plots, slot_machines
 from experiments.papers import ledger as ledger_module
 from experiments.papers.cells import names_of
 from experiments.papers.grid import Cell, identity, key
@@ -190,6 +191,15 @@ def test_every_figure_is_drawn(filled, tmp_path):
     text = (tmp_path / "report.md").read_text()
     assert all(f"## {name}: " in text for name in names)
     assert ("not run" in text) is (filled is not True)
+
+
+def test_axes_reach_to_all_error_bars():
+    axes = Picture().subplots()
+    runs = [slot_machines.greedy("lenet", 4), slot_machines.greedy("lenet", 8, share="layer")]
+    ledger = four(runs[0], 0.5, 0.7) | four(runs[1], 0.2, 0.9)
+    plots._against(axes, FIGURES["slot.figure9"], FIGURES["slot.figure9"].panels[0], ledger)
+    low, high = axes.get_ylim()
+    assert (low > 0, low < 20, high > 90, high < 100) == (True,) * 4
 
 
 def test_methods_have_their_flags_and_what_they_come_to():

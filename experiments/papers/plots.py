@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from experiments.papers.grid import Figure, Line, Panel
 from experiments.papers.results import Ledger, Result, mean_curve, operations, result_at
@@ -16,6 +17,7 @@ from experiments.papers.results import Ledger, Result, mean_curve, operations, r
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS, DASHES = ("o", "s", "^", "D", "v", "P", "X"), ("-", "--", "-.", ":")
 FEW = 4  # places up to which an axis stays linear
+APART = 0.05  # inches between the error bars of two lines at one place
 SHOWN = 3  # weights whose values are shown: the first two convolutions and the first dense layer
 
 
@@ -81,16 +83,27 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
         marker = MARKERS[number % len(MARKERS)]
         # What was not run leaves a gap.
         means = [math.nan if result is None else result.mean for result in results.values()]
-        axes.plot([*results], means, label=label, marker=marker, **_style(number))
+        beside = _beside(axes, number, sum(not other.flat for other in panel.lines))
+        axes.plot([*results], means, label=label, marker=marker, transform=beside, **_style(number))
         if known:
             heights, bars = [result.mean for result in known.values()], _bars(figure, [*known.values()])
-            axes.errorbar([*known], heights, bars, fmt="none", capsize=3, color=COLORS[number % len(COLORS)])
+            color = COLORS[number % len(COLORS)]
+            axes.errorbar([*known], heights, bars, fmt="none", capsize=3, color=color, transform=beside)
+            # What has other coordinates than the axes' does not count for their limits by itself.
+            axes.update_datalim([(at, end) for at, one in known.items() for end in one.spread(figure.spread)])
+            axes.autoscale_view()
         _stars(axes, number, line.printed)
     _name_axes(axes, figure)
     if figure.axis == "K":
         axes.set_xscale("log", base=2)
         axes.set_xlim(1.7, 76)
         axes.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
+
+
+def _beside(axes: Axes, number: int, lines: int) -> Transform:
+    """Coordinates a little beside those of other lines, so that error bars at one place do not hide each other."""
+    inches = APART * (number - (lines - 1) / 2)
+    return axes.transData + ScaledTranslation(inches, 0, axes.figure.dpi_scale_trans)
 
 
 def _flat(axes: Axes, figure: Figure, number: int, label: str, known: list[Result], printed: list[float]) -> None:
