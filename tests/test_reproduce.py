@@ -20,9 +20,9 @@ from experiments.papers.grid import key
 pytestmark = pytest.mark.filterwarnings("default")
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES, EPOCHS = 256, 10
+EXAMPLES, EPOCHS, SCALE = 256, 10, 0.05
 # Untrained, and K = 2 for ten epochs.
-ONE = ("--only=slot.figure2", "--models=lenet", "--epochs_scale=0.05", f"--examples={EXAMPLES}")
+ONE = ("--only=slot.figure2", "--models=lenet", f"--epochs_scale={SCALE}", f"--examples={EXAMPLES}")
 SEVERAL = ("--only=beyond.mnist,slot.figure7", "--models=lenet", "--epochs_scale=0.03", "--trials=1")
 
 
@@ -107,7 +107,7 @@ def test_a_run_whose_line_was_not_written_any_more_gets_it(reproduced, prepared_
 
 @pytest.mark.slow
 def test_what_cannot_be_finished_keeps_nothing_else_from_being_so(prepared_digits, tmp_path):
-    cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], 0.02)
+    cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], SCALE, EXAMPLES)
     blocked = tmp_path / "runs" / key(cells[0])
     blocked.mkdir(parents=True)
     (blocked / "something.txt").write_text("no run")
@@ -121,7 +121,7 @@ def test_what_cannot_be_finished_keeps_nothing_else_from_being_so(prepared_digit
 
 @pytest.mark.slow
 def test_cells_in_other_hands_are_waited_for_until_the_budget_is_over(prepared_digits, tmp_path):
-    cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], 0.02)
+    cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], SCALE, EXAMPLES)
     with locked(cells[1], Places(tmp_path / "runs", tmp_path / "ledger", None)):
         listed = finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--list").splitlines()[1]
         finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--budget_minutes=1")
@@ -208,6 +208,7 @@ def test_two_processes_share_the_work(prepared_digits, tmp_path):
     assert [process.returncode for process in processes] == [0, 0], outputs
     begun = [text for output, _ in outputs for text in output.splitlines() if text.startswith("== ")]
     found = lines(tmp_path)
-    assert len(found) == len({line["key"] for line in found}) == 10
+    expected = len(cells_of(chosen_figures(["beyond.mnist", "slot.figure7"]), 1, ["lenet"], 0.03))
+    assert len(found) == len({line["key"] for line in found}) == expected
     assert all("== " in output for output, _ in outputs)
-    assert len(begun) == len(set(begun)) == 10
+    assert len(begun) == len(set(begun)) == expected
