@@ -2,7 +2,7 @@
 
     python -m experiments.search                                   4 million scores: a minute on two CPU cores
 
-The three take turns in one process; figures are medians, and ratios are to `slotjax.top_fraction`.
+The three take turns in one process; figures are medians, and ratios are to `slotjax.selection.top_fraction`.
 """
 
 import statistics
@@ -31,7 +31,7 @@ def compare(size: int, keep_fraction: float, rounds: int, dtype: str) -> dict[st
     scores = jax.random.normal(jax.random.key(0), (size,), dtype)
     ways: dict[str, Callable[[jax.Array], jax.Array]] = {
         "read once": lambda scores: jnp.abs(scores).max(),
-        "top_fraction": lambda scores: slotjax.top_fraction(scores, keep_fraction),
+        "top_fraction": lambda scores: slotjax.selection.top_fraction(scores, keep_fraction),
         "jnp.sort": lambda scores: jnp.sort(jnp.abs(scores)),
     }
     compiled = {name: jax.jit(way) for name, way in ways.items()}

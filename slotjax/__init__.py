@@ -3,83 +3,49 @@
 import importlib
 from typing import Any
 
-from slotjax import analysis, data, models
-from slotjax._baselines import fixed, learned, random_selection
-from slotjax._distributions import (
-    FAN_MODES,
-    Distribution,
-    flattened,
-    glorot_deviation,
-    glorot_normal,
-    glorot_uniform,
-    kaiming_normal,
-    kaiming_uniform,
-    scaled_for,
-    signed_kaiming_constant,
-    signed_xavier_constant,
-    xavier_normal,
+from slotjax import analysis, data, distributions, linen, models, options, selection, selectors, tickets
+from slotjax.linen import Conv, Dense
+from slotjax.selectors import (
+    Selector,
+    check_factorable,
+    edge_popup,
+    fixed,
+    learned,
+    partition,
+    random_selection,
+    slot_machine,
+    supermask,
 )
-from slotjax._edge_popup import RANKINGS, edge_popup
-from slotjax._factorable import check_factorable
-from slotjax._linen import Conv, Dense
-from slotjax._options import OPTIONS, draw_options, initial_scores
-from slotjax._partition import partition
-from slotjax._selection import greedy, probabilistic, straight_through
-from slotjax._selector import Selector
-from slotjax._slot_machine import INITIAL, SCORES, SELECTIONS, SHARES, slot_machine
-from slotjax._supermask import EVALUATIONS, supermask
-from slotjax._tickets import Ticket, load_ticket, read_ticket, save_ticket
-from slotjax._top_fraction import top_fraction
-from slotjax._tree import matrices_and_kernels
+from slotjax.tickets import Ticket, load_ticket, read_ticket, save_ticket
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "EVALUATIONS",
-    "FAN_MODES",
-    "INITIAL",
-    "OPTIONS",
-    "RANKINGS",
-    "SCORES",
-    "SELECTIONS",
-    "SHARES",
     "Conv",
     "Dense",
-    "Distribution",
     "Selector",
     "Ticket",
     "analysis",
     "check_factorable",
     "data",
-    "draw_options",
+    "distributions",
     "edge_popup",
     "fixed",
-    "flattened",
-    "glorot_deviation",
-    "glorot_normal",
-    "glorot_uniform",
-    "greedy",
-    "initial_scores",
-    "kaiming_normal",
-    "kaiming_uniform",
     "learned",
+    "linen",
     "load_ticket",
-    "matrices_and_kernels",
     "models",
+    "options",
     "partition",
-    "probabilistic",
     "random_selection",
     "read_ticket",
     "save_ticket",
-    "scaled_for",
-    "signed_kaiming_constant",
-    "signed_xavier_constant",
+    "selection",
+    "selectors",
     "slot_machine",
-    "straight_through",
     "supermask",
-    "top_fraction",
+    "tickets",
     "training",
-    "xavier_normal",
 ]
 
 

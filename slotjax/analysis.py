@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from slotjax._codebook import Codebook, share_ratio, weight_at
-from slotjax._selector import Selector
-from slotjax._tree import leaf_name
+from slotjax.options.codebook import Codebook, share_ratio, weight_at
+from slotjax.selectors.selector import Selector
+from slotjax.selectors.tree import leaf_name
 
 __all__ = [
     "flops",

@@ -10,36 +10,24 @@ import jax
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
-from small_imagenet import prepared  # noqa: F401 (a fixture)
-from small_mnist import prepared_digits  # noqa: F401 (a fixture)
+
+from tests.small_imagenet import prepared  # noqa: F401 (a fixture)
+from tests.small_mnist import prepared_digits  # noqa: F401 (a fixture)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# All modules but the Linen layers, whose inherited fields are typed by protocols that cannot be checked.
-private = (
-    "_baselines",
-    "_bits",
-    "_codebook",
-    "_distributions",
-    "_edge_popup",
-    "_factorable",
-    "_factored",
-    "_generator",
-    "_masks",
-    "_options",
-    "_partition",
-    "_selection",
-    "_selector",
-    "_slot_init",
-    "_slot_machine",
-    "_slots",
-    "_supermask",
-    "_tickets",
-    "_top_fraction",
-    "_tree",
+# All packages but the Linen layers, whose inherited fields are typed by protocols that cannot be checked.
+checked = (
     "analysis",
+    "data",
+    "distributions",
+    "models",
+    "options",
+    "selection",
+    "selectors",
+    "tickets",
+    "training",
 )
-checked = (*private, "data", "models", "training")
 install_import_hook([f"slotjax.{module}" for module in checked], "beartype.beartype")
 
 

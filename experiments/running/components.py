@@ -198,7 +198,7 @@ def _method_of(settings: Settings) -> slotjax.Selector:
     return slotjax.random_selection(distribution)
 
 
-def distribution_of(settings: Settings) -> slotjax.Distribution:
+def distribution_of(settings: Settings) -> slotjax.distributions.Distribution:
     """What random values are drawn from.
 
     >>> distribution_of(Settings(distribution="kaiming_normal", fan="fan_out")).scale((8, 2))
@@ -206,9 +206,11 @@ def distribution_of(settings: Settings) -> slotjax.Distribution:
     """
     name = settings.distribution or recipe(settings).distribution
     counts_one_fan = not name.startswith("glorot")
-    distribution = getattr(slotjax, name)(settings.fan) if counts_one_fan else getattr(slotjax, name)()
+    distribution = (
+        getattr(slotjax.distributions, name)(settings.fan) if counts_one_fan else getattr(slotjax.distributions, name)()
+    )
     scaled = settings.method == "edge_popup" and settings.scale_for_kept
-    return slotjax.scaled_for(settings.keep_fraction, distribution) if scaled else distribution
+    return slotjax.distributions.scaled_for(settings.keep_fraction, distribution) if scaled else distribution
 
 
 def optimizer_of(settings: Settings, steps_per_epoch: int) -> tuple[optax.Schedule, optax.GradientTransformation]:

@@ -112,7 +112,9 @@ def _slot_machines(k: int, selection: str) -> dict[str, slotjax.Selector]:
 
 def _masks() -> dict[str, slotjax.Selector]:
     return {
-        f"{label}, {options}": make(options=options) for label, make in MASKS.items() for options in slotjax.OPTIONS
+        f"{label}, {options}": make(options=options)
+        for label, make in MASKS.items()
+        for options in slotjax.options.OPTIONS
     }
 
 
@@ -120,7 +122,7 @@ def _variants(
     name: str, inputs: Inputs, selectors: dict[str, slotjax.Selector], most_bytes: float
 ) -> dict[str, Variant]:
     built = network(Settings(model=name), inputs)
-    learned = slotjax.learned(slotjax.glorot_uniform())
+    learned = slotjax.learned(slotjax.distributions.glorot_uniform())
     variants = {"learned": _variant(built, learned, learned.init(jax.random.key(0), built.shapes))}
     for label, selector in selectors.items():
         abstract = jax.eval_shape(lambda selector=selector: selector.init(jax.random.key(0), built.shapes))

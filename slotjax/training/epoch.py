@@ -6,10 +6,9 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from slotjax._factorable import Optimizer
-from slotjax._selector import Selector
 from slotjax.analysis import share_changed
 from slotjax.data import Dataset, Split
+from slotjax.selectors import Optimizer, Selector
 from slotjax.training.apply import Apply
 from slotjax.training.devices import DATA_AXIS, shard_batch
 from slotjax.training.evaluation import evaluate_held_out

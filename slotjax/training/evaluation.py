@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, PyTree
 
-from slotjax._selector import Selector
 from slotjax.data import Dataset, Split
+from slotjax.selectors import Selector
 from slotjax.training.apply import Apply
 from slotjax.training.devices import DATA_AXIS, shard_batch
 from slotjax.training.loss import loss_and_correct

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from slotjax._factorable import Optimizer, check_factorable
-from slotjax._factored import is_factored
+from slotjax.selectors import Optimizer, check_factorable, is_factored
 
 
 class TrainState(NamedTuple):

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, PyTree
 
-from slotjax._factorable import Optimizer
-from slotjax._selector import Selector
 from slotjax.data import Split
+from slotjax.selectors import Optimizer, Selector
 from slotjax.training.apply import Apply
 from slotjax.training.loss import loss_and_correct
 from slotjax.training.state import TrainState

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from slotjax._factorable import Optimizer
-from slotjax._selector import Selector
+from slotjax.selectors import Optimizer, Selector
 from slotjax.training.apply import Apply
 from slotjax.training.epoch import Epoch, one_epoch
 

@@ -1,0 +1,219 @@
+"""Selection: which option each connection uses. Pure functions on arrays.
+
+Every array has the options on its first axis. The functions walk over that axis and keep only arrays of the weight's
+own shape, because a reduction over a leading axis is what costs time on a CPU (14 ms instead of 2 ms per training step
+of LeNet-300-100 with K = 8).
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.lax import stop_gradient
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray, PyTree
+
+from slotjax.options.generator import draw_seed, uniform_numbers
+
+_UNROLL = 8  # options per loop iteration of a gradient: K <= 8 fuses into one pass
+# Candidates per loop iteration of a selection, so that compile time does not grow further with K. XLA makes up to two
+# groups one pass over the connections, which needs each exponential once (K = 64: about half the time). Four groups in
+# one pass were seven times as slow on a CPU as their loop.
+_GROUP = 32
+
+
+class Candidates(NamedTuple):
+    """K candidates per connection, made one at a time, so that no array of K entries per connection is needed.
+
+    Attributes:
+        slices: pytree of arrays with K on their first axis, of which each candidate is made.
+        candidate: `candidate(slice)`, a tuple of its index and of arrays of the weight's shape: what is kept of the
+            selected option.
+        score: `score(candidate)`, its score per connection.
+        option: `option(candidate)`, the weight that it stands for.
+    """
+
+    slices: PyTree
+    candidate: Callable[[PyTree], tuple]
+    score: Callable[[PyTree], Float[Array, "*shape"]]
+    option: Callable[[PyTree], Float[Array, "*shape"]]
+
+
+def greedy(scores: Float[Array, "k *shape"]) -> Int[Array, "*shape"]:
+    """Greedy selection (GS): the option with the largest score, `k* = argmax_k s_k`.
+
+    Args:
+        scores: `(K, *shape)`, any float dtype.
+
+    Returns:
+        `int32` indices from 0 to K - 1. A tie goes to the lowest index.
+
+    Implements the arg max of section 3.2 of Aladago & Torresani (2021).
+
+    >>> print(slotjax.selection.greedy(jnp.array([[0.1, 0.5], [0.3, 0.5]])))
+    [1 0]
+    """
+    return greedy_candidate(_scored(scores))[0]
+
+
+def probabilistic(scores: Float[Array, "k *shape"], key: PRNGKeyArray) -> Int[Array, "*shape"]:
+    """Probabilistic sampling (PS): option `k` with probability `softmax(scores)_k`, independently per connection.
+
+    One uniform number per connection is compared with the cumulative probabilities in index order; rounding cannot
+    lead past the last option.
+
+    Args:
+        scores: `(K, *shape)`, any float dtype.
+        key: one key; the same key gives the same draw.
+
+    Returns:
+        `int32` indices from 0 to K - 1.
+
+    Implements the multinomial selection of section 3.2 of Aladago & Torresani (2021).
+
+    >>> scores = jnp.array([[0.0, -1e9], [-1e9, 0.0]])
+    >>> print(slotjax.selection.probabilistic(scores, jax.random.key(0)))
+    [0 1]
+    """
+    # Half precision would lose the options of small probability, and all after the 256th.
+    scores = scores if jnp.finfo(scores.dtype).bits >= 32 else scores.astype(jnp.float32)
+    return probabilistic_index(_scored(scores), key)
+
+
+def greedy_candidate(candidates: Candidates) -> PyTree:
+    """The candidate of the largest score, the first of several."""
+
+    def visit(best, group):
+        # Only the candidate goes from group to group: XLA would compute each of two arrays in a loop of its own.
+        best_score = candidates.score(best)
+        for candidate in group:
+            score = candidates.score(candidate)
+            better = score > best_score
+            best_score = jnp.where(better, score, best_score)
+            best = _where(better, candidate, best)
+        return best
+
+    return _fold_groups(visit, _first(candidates), candidates)
+
+
+def probabilistic_index(candidates: Candidates, key: PRNGKeyArray) -> Int[Array, "*shape"]:
+    """An index drawn with the probabilities `softmax(scores)`, by inverse CDF from one number per connection."""
+
+    def exponential(candidate):
+        return jnp.exp(candidates.score(candidate) - largest)
+
+    def maximum(largest, group):
+        return functools.reduce(jnp.maximum, map(candidates.score, group), largest)
+
+    def add(total, group):
+        return total + functools.reduce(jnp.add, map(exponential, group))
+
+    def cross(rest, group):
+        # One array goes from group to group: what is left of the threshold, or, once it was reached, ~index. Within a
+        # group the sums that it has not reached are counted, because a chain of subtractions waits for each of them.
+        group = list(group)
+        sums = list(itertools.accumulate(map(exponential, group)))
+        below = sum((one <= rest).astype(jnp.int32) for one in sums)
+        reached = (~(group[0][0] + below)).astype(rest.dtype)
+        return jnp.where(rest < 0, rest, jnp.where(sums[-1] > rest, reached, rest - sums[-1]))
+
+    first = candidates.score(_first(candidates))
+    largest = _fold_groups(maximum, first, candidates)
+    total = _fold_groups(add, jnp.zeros_like(first), candidates)
+    # Not of JAX's own generator, whose Threefry takes longer than all else here for K = 8.
+    threshold = uniform_numbers(draw_seed(key), total.shape, total.dtype) * total
+    rest = _fold_groups(cross, threshold, candidates)
+    # Rounding cannot lead past the last option.
+    last = jax.tree.leaves(candidates.slices)[0].shape[0] - 1
+    return jnp.where(rest < 0, ~rest.astype(jnp.int32), last)
+
+
+def candidate_at(candidates: Candidates, index: Int[Array, "*shape"]) -> PyTree:
+    """The candidate with the given index, per connection."""
+
+    def visit(kept, group):
+        for candidate in group:
+            kept = _where(index == candidate[0], candidate, kept)
+        return kept
+
+    return _fold_groups(visit, _first(candidates), candidates)
+
+
+def straight_through(
+    scores: Float[Array, "k *shape"], options: Float[Array, "k *options"], index: Int[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """The selected options, with the straight-through gradient for every score.
+
+    Forward, `W = sum_k gate_k W_k` with `gate_k = [k = index] + (s_k - stop_gradient(s_k))`, which is exactly the
+    selected option; backward, `dL/ds_k = dL/dW * W_k` for every `k`, selected or not.
+
+    Args:
+        scores: `(K, *shape)`, float; only their gradient matters here.
+        options: `(K, *shape)`, or `(K,)` if all connections share them; they receive no gradient.
+        index: `shape`, integers from 0 to K - 1.
+
+    Returns:
+        Weights of shape `shape` and the dtype of `options`.
+
+    Implements Eq. 3 of Aladago & Torresani (2021).
+
+    >>> scores, options = jnp.array([0.1, 0.3]), jnp.array([-2.0, 5.0])
+    >>> weight = lambda scores: slotjax.selection.straight_through(scores, options, slotjax.selection.greedy(scores))
+    >>> print(weight(scores), jax.grad(weight)(scores))
+    5.0 [-2.  5.]
+    """
+
+    def visit(total, k, score, option):
+        # Without these parentheses the sum is rounded, and a weight is no longer exactly its option.
+        gate = (index == k).astype(score.dtype) + (score - stop_gradient(score))
+        return total + gate * option
+
+    # At least float32, so that each option comes through exactly whatever the dtype of the scores.
+    dtype = max((jnp.dtype(jnp.float32), scores.dtype, options.dtype), key=lambda dtype: jnp.finfo(dtype).bits)
+    first = jnp.zeros(scores.shape[1:], dtype)
+    values = stop_gradient(options).astype(dtype)
+    return _fold(visit, first, _indices(scores), scores.astype(dtype), values).astype(options.dtype)
+
+
+def _scored(scores: Float[Array, "k *shape"]) -> Candidates:
+    """Pairs of index and score; their option is not known."""
+    return Candidates((_indices(scores), scores), lambda pair: pair, lambda pair: pair[1], lambda pair: pair[0])
+
+
+def _first(candidates: Candidates) -> PyTree:
+    first = candidates.candidate(jax.tree.map(lambda leaf: leaf[0], candidates.slices))
+    shape = candidates.score(first).shape
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), first)
+
+
+def _fold_groups(visit: Callable[[Any, Iterator[PyTree]], Any], first: Any, candidates: Candidates) -> Any:
+    """Folds `visit(carry, group)` over the candidates in groups, the first of which has what is left over."""
+    # Without the barrier, XLA would see that two folds make the same candidates and keep them in between.
+    first, slices = jax.lax.optimization_barrier((first, candidates.slices))
+
+    def group(start, size):
+        for index in range(size):
+            at = lambda leaf, index=index: jax.lax.dynamic_index_in_dim(leaf, start + index, keepdims=False)  # noqa: E731
+            yield candidates.candidate(jax.tree.map(at, slices))
+
+    k = jax.tree.leaves(slices)[0].shape[0]
+    head = (k - 1) % _GROUP + 1
+    carry = visit(first, group(0, head))
+    # An index and not the slices themselves, because a part of a stored array would be copied.
+    starts = jnp.arange(head, k, _GROUP, dtype=jnp.int32)
+    return jax.lax.scan(lambda carry, start: (visit(carry, group(start, _GROUP)), None), carry, starts)[0]
+
+
+def _where(condition: Array, tree: PyTree, other: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf, rest: jnp.where(condition, leaf, rest), tree, other)
+
+
+def _fold(visit: Callable[..., Any], first: Any, *arrays: Num[Array, "k *_"]) -> Any:
+    """Folds `visit(carry, *slices)` over the first axis of `arrays`."""
+    return jax.lax.scan(lambda carry, slices: (visit(carry, *slices), None), first, arrays, unroll=_UNROLL)[0]
+
+
+def _indices(scores: Float[Array, "k *shape"]) -> Int[Array, " k"]:
+    return jnp.arange(scores.shape[0], dtype=jnp.int32)

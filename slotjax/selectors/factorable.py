@@ -1,0 +1,158 @@
+"""Whether an optimizer allows factored scores: a trial on a small tree."""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import PyTree
+
+from slotjax.options.options import at_least_float32
+from slotjax.selectors.factored import is_factored
+from slotjax.selectors.tree import Where, leaf_name, matrices_and_kernels
+
+Optimizer: TypeAlias = optax.GradientTransformation | optax.MultiSteps
+
+_K = 3
+_SIZE = 2
+_SCALES = (1.0, 0.0, 1e-3, 1e3, 1e15)  # 0 shows what decays, 1e15 what a bound cuts off
+_UPDATES = 4
+_MOST_STEPS = 1000
+_TOLERANCE = 0.05  # far above rounding, even of accumulators in bfloat16, and far below what any other rule does
+
+
+class _Small(NamedTuple):
+    """A small leaf of the trial, with options and initial scores if it is a selected weight."""
+
+    name: str
+    selected: bool
+    options: np.ndarray
+    scores: np.ndarray
+    dtype: Any
+
+    def explicit(self, latent: Any, share: Any) -> np.ndarray:
+        """Scores, or their gradients or updates, of which `factored(latent, share)` is the other form."""
+        return np.asarray(share * self.scores + latent * self.options if self.selected else latent, self.dtype)
+
+    def factored(self, latent: Any, share: Any) -> Any:
+        u = np.asarray(latent, self.dtype)
+        return {"u": u, "a": np.asarray(share, self.dtype)} if self.selected else u
+
+
+def check_factorable(optimizer: Optimizer, params: PyTree, where: Where = matrices_and_kernels) -> None:
+    """Refuses an optimizer with which factored scores would not train like explicit ones.
+
+    Factored scores are exact if the optimizer starts from zero, is linear in gradients and parameters, and treats all
+    entries of a tensor, and the scalar `a` that belongs to it, alike: SGD, momentum, Nesterov's momentum,
+    `optax.add_decayed_weights`, every learning rate schedule, `optax.MultiSteps`, `optax.ema`. Adam, sign and
+    normalising updates, clipping, `optax.centralize` and a decay that is masked away from scalars are not.
+
+    The optimizer is run on a small tree with the names and ranks of `params`, once with explicit and once with
+    factored scores, with gradients of scales from 0 to 1e15, until several updates were not zero. What happens later
+    cannot be seen: a schedule that switches a non-linearity on after thousands of steps passes. Call this before you
+    train factored scores in a loop of your own; `slotjax.training.init_state` calls it.
+
+    Args:
+        optimizer: what will update the trainable part of the variables.
+        params: `variables["params"]` of a selector, or the weights of a model, or the shapes of either.
+        where: which leaves are selected, if `params` are weights. Leaves with factored scores are known.
+
+    Raises:
+        ValueError: in one sentence, if the updates of the two forms differ, or if the optimizer cannot be tried.
+
+    Implements the conditions of `s_k(t) = a_t s_k(0) + u_t W_k`.
+
+    >>> import optax
+    >>> slotjax.check_factorable(optax.sgd(0.1, momentum=0.9), {"kernel": jnp.zeros((3, 4))})
+    >>> slotjax.check_factorable(optax.adam(0.1), {"kernel": jnp.zeros((3, 4))})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: optimizer: it does not move the K scores of 'kernel' along one line...; use scores='explicit'...
+    """
+    with jax.ensure_compile_time_eval(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        leaves, treedef = _small_leaves(params, where)
+        step = jax.jit(lambda *arguments: _step(optimizer, *arguments))
+        most_steps = _MOST_STEPS
+        for scale in _SCALES:
+            most_steps = min(most_steps, _compare(optimizer, step, leaves, treedef, scale, most_steps))
+
+
+def _small_leaves(params: PyTree, where: Where) -> tuple[list[_Small], Any]:
+    paths_and_leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_factored)
+    known = any(is_factored(leaf) for _, leaf in paths_and_leaves)
+    random = np.random.RandomState(0)
+
+    def small(name, leaf):
+        weight = leaf["u"] if is_factored(leaf) else leaf
+        shape = (_K, *(min(_SIZE, size) for size in np.shape(weight)))
+        selected = is_factored(leaf) if known else where(name, leaf)
+        dtype = at_least_float32(weight.dtype) if selected else jnp.result_type(weight)
+        return _Small(name, selected, random.normal(size=shape), random.uniform(0.1, 1, shape), dtype)
+
+    return [small(leaf_name(path), leaf) for path, leaf in paths_and_leaves], treedef
+
+
+def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scale: float, most_steps: int) -> int:
+    """Runs both forms until several updates were not zero; the number of steps after which none was.
+
+    Raises:
+        ValueError: if their updates differ.
+    """
+
+    def both(latents, share):
+        pairs = list(zip(leaves, latents, strict=True))
+        forms = (
+            [leaf.explicit(latent, share) for leaf, latent in pairs],
+            [leaf.factored(latent, share) for leaf, latent in pairs],
+        )
+        return [treedef.unflatten(form) for form in forms]
+
+    random, moves, last = np.random.RandomState(1), 0, most_steps
+    start = both([np.zeros(leaf.options.shape[1:]) for leaf in leaves], 1)
+    states = [(params, _tried(optimizer.init, params)) for params in start]
+    for number in range(most_steps):
+        gradients = both([scale * random.normal(size=leaf.options.shape[1:]) for leaf in leaves], 0)
+        results = [_tried(step, *state, gradient) for state, gradient in zip(states, gradients, strict=True)]
+        states = [state for state, _ in results]
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves([updates for _, updates in results])):
+            return most_steps  # steps this long show nothing more than their own overflow
+        if _alike(leaves, *(treedef.flatten_up_to(updates) for _, updates in results)):
+            moves, last = moves + 1, number + 1
+        if moves == _UPDATES:
+            break
+    return last
+
+
+def _tried(function: Any, *arguments: Any) -> Any:
+    try:
+        return function(*arguments)
+    except Exception as error:
+        message = str(error).strip().split("\n")[0]
+        raise ValueError(f"optimizer: it cannot be tried with both forms of scores ({message})") from error
+
+
+def _step(optimizer: Any, params: PyTree, state: PyTree, gradient: PyTree) -> tuple[tuple[PyTree, PyTree], PyTree]:
+    updates, state = optimizer.update(gradient, state, params)
+    return (optax.apply_updates(params, updates), state), updates
+
+
+def _alike(leaves: list[_Small], explicit: list[Any], factored: list[Any]) -> bool:
+    """Whether any score was moved.
+
+    Raises:
+        ValueError: if scores were moved otherwise than their factored form says.
+    """
+    moved = False
+    for leaf, update, form in zip(leaves, explicit, factored, strict=True):
+        if not leaf.selected:
+            continue
+        expected = np.asarray(form["a"]) * leaf.scores + np.asarray(form["u"]) * leaf.options
+        size = max(np.abs(update).max(initial=0), np.abs(expected).max(initial=0))
+        if not np.abs(update - expected).max(initial=0) <= _TOLERANCE * size:
+            raise ValueError(
+                f"optimizer: it does not move the K scores of {leaf.name!r} along one line, because it is not linear "
+                "or does not treat a weight's u and a alike, so factored scores would not be exact; "
+                "use scores='explicit', or another optimizer such as optax.sgd"
+            )
+        moved = moved or bool(size > 0)
+    return moved

@@ -1,0 +1,122 @@
+"""Several selectors in one network, each for the leaves whose names match its pattern."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+from jax.tree_util import tree_flatten_with_path, tree_unflatten
+from jaxtyping import PyTree
+
+from slotjax.selectors.selector import Selector
+from slotjax.selectors.tree import leaf_name, weights_and_leaves
+
+Rules = list[tuple[re.Pattern[str], Selector]]
+
+
+def partition(selectors: Mapping[str, Selector]) -> Selector:
+    """Each leaf by the first selector whose pattern matches its whole name.
+
+    Args:
+        selectors: regular expressions, as of `re.fullmatch`, and the selectors of the leaves whose names they match, in
+            the order in which they are tried. Within its leaves, a selector's own `where` still decides which are
+            selected. `slotjax.learned()` leaves its leaves as they are, to be trained.
+
+    Returns:
+        A `Selector`; its `settings` are those of all, by pattern.
+
+    Raises:
+        ValueError: for something that is no regular expression; from its functions, if no pattern matches a leaf, with
+            all the names that are not covered.
+
+    >>> mixed = slotjax.partition({"Dense_0/.*": slotjax.slot_machine(k=2), ".*": slotjax.edge_popup(0.5)})
+    >>> params = {"Dense_0": {"kernel": jnp.zeros((3, 4))}, "Dense_1": {"kernel": jnp.zeros((4, 2))}}
+    >>> variables = mixed.init(jax.random.key(0), params)
+    >>> jax.tree.map(jnp.shape, variables["params"])
+    {'Dense_0': {'kernel': (2, 3, 4)}, 'Dense_1': {'kernel': (4, 2)}}
+    """
+    for pattern, selector in selectors.items():
+        if not isinstance(selector, Selector):
+            raise ValueError(
+                f"selectors: {pattern!r} has {selector!r}, but it must be a Selector, as slot_machine() makes"
+            )
+    rules = [(_compiled(pattern), selector) for pattern, selector in selectors.items()]
+
+    def init(key, params):
+        paths_and_leaves, treedef = tree_flatten_with_path(params)
+        leaves = [leaf for _, leaf in paths_and_leaves]
+        owners = _owners(rules, [leaf_name(path) for path, _ in paths_and_leaves])
+        parts = [selector.init(key, _part(treedef, leaves, owners, rule)) for rule, (_, selector) in enumerate(rules)]
+        return {name: _merged(treedef, owners, [part[name] for part in parts]) for name in ("params", "frozen")}
+
+    def over_tree(name: str, rest: Callable[[Any], Any]) -> Callable[..., PyTree]:
+        def mapped(variables, *key):
+            parts, merge = _parts(rules, variables)
+            pairs = zip((selector for _, selector in rules), parts, strict=True)
+            return merge([_apply(getattr(selector, name), part, key, rest) for selector, part in pairs])
+
+        return mapped
+
+    def codebooks(variables):
+        pairs = zip((selector for _, selector in rules), _parts(rules, variables)[0], strict=True)
+        return {name: book for selector, part in pairs for name, book in selector.codebooks(part).items()}
+
+    select, selection = over_tree("select", lambda leaf: leaf), over_tree("selection", lambda _: None)
+    return Selector(
+        init,
+        lambda variables, key=None: select(variables, key),
+        lambda variables, key=None: selection(variables, key),
+        over_tree("scores", lambda _: None),
+        codebooks,
+        any(selector.joint for selector in selectors.values()),
+        {pattern: selector.settings for pattern, selector in selectors.items()},
+    )
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"selectors: {pattern!r} is no regular expression ({error})") from error
+
+
+def _owners(rules: Rules, names: list[str]) -> list[int]:
+    """The number of the rule of every name."""
+    matching = [[number for number, (pattern, _) in enumerate(rules) if pattern.fullmatch(name)] for name in names]
+    uncovered = [name for name, numbers in zip(names, matching, strict=True) if not numbers]
+    if uncovered:
+        patterns = [pattern.pattern for pattern, _ in rules]
+        raise ValueError(f"selectors: none of {patterns} matches {uncovered}; slotjax.learned() takes what is left")
+    return [numbers[0] for numbers in matching]
+
+
+def _part(treedef: Any, leaves: list[Any], owners: list[int], rule: int) -> PyTree:
+    """The tree with None in place of the leaves of other rules."""
+    kept = [leaf if owner == rule else None for leaf, owner in zip(leaves, owners, strict=True)]
+    return tree_unflatten(treedef, kept)
+
+
+def _parts(rules: Rules, variables: dict[str, PyTree]) -> tuple[list[dict[str, PyTree]], Callable[[list], PyTree]]:
+    """The variables of each rule, and what puts the trees that come of them together."""
+    weights, treedef = weights_and_leaves(variables)
+    owners = _owners(rules, [weight.name for weight in weights])
+    try:
+        treedef.flatten_up_to(variables["frozen"])
+    except ValueError as error:
+        raise ValueError("variables: 'frozen' must have the structure of 'params', as `init` returned it") from error
+    leaves = {"params": [one.trainable for one in weights], "frozen": [one.frozen for one in weights]}
+    parts = [
+        {name: _part(treedef, values, owners, rule) for name, values in leaves.items()} for rule in range(len(rules))
+    ]
+    return parts, lambda trees: _merged(treedef, owners, trees)
+
+
+def _apply(function: Callable[..., PyTree], part: dict[str, PyTree], key: tuple, rest: Callable[[Any], Any]) -> PyTree:
+    # A selector whose `where` picked none of its leaves has nothing to do.
+    return function(part, *key) if jax.tree.leaves(part["frozen"]) else jax.tree.map(rest, part["params"])
+
+
+def _merged(treedef: Any, owners: list[int], trees: list[PyTree]) -> PyTree:
+    """Every leaf from the tree of its rule."""
+    parts = [treedef.flatten_up_to(tree) for tree in trees]
+    return tree_unflatten(treedef, [parts[owner][place] for place, owner in enumerate(owners)])

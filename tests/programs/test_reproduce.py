@@ -1,0 +1,214 @@
+"""Reproducing as a user does it: real processes, interrupted and killed, on a small dataset called mnist."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.papers.cells import cells_of, chosen_figures
+from experiments.papers.finish import Places, locked
+from experiments.papers.grid import key
+
+# TFDS, which prepares the dataset, uses what NumPy and protobuf deprecate.
+pytestmark = pytest.mark.filterwarnings("default")
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES, EPOCHS, SCALE = 256, 10, 0.05
+# Untrained, and K = 2 for ten epochs.
+ONE = ("--only=slot.figure2", "--models=lenet", f"--epochs_scale={SCALE}", f"--examples={EXAMPLES}")
+SEVERAL = ("--only=beyond.mnist,slot.figure7", "--models=lenet", "--epochs_scale=0.03", "--trials=1")
+
+
+def start(data_dir, places, *arguments):
+    flags = [f"--data_dir={data_dir}", f"--runs={places / 'runs'}", f"--ledger={places / 'ledger'}", *arguments]
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.reproduce", *flags],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(*arguments):
+    process = start(*arguments)
+    output, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors
+    return output
+
+
+def lines(places):
+    found = []
+    for path in (places / "ledger").glob("*.jsonl"):
+        found += [json.loads(text) for text in path.read_text().splitlines()]
+    return found
+
+
+def numbers(places):
+    """What may not depend on interruptions, by key."""
+    names = ("test_accuracy_at_best_validation", "last_test_accuracy", "curve", "changes", "start", "flops")
+    return {line["key"]: {name: line.get(name) for name in names} for line in lines(places)}
+
+
+@pytest.fixture(scope="module")
+def reproduced(prepared_digits, tmp_path_factory):
+    places = tmp_path_factory.mktemp("reproduced")
+    return places, finish(prepared_digits, places, *ONE, "--trials=1")
+
+
+def test_what_the_ledger_lacks_is_run(reproduced):
+    places, output = reproduced
+    assert [text for text in output.splitlines() if text.startswith("== ")] == [
+        "== lenet on mnist, random weights, seed 0",
+        "== lenet on mnist, greedy slot machine, K = 2, seed 0",
+    ]
+    found = lines(places)
+    assert len(found) == len({line["key"] for line in found}) == 2
+    trained = found[1]
+    assert (trained["epochs"], trained["epochs_of_the_paper"], trained["epochs_scale"]) == (EPOCHS, 200, 0.05)
+    assert trained["settings"]["seed"] == 0
+    assert trained["settings"]["k"] == 2
+    assert len(trained["curve"]["test"]) == 1 + EPOCHS
+    assert trained["test_accuracy_at_best_validation"] > 0.5 > trained["untrained_test_accuracy"]
+    assert trained["settings"]["examples"] == EXAMPLES
+    steps = EPOCHS * (EXAMPLES // 128)
+    # Three products, each of a multiplication and an addition, less the gradient of the images.
+    assert 0.7 * steps < trained["flops"] / (3 * 2 * 128 * 266_200) < steps
+    assert {"hardware", "versions", "commit", "machine", "seconds", "finished"} <= set(trained)
+
+
+def test_what_is_in_the_ledger_is_not_run_again(reproduced, prepared_digits):
+    places, before = reproduced[0], lines(reproduced[0])
+    assert finish(prepared_digits, places, *ONE, "--trials=1") == ""
+    assert lines(places) == before
+
+
+def test_a_run_whose_line_was_not_written_any_more_gets_it(reproduced, prepared_digits, tmp_path):
+    places = tmp_path / "copy"
+    shutil.copytree(reproduced[0], places)
+    (file,) = (places / "ledger").iterdir()
+    whole = lines(places)
+    file.write_text("".join(json.dumps(line) + "\n" for line in whole[:-1]))
+    output = finish(prepared_digits, places, *ONE, "--trials=1")
+    assert "is finished; nothing was trained" in output
+    assert "epoch 1/" not in output
+    without_time = [[{**line, "finished": None} for line in ones] for ones in (whole, lines(places))]
+    assert without_time[0] == without_time[1]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_finished_keeps_nothing_else_from_being_so(prepared_digits, tmp_path):
+    cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], SCALE, EXAMPLES)
+    blocked = tmp_path / "runs" / key(cells[0])
+    blocked.mkdir(parents=True)
+    (blocked / "something.txt").write_text("no run")
+    process = start(prepared_digits, tmp_path, *ONE, "--trials=1")
+    output, errors = process.communicate(timeout=500)
+    assert process.returncode == 1
+    assert "is not empty and holds no run" in errors
+    assert errors.splitlines()[-1] == "error: 1 of the runs could not be finished"
+    assert [line["key"] for line in lines(tmp_path)] == [key(cells[1])], output
+
+
+@pytest.mark.slow
+def test_cells_in_other_hands_are_waited_for_until_the_budget_is_over(prepared_digits, tmp_path):
+    cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], SCALE, EXAMPLES)
+    with locked(cells[1], Places(tmp_path / "runs", tmp_path / "ledger", None)):
+        listed = finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--list").splitlines()[1]
+        finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--budget_minutes=1")
+    assert listed.split()[:4] == ["slot.figure2", "0", "1", "1"]
+    assert [line["key"] for line in lines(tmp_path)] == [key(cells[0])]
+
+
+@pytest.mark.slow
+def test_a_signal_in_a_runs_last_epoch_is_not_forgotten(prepared_digits, tmp_path):
+    """The run ends, and its line is written, but no other is begun."""
+    process = start(prepared_digits, tmp_path, *ONE, "--trials=1")
+    while "random weights" not in process.stdout.readline() and process.poll() is None:  # which takes one epoch
+        pass
+    process.send_signal(signal.SIGTERM)
+    rest, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert "== " not in rest
+
+
+def test_the_list_counts_what_is_done_and_missing(reproduced, prepared_digits):
+    rows = finish(prepared_digits, reproduced[0], *ONE, "--trials=1", "--list").splitlines()
+    assert rows[0].split() == ["done", "running", "missing", "hours", "on", "this", "machine"]
+    assert rows[1].split()[:4] == ["slot.figure2", "2", "0", "0"]
+    others = finish(prepared_digits, reproduced[0], "--only=slot.figure8", "--list").splitlines()
+    assert others[1].split()[:4] == ["slot.figure8", "0", "0", "192"]
+
+
+@pytest.mark.slow
+def test_a_budget_ends_it_with_everything_saved(prepared_digits, tmp_path):
+    output = finish(prepared_digits, tmp_path, *SEVERAL, "--epochs_scale=1", "--budget_minutes=0.4")
+    assert "the same command goes on from there" in output
+
+
+@pytest.mark.parametrize(
+    ("flag", "sentence"),
+    [
+        ("--only=slot.figure99", "--only: 'slot.figure99' was given, but it must be of slot, hidden, beyond, "),
+        ("--models=alexnet", "--models: 'alexnet' was given, but it must be of lenet, "),
+        ("--epochs_scale=0", "--epochs_scale: 0.0 was given, but it must be above 0"),
+        ("--epochs_scale=inf", "--epochs_scale: inf was given, but it must be above 0 and finite"),
+        ("--budget_minutes=nan", "--budget_minutes: nan was given, but it must be above 0 and finite"),
+        ("--examples=0", "--examples: 0 was given, but it must be above 0"),
+        ("--trials=-1", "--trials: -1 was given, but it must be above 0"),
+    ],
+)
+def test_bad_flags_are_one_sentence(flag, sentence, tmp_path):
+    process = start(tmp_path, tmp_path, flag)
+    output, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert output == ""
+    assert errors.startswith(f"error: {sentence}")
+    assert len(errors.splitlines()) == 1
+
+
+def test_data_that_is_missing_is_one_sentence_per_run(tmp_path):
+    process = start(tmp_path, tmp_path, *ONE, "--trials=1")
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "dataset: 'mnist' is not prepared in" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_ten_interruptions_change_nothing(prepared_digits, tmp_path):
+    """Ten SIGKILLs, SIGTERMs and SIGINTs at random, also while lines are written; a finetuning among the runs."""
+    moments = random.Random(0)
+    finish(prepared_digits, tmp_path / "unbroken", *SEVERAL)
+    for _ in range(10):
+        process = start(prepared_digits, tmp_path / "broken", *SEVERAL)
+        time.sleep(moments.uniform(5, 15))
+        process.send_signal(moments.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
+        process.communicate(timeout=100)
+    finish(prepared_digits, tmp_path / "broken", *SEVERAL)
+    found = lines(tmp_path / "broken")
+    assert len(found) == len({line["key"] for line in found})
+    assert numbers(tmp_path / "broken") == numbers(tmp_path / "unbroken")
+    assert any(line["start"] for line in found)
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work(prepared_digits, tmp_path):
+    processes = [start(prepared_digits, tmp_path, *SEVERAL) for _ in range(2)]
+    outputs = [process.communicate(timeout=500) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    begun = [text for output, _ in outputs for text in output.splitlines() if text.startswith("== ")]
+    found = lines(tmp_path)
+    expected = len(cells_of(chosen_figures(["beyond.mnist", "slot.figure7"]), 1, ["lenet"], 0.03))
+    assert len(found) == len({line["key"] for line in found}) == expected
+    assert all("== " in output for output, _ in outputs)
+    assert len(begun) == len(set(begun)) == expected

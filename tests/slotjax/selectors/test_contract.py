@@ -1,0 +1,226 @@
+"""What every selector keeps to, whatever it selects by."""
+
+import itertools
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import slotjax
+from slotjax import training
+from slotjax.options import codebook
+from slotjax.selectors import baselines
+
+PARAMS = {
+    "conv": {"kernel": jnp.zeros((2, 2, 3, 4))},
+    "dense": {"kernel": jnp.zeros((6, 5)), "bias": jnp.arange(5.0)},
+}
+DISTRIBUTIONS = {
+    "uniform": slotjax.distributions.glorot_uniform(),
+    "normal": slotjax.distributions.kaiming_normal(),
+    "signed_constant": slotjax.distributions.signed_xavier_constant(),
+    "initializer": nn.initializers.he_normal(),
+}
+
+
+def slot_machines():
+    axes = (
+        slotjax.selectors.SELECTIONS,
+        slotjax.selectors.SCORES,
+        slotjax.options.OPTIONS,
+        slotjax.selectors.SHARES,
+        (False, True),
+        slotjax.selectors.INITIAL,
+    )
+    for k, values in zip(itertools.cycle((2, 3, 8, 20)), itertools.product(*axes), strict=False):
+        selection, scores, options, share, sparse, initial = values
+        name = "-".join(("slot", str(k), *map(str, values)))
+        arguments = {"scores": scores, "options": options, "share": share, "sparse": sparse, "initial": initial}
+        yield name, lambda k=k, s=selection, a=arguments: slotjax.slot_machine(k, s, **a)
+
+
+def masks():
+    for ranking, options, fraction in itertools.product(
+        slotjax.selectors.RANKINGS, slotjax.options.OPTIONS, (0.3, 1.0)
+    ):
+        yield (
+            f"edge_popup-{ranking}-{options}-{fraction}",
+            lambda r=ranking, o=options, f=fraction: slotjax.edge_popup(f, ranking=r, options=o),
+        )
+    for evaluation, rescale, options in itertools.product(
+        slotjax.selectors.EVALUATIONS, (False, True), slotjax.options.OPTIONS
+    ):
+        yield (
+            f"supermask-{evaluation}-{rescale}-{options}",
+            lambda e=evaluation, r=rescale, o=options: slotjax.supermask(evaluation=e, rescale=r, options=o),
+        )
+
+
+def distributions():
+    factories = {"slot": slotjax.slot_machine, "edge_popup": slotjax.edge_popup, "supermask": slotjax.supermask}
+    for (name, make), (kind, distribution) in itertools.product(factories.items(), DISTRIBUTIONS.items()):
+        yield f"{name}-{kind}", lambda make=make, d=distribution: make(distribution=d)
+    for kind, distribution in DISTRIBUTIONS.items():
+        yield f"learned-{kind}", lambda d=distribution: slotjax.learned(d)
+        yield f"random-{kind}", lambda d=distribution: slotjax.random_selection(d)
+
+
+def mixed():
+    return slotjax.partition(
+        {
+            "conv/.*": slotjax.slot_machine(3, "probabilistic", scores="factored", options="seeded"),
+            ".*kernel": slotjax.supermask(),
+            ".*": slotjax.learned(),
+        }
+    )
+
+
+SELECTORS = {
+    **dict(slot_machines()),
+    **dict(masks()),
+    **dict(distributions()),
+    "partition": mixed,
+    "fixed": slotjax.fixed,
+}
+KEY = jax.random.key(1)
+
+
+def moved(variables):
+    """Variables as after some training."""
+    random = np.random.default_rng(0)
+    move = lambda leaf: leaf + jnp.asarray(0.3 * random.normal(size=leaf.shape), leaf.dtype)  # noqa: E731
+    return {"params": jax.tree.map(move, variables["params"]), "frozen": variables["frozen"]}
+
+
+CHOSEN = [*list(SELECTORS)[::29], "edge_popup-global-seeded-0.3", "supermask-sampled-True-seeded", "partition"]
+ALL = [pytest.param(name, marks=[] if name in CHOSEN else [pytest.mark.slow]) for name in SELECTORS]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_contract(name, tmp_path):
+    selector = SELECTORS[name]()
+    variables = moved(jax.jit(lambda: selector.init(jax.random.key(0), PARAMS))())
+    check_structure(selector, variables)
+    check_gradient(selector, variables)
+    check_ticket(selector, variables, tmp_path)
+    check_layers(selector)
+
+
+def check_structure(selector, variables):
+    """Weights shaped like the parameters, whose leaves that are not selected stay; one selection per connection."""
+    select = jax.jit(lambda variables, key: (selector.select(variables, key), selector.selection(variables, key)))
+    for key in (None, KEY):
+        weights, selection = select(variables, key)
+        chex.assert_trees_all_equal_shapes_and_dtypes(weights, PARAMS)
+        bias = variables["params"]["dense"]["bias"]
+        np.testing.assert_array_equal(
+            weights["dense"]["bias"], PARAMS["dense"]["bias"] if isinstance(bias, dict) else bias
+        )
+        for index, weight in zip(jax.tree.leaves(selection), jax.tree.leaves(drop_bias(weights)), strict=False):
+            assert index.shape == weight.shape
+            assert index.dtype in (jnp.int32, jnp.bool_)
+    other = variables | {"params": jax.tree.map(jnp.negative, variables["params"])}
+    select(other, jax.random.key(2))
+    assert select._cache_size() == 2  # with and without a key, whatever the values
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(variables["params"]))
+
+
+def check_gradient(selector, variables):
+    """The gradient has the structure of what trains; an update changes no frozen value and stays finite."""
+
+    def loss(params, frozen, key):
+        weights = selector.select({"params": params, "frozen": frozen}, key)
+        return sum(jnp.sum((leaf - 1) ** 2) for leaf in jax.tree.leaves(weights))
+
+    gradient_of = jax.jit(jax.grad(loss))
+    before = jax.device_get(variables["frozen"])
+    gradient = gradient_of(variables["params"], variables["frozen"], KEY)
+    chex.assert_trees_all_equal_shapes_and_dtypes(gradient, variables["params"])
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    scores = jax.tree.leaves(drop_bias(gradient))
+    assert not scores or any(np.any(np.asarray(leaf) != 0) for leaf in scores)
+    chex.assert_trees_all_equal(before, jax.device_get(variables["frozen"]))
+
+
+def check_ticket(selector, variables, directory):
+    """What comes back is bitwise what `select` gave."""
+    if not packs(selector):
+        with pytest.raises(ValueError, match="expected weights are weighted by their probabilities"):
+            slotjax.save_ticket(directory / "ticket", selector, variables)
+        return
+    slotjax.save_ticket(directory / "ticket", selector, variables)
+    loaded = slotjax.load_ticket(directory / "ticket")
+    chex.assert_trees_all_equal(loaded, selector.select(variables))
+    chex.assert_trees_all_equal_dtypes(loaded, PARAMS)
+
+
+def check_layers(selector):
+    """A Linen layer draws and selects what the selector does on the whole tree."""
+    layer, x = slotjax.Dense(5, selector=selector), jnp.ones((2, 6))
+    if selector.joint:
+        with pytest.raises(ValueError, match="selector: that of kernel draws or ranks all weights"):
+            layer.init(jax.random.key(0), x)
+        return
+    if isinstance(selector.settings, baselines.Learned | baselines.Fixed):
+        return  # a layer without random values is Flax's own, with its own initializer
+    made = jax.jit(layer.init)(jax.random.key(0), x)
+    alone = jax.jit(lambda: selector.init(jax.random.key(0), {"kernel": jnp.zeros((6, 5)), "bias": jnp.zeros(5)}))()
+    chex.assert_trees_all_equal(made["params"], alone["params"])
+    chex.assert_trees_all_equal(made["frozen"]["kernel"], alone["frozen"]["kernel"])
+    apply = jax.jit(lambda variables, key: layer.apply(variables, x, rngs={"select": key}))
+    weights = jax.jit(selector.select)(alone, KEY)
+    expected = x @ weights["kernel"] + weights["bias"][None]
+    chex.assert_trees_all_close(apply(made, KEY), expected, rtol=1e-5)
+
+
+def drop_bias(tree):
+    return {"conv": tree["conv"], "dense": {"kernel": tree["dense"]["kernel"]}}
+
+
+def packs(selector):
+    return getattr(selector.settings, "evaluation", None) != "expected"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_variables_go_through_a_checkpoint(name, tmp_path):
+    selector = SELECTORS[name]()
+    variables = moved(jax.jit(lambda: selector.init(jax.random.key(0), PARAMS))())
+    with training.Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, variables, [{"validation": {"accuracy": 0.5}}])
+        restored, _ = checkpoints.restore_latest(variables)
+    chex.assert_trees_all_equal(restored, variables)
+    chex.assert_trees_all_equal_dtypes(restored, variables)
+
+
+@pytest.mark.parametrize(
+    "name", ["random-uniform", "learned-uniform", "supermask-sampled-True-stored", "slot-uniform", "edge_popup-normal"]
+)
+def test_half_precision_has_scores_in_float32(name):
+    selector = SELECTORS[name]()
+    params = {"kernel": jnp.zeros((6, 5), jnp.bfloat16)}
+    variables = selector.init(jax.random.key(0), params)
+    chex.assert_trees_all_equal_shapes_and_dtypes(selector.select(variables, KEY), params)
+    if not name.startswith(("random", "learned")):
+        assert variables["params"]["kernel"].dtype == jnp.float32
+
+
+def test_equal_seeds_give_masks_the_options_of_a_sparse_slot_machine():
+    sparse = slotjax.slot_machine(2, sparse=True, options="seeded", distribution=slotjax.distributions.kaiming_normal())
+    mask = slotjax.edge_popup(1.0, options="seeded", distribution=slotjax.distributions.kaiming_normal())
+    offered = sparse.codebooks(sparse.init(jax.random.key(0), PARAMS))["dense/kernel"]
+    kept = mask.select(mask.init(jax.random.key(0), PARAMS))["dense"]["kernel"]
+    ones = jnp.ones((6, 5), jnp.int32)
+    np.testing.assert_array_equal(codebook.weight_at(offered, ones, jnp.float32), kept)
+
+
+@pytest.mark.parametrize("name", CHOSEN[::3])
+def test_it_can_be_vmapped_over_trials_and_run_without_jit(name):
+    selector = SELECTORS[name]()
+    keys = jax.random.split(jax.random.key(0), 2)
+    both = jax.jit(jax.vmap(lambda key: selector.init(key, PARAMS)))(keys)
+    together = jax.jit(jax.vmap(selector.select, in_axes=(0, None)))(both, KEY)
+    alone = selector.select(selector.init(keys[1], PARAMS), KEY)
+    chex.assert_trees_all_close(jax.tree.map(lambda leaf: leaf[1], together), alone, rtol=1e-6)

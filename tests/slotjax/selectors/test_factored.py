@@ -1,0 +1,361 @@
+"""Factored scores are explicit scores: the same training, in float64, for two numbers per connection."""
+
+import re
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import slotjax
+from slotjax import models, training
+
+SHAPES = {"dense": {"kernel": (6, 4), "bias": (4,)}, "head": (3, 2, 4), "conv": {"kernel": (2, 2, 3, 2)}}
+STEPS = 300
+K = [1, 2, 3, 8, 64]
+CHOSEN: tuple[str, ...] = ()
+VARIANTS = {
+    "shared per layer": {"share": "layer"},
+    "shared by the network": {"share": "network"},
+    "sparse": {"sparse": True},
+    "nearest": {"initial": "nearest"},
+}
+
+
+def k_of(chosen):
+    """Every K; those that are not chosen in the slow tests."""
+    return [pytest.param(k, marks=[] if k in chosen else [pytest.mark.slow]) for k in K]
+
+
+SGD = {
+    "the paper's": lambda: training.sgd(restarts(), 0.9, 1e-4),
+    "plain": lambda: optax.sgd(0.3),
+    "Nesterov": lambda: training.sgd(restarts(), 0.9, 1e-3, nesterov=True),
+    "accumulation": lambda: optax.MultiSteps(training.sgd(0.3, 0.9, 1e-3), 4, accumulator_dtype=jnp.float64),
+    "decoupled decay": lambda: optax.chain(optax.trace(0.9), optax.add_decayed_weights(1e-2), optax.scale(-0.1)),
+    "EMA": lambda: optax.chain(optax.ema(0.9, accumulator_dtype=jnp.float64), optax.sgd(0.3)),
+}
+
+
+def restarts():
+    return training.learning_rate_schedule("warm_restarts", 0.2, epochs=30, steps_per_epoch=10, restarts=(8, 15))
+
+
+def train(selector, params, loss, optimizer, steps=STEPS, every=100):
+    """Variables after every so many steps, starting from scores that were moved off the initial ones."""
+    variables = selector.init(jax.random.key(0), params)
+
+    @jax.jit
+    def advance(trainable, state, frozen, start):
+        def step(carry, number):
+            trainable, state = carry
+            key = jax.random.fold_in(jax.random.key(1), number)
+
+            def value(trainable):
+                return loss(selector.select({"params": trainable, "frozen": frozen}, key), number)
+
+            gradient = jax.grad(value)(trainable)
+            with jax.numpy_dtype_promotion("standard"):
+                updates, state = optimizer.update(gradient, state, trainable)
+                return (optax.apply_updates(trainable, updates), state), None
+
+        return jax.lax.scan(step, (trainable, state), start + jnp.arange(every))[0]
+
+    carry, history = (variables["params"], optimizer.init(variables["params"])), []
+    for start in range(0, steps, every):
+        carry = advance(*carry, variables["frozen"], jnp.asarray(start))
+        history.append(variables | {"params": carry[0]})
+    return history
+
+
+def network(shapes=(24, (16, 12)), examples=96):
+    """A LeNet, its parameters in float64, and its loss on batch number `step % 3` of noisy class means."""
+    features, widths = shapes
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 10, examples)
+    images = random.normal(size=(examples, features)) + 2 * random.normal(size=(10, features))[labels]
+    images, labels = jnp.asarray(images).reshape(3, -1, features), jnp.asarray(labels, jnp.int32).reshape(3, -1)
+    model = models.LeNet(widths=widths)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, features), jnp.float32))["params"]
+    params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, jnp.float64), shapes)
+
+    def loss(weights, step):
+        logits = model.apply({"params": weights}, images[step % 3])
+        with jax.numpy_dtype_promotion("standard"):
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels[step % 3]).mean()
+
+    return params, loss
+
+
+def tree():
+    """Leaves of ranks 1 to 4 and a loss that is not linear in any of them."""
+    random = np.random.default_rng(1)
+    draw = lambda shape: jnp.asarray(random.normal(size=shape))  # noqa: E731
+    is_shape = lambda leaf: isinstance(leaf, tuple)  # noqa: E731
+    params, targets = (jax.tree.map(draw, SHAPES, is_leaf=is_shape) for _ in range(2))
+
+    def loss(weights, step):
+        phase = 1 + jnp.asarray(step % 5, jnp.float64)
+        return sum(
+            jnp.sum(jnp.tanh(3 * weight - phase * target) ** 2)
+            for weight, target in zip(jax.tree.leaves(weights), jax.tree.leaves(targets), strict=True)
+        )
+
+    return params, loss
+
+
+def assert_same_training(k, selection, params, loss, optimizer, steps=STEPS, **variant):
+    explicit = slotjax.slot_machine(k, selection, **variant)
+    expected = train(explicit, params, loss, optimizer, steps)
+    for storage in slotjax.options.OPTIONS:
+        factored = slotjax.slot_machine(k, selection, scores="factored", options=storage, **variant)
+        for one, other in zip(expected, train(factored, params, loss, optimizer, steps), strict=True):
+            key = jax.random.key(9)
+            for arguments in ((), (key,)):
+                chex.assert_trees_all_equal(factored.selection(other, *arguments), explicit.selection(one, *arguments))
+            chex.assert_trees_all_close(factored.scores(other), explicit.scores(one), rtol=0, atol=1e-9)
+            chex.assert_trees_all_close(factored.select(other), explicit.select(one), rtol=0, atol=1e-9)
+    assert k == 1 or changed(explicit, expected[0], expected[-1]) > 0
+
+
+def changed(selector, before, after):
+    pairs = zip(*(jax.tree.leaves(selector.selection(variables)) for variables in (before, after)), strict=True)
+    return sum(int(np.sum(one != other)) for one, other in pairs)
+
+
+@pytest.mark.parametrize("selection", ["greedy", pytest.param("probabilistic", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("k", k_of([8]))
+def test_a_network_trains_alike_for_300_steps(k, selection, x64):
+    """Momentum, L2 penalty and warm restarts: the same selections and draws, scores to 1e-9."""
+    assert_same_training(k, selection, *network(), SGD["the paper's"]())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("k", [2, 8])
+def test_lenet_300_100_trains_alike_for_300_steps(k, selection, x64):
+    assert_same_training(k, selection, *network((784, (300, 100)), 384), SGD["the paper's"]())
+
+
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=[] if rule in CHOSEN else [pytest.mark.slow]) for rule in SGD]
+)
+def test_every_linear_optimizer_trains_alike(rule, x64):
+    assert_same_training(3, "greedy", *network(), SGD[rule]())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("k", k_of([3]))
+def test_a_tree_of_all_ranks_trains_alike(k, selection, x64):
+    assert_same_training(k, selection, *tree(), SGD["the paper's"]())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize(
+    "variant",
+    ["nearest", *(pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name != "nearest")],
+)
+def test_every_variant_trains_alike(variant, selection, x64):
+    assert_same_training(3, selection, *network(), SGD["the paper's"](), **VARIANTS[variant])
+
+
+def test_an_optimizer_that_is_not_linear_trains_otherwise(x64):
+    """What the guard is for, and proof that the tests above can fail."""
+    with pytest.raises(AssertionError):
+        assert_same_training(8, "greedy", *network(), optax.adam(0.01), steps=100)
+
+
+@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
+@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+def test_u_has_the_gradient_of_the_weight_and_a_has_none(selection, options, x64):
+    selector = slotjax.slot_machine(4, selection, scores="factored", options=options)
+    variables = selector.init(jax.random.key(0), jnp.zeros((6, 5)))
+    cotangent = jnp.asarray(np.random.default_rng(0).normal(size=(6, 5)))
+
+    def loss(trainable):
+        return jnp.sum(selector.select(variables | {"params": trainable}, jax.random.key(1)) * cotangent)
+
+    gradient = jax.grad(loss)(variables["params"])
+    np.testing.assert_array_equal(gradient["u"], cotangent)
+    assert gradient["a"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scores", slotjax.selectors.SCORES)
+@pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
+@pytest.mark.parametrize(
+    "kind", ["uniform", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("normal", "signed_constant"))]
+)
+def test_neither_storage_changes_what_is_drawn(kind, selection, scores):
+    distribution = slotjax.distributions.Distribution(kind, lambda shape: 0.1)
+    weights, all_scores, key = [], [], jax.random.key(2)
+    for machine in ({}, {"scores": scores, "options": "stored"}, {"scores": scores, "options": "seeded"}):
+        selector = slotjax.slot_machine(20, selection, distribution=distribution, **machine)
+        variables = selector.init(key, {"kernel": jnp.zeros((30, 40)), "conv": jnp.zeros((3, 3, 4, 5))})
+        weights.append((selector.select(variables), selector.select(variables, key), selector.selection(variables)))
+        all_scores.append(selector.scores(variables))
+    for other in (1, 2):
+        chex.assert_trees_all_equal(weights[0], weights[other])
+        chex.assert_trees_all_equal(all_scores[0], all_scores[other])
+
+
+@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
+@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+def test_every_weight_is_exactly_an_option_whatever_u_is(selection, options):
+    """In float32, where `u + (weight - u)` would round."""
+    arguments = {"scores": "factored", "options": options}
+    selector = slotjax.slot_machine(8, selection, **arguments)
+    variables = selector.init(jax.random.key(0), jnp.zeros((50, 40)))
+    options = np.asarray(slotjax.slot_machine(8).init(jax.random.key(0), jnp.zeros((50, 40)))["frozen"]["options"])
+    u = jnp.asarray(np.random.default_rng(0).normal(size=(50, 40)), jnp.float32) * 1000
+    variables["params"] = {"u": u, "a": jnp.float32(0.7)}
+    for call in (selector.select, jax.jit(selector.select)):
+        index = np.asarray(selector.selection(variables, jax.random.key(1)))
+        np.testing.assert_array_equal(
+            call(variables, jax.random.key(1)), np.take_along_axis(options, index[None], 0)[0]
+        )
+    best = np.argmax(np.asarray(selector.scores(variables)), 0)
+    np.testing.assert_array_equal(selector.selection(variables), best)
+
+
+def test_the_state_of_training_is_two_numbers_per_connection():
+    for k in (2, 256):
+        selector = slotjax.slot_machine(k, scores="factored", options="seeded")
+        variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((100, 50))})
+        state = training.sgd(0.1, 0.9).init(variables["params"])
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves((variables, state)))
+        assert size <= 8 * 100 * 50 + 32
+
+
+def assert_nothing_as_large_as_k_weights_is_made(k, selection, **variant):
+    """In a whole training loop, so that nothing is kept from one step to the next either."""
+    selector, n = slotjax.slot_machine(k, selection, scores="factored", options="seeded", **variant), 300 * 200
+    variables = selector.init(jax.random.key(0), jnp.zeros((300, 200)))
+
+    def loop(trainable, frozen, x):
+        def step(trainable, key):
+            loss = lambda t: jnp.sum((x @ selector.select({"params": t, "frozen": frozen}, key)) ** 2)  # noqa: E731
+            return jax.tree.map(lambda p, g: p - 0.01 * g, trainable, jax.grad(loss)(trainable)), None
+
+        return jax.lax.scan(step, trainable, jax.random.split(jax.random.key(0), 5))[0]
+
+    compiled = jax.jit(loop).lower(variables["params"], variables["frozen"], jnp.ones((4, 300))).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 16 * n * 4
+    sizes = [
+        np.prod([int(size) for size in shape.split(",")]) for shape in re.findall(r"\[([\d,]+)\]", compiled.as_text())
+    ]
+    assert max(sizes) <= n
+
+
+@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("k", [8, 64, 256])
+def test_nothing_as_large_as_k_weights_is_ever_made(k, selection):
+    assert_nothing_as_large_as_k_weights_is_made(k, selection)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nor_by_any_variant(variant):
+    assert_nothing_as_large_as_k_weights_is_made(20, "probabilistic", **VARIANTS[variant])
+
+
+def test_the_compiled_program_does_not_grow_with_k():
+    def size(k):
+        selector = slotjax.slot_machine(k, scores="factored", options="seeded")
+        variables = jax.eval_shape(lambda: selector.init(jax.random.key(0), jnp.zeros((30, 20))))
+        return len(jax.jit(selector.select).lower(variables).compile().as_text())
+
+    assert size(4096) < 1.2 * size(64)
+
+
+def test_one_compilation_for_every_state(compilations):
+    selector = slotjax.slot_machine(20, scores="factored", options="seeded")
+    select = jax.jit(selector.select)
+    variables = [selector.init(jax.random.key(seed), jnp.zeros((30, 20))) for seed in range(3)]
+    select(variables[0])
+    before = len(compilations)
+    for other in variables[1:]:
+        select(other)
+    assert len(compilations) == before
+
+
+def test_trials_can_be_vmapped_over_their_seeds():
+    selector = slotjax.slot_machine(20, scores="factored", options="seeded")
+    keys = jax.random.split(jax.random.key(0), 3)
+    variables = jax.vmap(lambda key: selector.init(key, jnp.zeros((6, 4))))(keys)
+    together = jax.vmap(selector.select)(variables)
+    for index, key in enumerate(keys):
+        np.testing.assert_array_equal(together[index], selector.select(selector.init(key, jnp.zeros((6, 4)))))
+
+
+def test_layers_take_factored_scores():
+    selector = slotjax.slot_machine(5, "probabilistic", scores="factored", options="seeded")
+    layer, x = slotjax.Dense(4, selector=selector), jnp.ones((2, 3))
+    variables = layer.init(jax.random.key(0), x)
+    assert jax.tree.map(jnp.shape, variables["params"]["kernel"]) == {"u": (3, 4), "a": ()}
+    assert variables["frozen"]["kernel"]["seed"].dtype == jnp.uint32
+    whole = selector.init(jax.random.key(0), {"kernel": jnp.zeros((3, 4))})
+    key = jax.random.key(1)
+    kernel = selector.select(whole, key)["kernel"]
+    np.testing.assert_allclose(layer.apply(variables, x, rngs={"select": key}), x @ kernel, rtol=1e-6)
+
+
+def variables_of(**arguments):
+    return slotjax.slot_machine(3, **arguments).init(jax.random.key(0), {"w": jnp.zeros((6, 4))})
+
+
+@pytest.mark.parametrize(
+    ("made", "used", "message"),
+    [
+        ({}, {"scores": "factored"}, "'w' has explicit scores, which cannot be turned into factored ones"),
+        ({"scores": "factored"}, {}, r"'w' has factored scores, but .* scores='explicit'; `scores` of the selector"),
+        ({"options": "seeded"}, {}, r"'w' has frozen \['seed'\], but .* needs \['options'\]"),
+        ({"scores": "factored"}, {"scores": "factored", "options": "seeded"}, r"needs \['seed'\]"),
+    ],
+)
+def test_variables_of_another_kind_of_selector_are_refused(made, used, message):
+    for function in ("select", "selection", "scores"):
+        with pytest.raises(ValueError, match=message):
+            getattr(slotjax.slot_machine(3, **used), function)(variables_of(**made))
+
+
+def test_u_of_another_shape_is_refused():
+    variables = variables_of(scores="factored")
+    variables["params"]["w"]["u"] = jnp.zeros((6, 5))
+    with pytest.raises(ValueError, match=r"'w' has u of shape \(6, 5\), but options of shape \(3, 6, 4\)"):
+        slotjax.slot_machine(3, scores="factored").select(variables)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scores": "sparse"}, "scores: 'sparse' was given, but it must be one of explicit, factored"),
+        ({"options": "none"}, "options: 'none' was given, but it must be one of stored, seeded"),
+        ({"options": "seeded", "distribution": jax.nn.initializers.he_normal()}, "seeded options need a slotjax.Distr"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        slotjax.slot_machine(**arguments)
+
+
+def test_seeded_options_of_half_precision_are_refused():
+    with pytest.raises(ValueError, match="'w': seeded options are float32 or float64, but this weight is bfloat16"):
+        slotjax.slot_machine(options="seeded").init(jax.random.key(0), {"w": jnp.zeros((6, 4), jnp.bfloat16)})
+
+
+def test_stored_options_of_half_precision_have_factored_scores_in_float32():
+    selector = slotjax.slot_machine(3, scores="factored")
+    variables = selector.init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))
+    assert variables["params"]["u"].dtype == variables["params"]["a"].dtype == jnp.float32
+    weights = selector.select(variables)
+    assert weights.dtype == jnp.bfloat16
+    chex.assert_trees_all_equal(
+        weights,
+        slotjax.slot_machine(3).select(
+            slotjax.slot_machine(3).init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))
+        ),
+    )
