@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from slotjax.options.codebook import Codebook, share_ratio, weight_at
-from slotjax.selectors.selector import Selector
-from slotjax.selectors.tree import leaf_name
+from slotjax.options import Codebook, kept_ratio
+from slotjax.selectors import Selector, leaf_name
 
 __all__ = [
     "flops",
@@ -181,10 +180,9 @@ def _histograms(
     codebook: Codebook, selection: Array, weight: np.ndarray, bins: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # A mask is rescaled by what it keeps, not by what an option would if it were taken everywhere.
-    ratio = float(share_ratio(selection.astype(bool), jnp.float32)) if codebook.rescaled else 1.0
-    plain = codebook._replace(rescaled=False)
-    indices = (jnp.full(selection.shape, option, jnp.int32) for option in range(codebook.k))
-    values = [np.asarray(weight_at(plain, index, weight.dtype), np.float64).ravel() * ratio for index in indices]
+    ratio = float(kept_ratio(selection.astype(bool), jnp.float32)) if codebook.rescaled else 1.0
+    options = codebook.options
+    values = [np.asarray(options.numbered(k), np.float64).ravel() * ratio for k in range(options.k)]
     chosen = np.asarray(weight, np.float64).ravel()
     bounds = min(value.min() for value in (chosen, *values)), max(value.max() for value in (chosen, *values))
     offered = [np.histogram(value, bins, bounds)[0] for value in values]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 
 class Distribution(NamedTuple):
@@ -21,7 +21,7 @@ class Distribution(NamedTuple):
     scale: Callable[[tuple[int, ...]], float]
 
 
-FAN_MODES = ("fan_in", "fan_out")
+Fan = Literal["fan_in", "fan_out"]
 
 
 def glorot_uniform() -> Distribution:
@@ -56,7 +56,7 @@ def glorot_normal() -> Distribution:
     return Distribution("normal", lambda shape: math.sqrt(2 / sum(fans(shape))))
 
 
-def kaiming_normal(fan: str = "fan_in") -> Distribution:
+def kaiming_normal(fan: Fan = "fan_in") -> Distribution:
     """`N(0, sigma^2)` with `sigma = sqrt(2 / fan)` (He et al., 2015).
 
     Args:
@@ -73,7 +73,7 @@ def kaiming_normal(fan: str = "fan_in") -> Distribution:
     return Distribution("normal", _deviation(2.0, fan))
 
 
-def kaiming_uniform(fan: str = "fan_in") -> Distribution:
+def kaiming_uniform(fan: Fan = "fan_in") -> Distribution:
     """`U(-sigma, sigma)` with `sigma = sqrt(6 / fan)`, which has the deviation of `kaiming_normal`.
 
     Args:
@@ -88,7 +88,7 @@ def kaiming_uniform(fan: str = "fan_in") -> Distribution:
     return Distribution("uniform", _deviation(6.0, fan))
 
 
-def signed_kaiming_constant(fan: str = "fan_in") -> Distribution:
+def signed_kaiming_constant(fan: Fan = "fan_in") -> Distribution:
     """`-sigma` or `sigma`, equally often, with `sigma = sqrt(2 / fan)`.
 
     Section 3 of Ramanujan et al. (2020).
@@ -105,7 +105,7 @@ def signed_kaiming_constant(fan: str = "fan_in") -> Distribution:
     return Distribution("signed_constant", _deviation(2.0, fan))
 
 
-def xavier_normal(fan: str = "fan_in") -> Distribution:
+def xavier_normal(fan: Fan = "fan_in") -> Distribution:
     """`N(0, sigma^2)` with `sigma = sqrt(1 / fan)`, what Ramanujan et al. (2020) call Xavier normal.
 
     It is Kaiming's deviation without the factor for ReLU, and not Glorot's, which is `glorot_normal`.
@@ -122,7 +122,7 @@ def xavier_normal(fan: str = "fan_in") -> Distribution:
     return Distribution("normal", _deviation(1.0, fan))
 
 
-def signed_xavier_constant(fan: str = "fan_in") -> Distribution:
+def signed_xavier_constant(fan: Fan = "fan_in") -> Distribution:
     """`-sigma` or `sigma`, equally often, with `sigma = sqrt(1 / fan)`; see `xavier_normal`.
 
     Args:
@@ -195,7 +195,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return receptive * shape[-2], receptive * shape[-1]
 
 
-def _deviation(gain: float, fan: str) -> Callable[[tuple[int, ...]], float]:
-    if fan not in FAN_MODES:
-        raise ValueError(f"fan: {fan!r} was given, but it must be one of {', '.join(FAN_MODES)}")
-    return lambda shape: math.sqrt(gain / fans(shape)[FAN_MODES.index(fan)])
+def _deviation(gain: float, fan: Fan) -> Callable[[tuple[int, ...]], float]:
+    if fan not in get_args(Fan):
+        raise ValueError(f"fan: {fan!r} was given, but it must be one of {', '.join(get_args(Fan))}")
+    return lambda shape: math.sqrt(gain / fans(shape)[get_args(Fan).index(fan)])

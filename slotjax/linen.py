@@ -7,9 +7,7 @@ import jax
 from flax.core.scope import LazyRng
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from slotjax.selectors.selector import Selector
-from slotjax.selectors.slot_machine import slot_machine
-from slotjax.selectors.tree import nest, unnest
+from slotjax.selectors import Selector, nest, slot_machine, unnest
 
 
 class Dense(nn.Dense):

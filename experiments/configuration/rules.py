@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args
 
 import slotjax
 from experiments.configuration.settings import DISTRIBUTIONS, METHODS, OPTIMIZERS, REST, RunOptions, Settings
@@ -66,16 +66,16 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "image_size": _POSITIVE,
     "method": _one_of(METHODS),
     "biases_and_scales": _one_of(REST),
-    "share": _one_of(slotjax.selectors.SHARES),
-    "initial": _one_of(slotjax.selectors.INITIAL),
-    "ranking": _one_of(slotjax.selectors.RANKINGS),
-    "evaluation": _one_of(slotjax.selectors.EVALUATIONS),
-    "fan": _one_of(slotjax.distributions.FAN_MODES),
+    "share": _one_of(get_args(slotjax.selectors.Share)),
+    "initial": _one_of(get_args(slotjax.selectors.Initial)),
+    "ranking": _one_of(get_args(slotjax.selectors.Ranking)),
+    "evaluation": _one_of(get_args(slotjax.selectors.Evaluation)),
+    "fan": _one_of(get_args(slotjax.distributions.Fan)),
     "keep_fraction": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
     "k": (lambda value: 1 <= value <= 2**16, "from 1 to 65536"),
-    "selection": _one_of(slotjax.selectors.SELECTIONS),
-    "scores": _one_of(slotjax.selectors.SCORES),
-    "options": _one_of(slotjax.options.OPTIONS),
+    "selection": _one_of(get_args(slotjax.selectors.Selection)),
+    "scores": _one_of(get_args(slotjax.selectors.Scores)),
+    "options": _one_of(get_args(slotjax.options.Storage)),
     "distribution": _one_of(DISTRIBUTIONS),
     "score_scale": _RATE,
     "epochs": _POSITIVE,

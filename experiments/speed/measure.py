@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 from jaxtyping import PyTree
@@ -114,7 +114,7 @@ def _masks() -> dict[str, slotjax.Selector]:
     return {
         f"{label}, {options}": make(options=options)
         for label, make in MASKS.items()
-        for options in slotjax.options.OPTIONS
+        for options in get_args(slotjax.options.Storage)
     }
 
 

@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.lax import stop_gradient
-from jaxtyping import Array, Float, Int, Num, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from slotjax.options.generator import draw_seed, uniform_numbers
+from slotjax.options import draw_seed, uniform_numbers
 
-_UNROLL = 8  # options per loop iteration of a gradient: K <= 8 fuses into one pass
 # Candidates per loop iteration of a selection, so that compile time does not grow further with K. XLA makes up to two
 # groups one pass over the connections, which needs each exponential once (K = 64: about half the time). Four groups in
 # one pass were seven times as slow on a CPU as their loop.
@@ -141,40 +139,9 @@ def candidate_at(candidates: Candidates, index: Int[Array, "*shape"]) -> PyTree:
     return _fold_groups(visit, _first(candidates), candidates)
 
 
-def straight_through(
-    scores: Float[Array, "k *shape"], options: Float[Array, "k *options"], index: Int[Array, "*shape"]
-) -> Float[Array, "*shape"]:
-    """The selected options, with the straight-through gradient for every score.
-
-    Forward, `W = sum_k gate_k W_k` with `gate_k = [k = index] + (s_k - stop_gradient(s_k))`, which is exactly the
-    selected option; backward, `dL/ds_k = dL/dW * W_k` for every `k`, selected or not.
-
-    Args:
-        scores: `(K, *shape)`, float; only their gradient matters here.
-        options: `(K, *shape)`, or `(K,)` if all connections share them; they receive no gradient.
-        index: `shape`, integers from 0 to K - 1.
-
-    Returns:
-        Weights of shape `shape` and the dtype of `options`.
-
-    Implements Eq. 3 of Aladago & Torresani (2021).
-
-    >>> scores, options = jnp.array([0.1, 0.3]), jnp.array([-2.0, 5.0])
-    >>> weight = lambda scores: slotjax.selection.straight_through(scores, options, slotjax.selection.greedy(scores))
-    >>> print(weight(scores), jax.grad(weight)(scores))
-    5.0 [-2.  5.]
-    """
-
-    def visit(total, k, score, option):
-        # Without these parentheses the sum is rounded, and a weight is no longer exactly its option.
-        gate = (index == k).astype(score.dtype) + (score - stop_gradient(score))
-        return total + gate * option
-
-    # At least float32, so that each option comes through exactly whatever the dtype of the scores.
-    dtype = max((jnp.dtype(jnp.float32), scores.dtype, options.dtype), key=lambda dtype: jnp.finfo(dtype).bits)
-    first = jnp.zeros(scores.shape[1:], dtype)
-    values = stop_gradient(options).astype(dtype)
-    return _fold(visit, first, _indices(scores), scores.astype(dtype), values).astype(options.dtype)
+def candidate_values(candidates: Candidates) -> Float[Array, "k *shape"]:
+    """The scores of all candidates at once."""
+    return jax.vmap(lambda slices: candidates.score(candidates.candidate(slices)))(candidates.slices)
 
 
 def _scored(scores: Float[Array, "k *shape"]) -> Candidates:
@@ -208,11 +175,6 @@ def _fold_groups(visit: Callable[[Any, Iterator[PyTree]], Any], first: Any, cand
 
 def _where(condition: Array, tree: PyTree, other: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf, rest: jnp.where(condition, leaf, rest), tree, other)
-
-
-def _fold(visit: Callable[..., Any], first: Any, *arrays: Num[Array, "k *_"]) -> Any:
-    """Folds `visit(carry, *slices)` over the first axis of `arrays`."""
-    return jax.lax.scan(lambda carry, slices: (visit(carry, *slices), None), first, arrays, unroll=_UNROLL)[0]
 
 
 def _indices(scores: Float[Array, "k *shape"]) -> Int[Array, " k"]:

@@ -1,32 +1,43 @@
 """Selectors: ways of choosing the weights of a network, one file per method."""
 
-from slotjax.selectors.baselines import fixed, learned, random_selection
-from slotjax.selectors.edge_popup import RANKINGS, edge_popup
+from slotjax.selectors.edge_popup import Ranking, edge_popup
 from slotjax.selectors.factorable import Optimizer, check_factorable
 from slotjax.selectors.factored import is_factored
+from slotjax.selectors.fixed import fixed
+from slotjax.selectors.initial_scores import Initial
+from slotjax.selectors.learned import learned
 from slotjax.selectors.partition import partition
-from slotjax.selectors.selector import Selector
-from slotjax.selectors.slot_machine import INITIAL, SCORES, SELECTIONS, SHARES, slot_machine
-from slotjax.selectors.supermask import EVALUATIONS, supermask
-from slotjax.selectors.tree import matrices_and_kernels
+from slotjax.selectors.random_selection import random_selection
+from slotjax.selectors.selector import JointMethod, Method, Selector, Weight, Where, matrices_and_kernels
+from slotjax.selectors.slot_machine import Scores, Selection, Share, slot_machine
+from slotjax.selectors.supermask import Evaluation, supermask
+from slotjax.selectors.tree import leaf_name, make_selector, nest, unnest
 
 __all__ = [
-    "EVALUATIONS",
-    "INITIAL",
-    "RANKINGS",
-    "SCORES",
-    "SELECTIONS",
-    "SHARES",
+    "Evaluation",
+    "Initial",
+    "JointMethod",
+    "Method",
     "Optimizer",
+    "Ranking",
+    "Scores",
+    "Selection",
     "Selector",
+    "Share",
+    "Weight",
+    "Where",
     "check_factorable",
     "edge_popup",
     "fixed",
     "is_factored",
+    "leaf_name",
     "learned",
+    "make_selector",
     "matrices_and_kernels",
+    "nest",
     "partition",
     "random_selection",
     "slot_machine",
     "supermask",
+    "unnest",
 ]

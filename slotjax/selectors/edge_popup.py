@@ -1,35 +1,27 @@
 """Edge-popup: one frozen random weight per connection, of which training keeps those with the largest scores."""
 
-from typing import NamedTuple
+import dataclasses
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 from jax.lax import stop_gradient
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from slotjax.distributions import Distribution, signed_kaiming_constant
-from slotjax.options.options import OPTIONS, Initializer, check_options
-from slotjax.selection.top_fraction import check_keep_fraction, top_masks
-from slotjax.selectors.masks import check_mask_layout, init_mask, mask_codebook, masked, random_weight
-from slotjax.selectors.selector import Method, Selector, check_one_of, make_selector
-from slotjax.selectors.tree import Weight, Where, each_named, matrices_and_kernels
+from slotjax.options import Codebook, Initializer, Source, Storage, check_distribution
+from slotjax.selection import check_keep_fraction, top_masks
+from slotjax.selectors.masks import check_mask_layout, mask_codebook, mask_scores, mask_source, masked, random_weight
+from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, matrices_and_kernels
+from slotjax.selectors.tree import Each, TreeSelector, make_selector
 
-RANKINGS = ("layer", "global")
-
-
-class EdgePopup(NamedTuple):
-    """The arguments of `edge_popup`."""
-
-    keep_fraction: float
-    ranking: str
-    options: str
-    distribution: Distribution | Initializer
+Ranking = Literal["layer", "global"]
 
 
 def edge_popup(
     keep_fraction: float = 0.5,
     *,
-    ranking: str = "layer",
-    options: str = "stored",
+    ranking: Ranking = "layer",
+    options: Storage = "stored",
     distribution: Distribution | Initializer | None = None,
     where: Where = matrices_and_kernels,
 ) -> Selector:
@@ -73,41 +65,81 @@ def edge_popup(
     """
     distribution = signed_kaiming_constant() if distribution is None else distribution
     check_keep_fraction(keep_fraction)
-    settings = EdgePopup(float(keep_fraction), ranking, options, distribution)
-    check_one_of("ranking", ranking, RANKINGS)
-    check_one_of("options", options, OPTIONS)
-    check_options(distribution, options)
-
-    def init(key, leaves):
-        return each_named(lambda name, leaf: init_mask(key, name, leaf, distribution, options), leaves)
-
-    def values(weights, key):
-        masks = _masks_of(settings, weights)
-        return [
-            masked(random_weight(weight, distribution), mask, _magnitude(weight.trainable))
-            for weight, mask in zip(weights, masks, strict=True)
-        ]
-
-    method = Method(
-        init=init,
-        choose=lambda weights, key: _masks_of(settings, weights),
-        values=values,
-        scores=lambda weights: [weight.trainable for weight in weights],
-        codebook=lambda weight: mask_codebook(weight, distribution),
-    )
-    return make_selector(method, where, settings, joint=ranking == "global")
+    check_one_of("ranking", ranking, get_args(Ranking))
+    check_one_of("options", options, get_args(Storage))
+    check_distribution(distribution, options)
+    method = EdgePopup(float(keep_fraction), ranking, options, distribution)
+    if ranking == "global":
+        return TreeSelector(GlobalEdgePopup(method, Each(method)), where, method, joint=True)
+    return make_selector(method, where)
 
 
-def _magnitude(scores: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """`|s|` with the derivative `sign(s)`, which is 0 at 0."""
-    return scores * stop_gradient(jnp.sign(scores))
+@dataclasses.dataclass(frozen=True)
+class EdgePopup:
+    """The weights of each layer with the largest scores; see `Method`."""
+
+    keep_fraction: float
+    ranking: Ranking
+    options: Storage
+    distribution: Distribution | Initializer
+    name: ClassVar = "edge_popup"
+
+    @property
+    def source(self) -> Source:
+        """Where the random weights come from."""
+        return mask_source(self.options, self.distribution)
+
+    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "*shape"], Frozen]:
+        """Scores and the random weight, or its seed."""
+        return mask_scores(key, leaf), self.source.init(key, leaf)
+
+    def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Bool[Array, "*shape"]:
+        """What is kept."""
+        return top_masks([stop_gradient(self.scores(weight))], self.keep_fraction)[0]
+
+    def value(self, weight: Weight, key: PRNGKeyArray | None) -> Float[Array, "*shape"]:
+        """What is kept of the random weight."""
+        return self.value_of(weight, self.choose(weight, key))
+
+    def value_of(self, weight: Weight, mask: Bool[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """The random weight where it is kept, with the gradient `dL/ds = dL/dW w sign(s)`."""
+        # |s| with the derivative sign(s), which is 0 at 0.
+        magnitude = weight.trainable * stop_gradient(jnp.sign(weight.trainable))
+        return masked(random_weight(self.source, weight), mask, magnitude)
+
+    def scores(self, weight: Weight) -> Float[Array, "*shape"]:
+        """The scores, whose magnitudes are ranked."""
+        check_mask_layout(weight, self.source.names)
+        return weight.trainable
+
+    def codebook(self, weight: Weight) -> Codebook:
+        """Zero and the random weight."""
+        return mask_codebook(self.source, weight)
 
 
-def _masks_of(settings: EdgePopup, weights: list[Weight]) -> list[Bool[Array, "..."]]:
-    """What is kept of every weight."""
-    for weight in weights:
-        check_mask_layout(weight, settings.options)
-    scores = [stop_gradient(weight.trainable) for weight in weights]
-    if settings.ranking == "global":
-        return top_masks(scores, settings.keep_fraction)
-    return [top_masks([one], settings.keep_fraction)[0] for one in scores]
+class GlobalEdgePopup(NamedTuple):
+    """The weights of the whole network with the largest scores; see `JointMethod`."""
+
+    method: EdgePopup
+    each: Each
+
+    def init(self, key: PRNGKeyArray, leaves: dict[str, Any]) -> dict[str, tuple[Any, Frozen]]:
+        """Draws every weight with a key of its own."""
+        return self.each.init(key, leaves)
+
+    def choose(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Bool[Array, "..."]]:
+        """What is kept of every weight."""
+        return top_masks([stop_gradient(score) for score in self.scores(weights)], self.method.keep_fraction)
+
+    def value(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Float[Array, "..."]]:
+        """The kept random weights."""
+        masks = self.choose(weights, key)
+        return [self.method.value_of(weight, mask) for weight, mask in zip(weights, masks, strict=True)]
+
+    def scores(self, weights: list[Weight]) -> list[Any]:
+        """The scores of every weight."""
+        return self.each.scores(weights)
+
+    def codebook(self, weight: Weight) -> Codebook:
+        """Zero and the random weight."""
+        return self.method.codebook(weight)

@@ -8,9 +8,10 @@ import numpy as np
 import optax
 from jaxtyping import PyTree
 
-from slotjax.options.options import at_least_float32
+from slotjax.options import at_least_float32
 from slotjax.selectors.factored import is_factored
-from slotjax.selectors.tree import Where, leaf_name, matrices_and_kernels
+from slotjax.selectors.selector import Where, matrices_and_kernels
+from slotjax.selectors.tree import leaf_name
 
 Optimizer: TypeAlias = optax.GradientTransformation | optax.MultiSteps
 

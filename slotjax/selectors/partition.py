@@ -1,17 +1,19 @@
 """Several selectors in one network, each for the leaves whose names match its pattern."""
 
+import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 from jax.tree_util import tree_flatten_with_path, tree_unflatten
-from jaxtyping import PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
-from slotjax.selectors.selector import Selector
+from slotjax.options import Codebook
+from slotjax.selectors.selector import Selector, Variables
 from slotjax.selectors.tree import leaf_name, weights_and_leaves
 
-Rules = list[tuple[re.Pattern[str], Selector]]
+Rules = tuple[tuple[re.Pattern[str], Selector], ...]
 
 
 def partition(selectors: Mapping[str, Selector]) -> Selector:
@@ -40,37 +42,66 @@ def partition(selectors: Mapping[str, Selector]) -> Selector:
             raise ValueError(
                 f"selectors: {pattern!r} has {selector!r}, but it must be a Selector, as slot_machine() makes"
             )
-    rules = [(_compiled(pattern), selector) for pattern, selector in selectors.items()]
+    return Partition(tuple((_compiled(pattern), selector) for pattern, selector in selectors.items()))
 
-    def init(key, params):
+
+@dataclasses.dataclass(frozen=True)
+class Partition:
+    """Each leaf by the first selector whose pattern matches its name; see `Selector`."""
+
+    rules: Rules
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of all selectors, by pattern."""
+        return {pattern.pattern: selector.settings for pattern, selector in self.rules}
+
+    @property
+    def joint(self) -> bool:
+        """Whether any of them draws or chooses leaves together."""
+        return any(selector.joint for _, selector in self.rules)
+
+    def init(self, key: PRNGKeyArray, params: PyTree) -> Variables:
+        """What each selector makes of its leaves."""
         paths_and_leaves, treedef = tree_flatten_with_path(params)
         leaves = [leaf for _, leaf in paths_and_leaves]
-        owners = _owners(rules, [leaf_name(path) for path, _ in paths_and_leaves])
-        parts = [selector.init(key, _part(treedef, leaves, owners, rule)) for rule, (_, selector) in enumerate(rules)]
+        owners = _owners(self.rules, [leaf_name(path) for path, _ in paths_and_leaves])
+        parts = [
+            selector.init(key, _part(treedef, leaves, owners, rule)) for rule, (_, selector) in enumerate(self.rules)
+        ]
         return {name: _merged(treedef, owners, [part[name] for part in parts]) for name in ("params", "frozen")}
 
-    def over_tree(name: str, rest: Callable[[Any], Any]) -> Callable[..., PyTree]:
-        def mapped(variables, *key):
-            parts, merge = _parts(rules, variables)
-            pairs = zip((selector for _, selector in rules), parts, strict=True)
-            return merge([_apply(getattr(selector, name), part, key, rest) for selector, part in pairs])
+    def select(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
+        """The weights of all selectors."""
+        return self._over_tree(variables, lambda selector, part: selector.select(part, key), rest=lambda leaf: leaf)
 
-        return mapped
+    def selection(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
+        """The selections of all selectors."""
+        return self._over_tree(variables, lambda selector, part: selector.selection(part, key))
 
-    def codebooks(variables):
-        pairs = zip((selector for _, selector in rules), _parts(rules, variables)[0], strict=True)
-        return {name: book for selector, part in pairs for name, book in selector.codebooks(part).items()}
+    def scores(self, variables: Variables) -> PyTree:
+        """The scores of all selectors."""
+        return self._over_tree(variables, lambda selector, part: selector.scores(part))
 
-    select, selection = over_tree("select", lambda leaf: leaf), over_tree("selection", lambda _: None)
-    return Selector(
-        init,
-        lambda variables, key=None: select(variables, key),
-        lambda variables, key=None: selection(variables, key),
-        over_tree("scores", lambda _: None),
-        codebooks,
-        any(selector.joint for selector in selectors.values()),
-        {pattern: selector.settings for pattern, selector in selectors.items()},
-    )
+    def codebooks(self, variables: Variables) -> dict[str, Codebook]:
+        """The codebooks of all selectors."""
+        pairs = zip(self.rules, _parts(self.rules, variables)[0], strict=True)
+        return {name: book for (_, selector), part in pairs for name, book in selector.codebooks(part).items()}
+
+    def _over_tree(
+        self,
+        variables: Variables,
+        function: Callable[[Selector, Variables], PyTree],
+        rest: Callable[[Any], Any] = lambda _: None,
+    ) -> PyTree:
+        parts, merge = _parts(self.rules, variables)
+        # A selector whose `where` picked none of its leaves has nothing to do.
+        return merge(
+            [
+                function(selector, part) if jax.tree.leaves(part["frozen"]) else jax.tree.map(rest, part["params"])
+                for (_, selector), part in zip(self.rules, parts, strict=True)
+            ]
+        )
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -96,7 +127,7 @@ def _part(treedef: Any, leaves: list[Any], owners: list[int], rule: int) -> PyTr
     return tree_unflatten(treedef, kept)
 
 
-def _parts(rules: Rules, variables: dict[str, PyTree]) -> tuple[list[dict[str, PyTree]], Callable[[list], PyTree]]:
+def _parts(rules: Rules, variables: Variables) -> tuple[list[Variables], Callable[[list], PyTree]]:
     """The variables of each rule, and what puts the trees that come of them together."""
     weights, treedef = weights_and_leaves(variables)
     owners = _owners(rules, [weight.name for weight in weights])
@@ -109,11 +140,6 @@ def _parts(rules: Rules, variables: dict[str, PyTree]) -> tuple[list[dict[str, P
         {name: _part(treedef, values, owners, rule) for name, values in leaves.items()} for rule in range(len(rules))
     ]
     return parts, lambda trees: _merged(treedef, owners, trees)
-
-
-def _apply(function: Callable[..., PyTree], part: dict[str, PyTree], key: tuple, rest: Callable[[Any], Any]) -> PyTree:
-    # A selector whose `where` picked none of its leaves has nothing to do.
-    return function(part, *key) if jax.tree.leaves(part["frozen"]) else jax.tree.map(rest, part["params"])
 
 
 def _merged(treedef: Any, owners: list[int], trees: list[PyTree]) -> PyTree:

@@ -1,95 +1,186 @@
-"""What a selector is: a way of choosing the weights of a network, over any parameter pytree."""
+"""What a selector is, and what to write for a method of your own.
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+A selector chooses the weights of a network, over any parameter pytree. A method says how, one weight at a time:
 
-from jaxtyping import PyTree
+    from typing import NamedTuple
 
-from slotjax.options.codebook import Codebook
-from slotjax.selectors.tree import Weight, Where, init_selected, selected_weights, with_selected
+    import jax.numpy as jnp
+    from jax.lax import stop_gradient
+
+    import slotjax
+    from slotjax.options import Codebook, FromSeed
+    from slotjax.selectors import make_selector, matrices_and_kernels
+
+    class OneOfTwo(NamedTuple):
+        "Two random values per connection, of which training keeps one by the sign of its score."
+
+        source: FromSeed
+        name = "one_of_two"
+
+        def init(self, key, leaf):
+            return jnp.zeros(leaf.shape), self.source.init(key, leaf)  # what trains, what is frozen
+
+        def choose(self, weight, key):
+            return (weight.trainable >= 0).astype(jnp.int32)  # 0 or 1 per connection
+
+        def value(self, weight, key):
+            score = weight.trainable
+            chosen = self.codebook(weight).weight_at(self.choose(weight, key))
+            return chosen + (score - stop_gradient(score))  # straight-through: dL/ds = dL/dW
+
+        def scores(self, weight):
+            return weight.trainable
+
+        def codebook(self, weight):
+            score = weight.trainable
+            return Codebook(self.source.options(weight.frozen, score.shape, score.dtype))
+
+    def one_of_two(where=matrices_and_kernels):
+        return make_selector(OneOfTwo(FromSeed(2, slotjax.distributions.kaiming_normal())), where)
+
+That is all: it works in layers, in `partition`, in training, in tickets and in `slotjax.analysis`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray, PyTree
+
+from slotjax.options import Codebook
+
+Where = Callable[[str, Any], bool]
+Variables = dict[str, PyTree]
+Frozen = dict[str, Any]
 
 
-class Selector(NamedTuple):
+@runtime_checkable
+class Selector(Protocol):
     """One way of choosing the weights of a network, as pure functions.
 
     Attributes:
-        init: `init(key, params) -> variables`, where `params` are the weights of a model or just their shapes
-            (`jax.ShapeDtypeStruct`), and `variables` is `{"params": trainable, "frozen": fixed}`. Both mirror the
-            tree of `params`; a leaf that is not selected stays in `"params"` as it is. The same key and names give the
-            same random values in any tree.
-        select: `select(variables, key=None) -> weights`, a pytree shaped like `params`, for the unmodified model. A
-            key samples, in training, where the selection is probabilistic; without one it is deterministic, as at
-            evaluation.
-        selection: `selection(variables, key=None) -> indices`, what `select` chooses: per connection the index of the
-            option, `int32`, or for a mask whether it is kept, and `None` for leaves that are not selected.
-        scores: `scores(variables) -> scores` of every selected leaf, however they are stored, `(K, *weight.shape)` for
-            a slot machine and `weight.shape` for a mask, and `None` for leaves without.
-        codebooks: `codebooks(variables) -> {name: codebook}`, what the indices of each selected leaf stand for; what
-            a ticket is made of.
+        settings: what the selector was made with; its `name` is that of the method.
         joint: whether leaves are drawn or chosen together, so that they cannot be taken one at a time.
-        settings: what the selector was made with.
     """
 
-    init: Callable[..., dict[str, PyTree]]
-    select: Callable[..., PyTree]
-    selection: Callable[..., PyTree]
-    scores: Callable[..., PyTree]
-    codebooks: Callable[..., dict[str, Codebook]]
-    joint: bool
-    settings: Any
+    @property
+    def settings(self) -> Any:
+        """What the selector was made with."""
+
+    @property
+    def joint(self) -> bool:
+        """Whether leaves are drawn or chosen together."""
+
+    def init(self, key: PRNGKeyArray, params: PyTree) -> Variables:
+        """Draws the frozen random values and the initial scores.
+
+        Args:
+            key: the same key and names give the same random values in any tree.
+            params: the weights of a model, or just their shapes (`jax.ShapeDtypeStruct`).
+
+        Returns:
+            `{"params": trainable, "frozen": fixed}`. Both mirror the tree of `params`; a leaf that is not selected
+            stays in `"params"` as it is.
+        """
+
+    def select(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
+        """The weights, a pytree shaped like `params`, for the unmodified model.
+
+        A key samples, in training, where the selection is probabilistic; without one it is deterministic, as at
+        evaluation.
+        """
+
+    def selection(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
+        """What `select` chooses.
+
+        Per connection the index of the option, `int32`, or for a mask whether it is kept, and `None` for leaves that
+        are not selected.
+        """
+
+    def scores(self, variables: Variables) -> PyTree:
+        """The scores of every selected leaf, however they are held, and `None` for leaves without.
+
+        `(K, *weight.shape)` for a slot machine, `weight.shape` for a mask.
+        """
+
+    def codebooks(self, variables: Variables) -> dict[str, Codebook]:
+        """What the indices of each selected leaf stand for, by its name."""
 
 
-class Method(NamedTuple):
-    """What tells one selector from another: functions of all its weights at once, in the order of the tree.
+class Weight(NamedTuple):
+    """One selected weight: its name, what trains of it, and its frozen random values."""
 
-    Attributes:
-        init: `init(key, leaves)`, by name the trainable and the frozen part of every leaf that is to be selected.
-        choose: `choose(weights, key)`, the index per connection, or the mask, of each weight.
-        values: `values(weights, key)`, each weight with its gradient.
-        scores: `scores(weights)`, what is compared.
-        codebook: `codebook(weight)` of one weight, or None if it has no indices.
+    name: str
+    trainable: Any
+    frozen: Frozen
+
+
+@runtime_checkable
+class Method(Protocol):
+    """How one weight is chosen: what a new method must provide; see the example at the top of this module.
+
+    A method is a value: a NamedTuple or a frozen dataclass of its arguments. The class attribute `name` is written into
+    tickets, so that it must never change.
     """
 
-    init: Callable[..., dict[str, tuple[Any, dict[str, Any]]]]
-    choose: Callable[..., list[Any]]
-    values: Callable[..., list[Any]]
-    scores: Callable[[list[Weight]], list[Any]]
-    codebook: Callable[[Weight], Codebook | None]
+    @property
+    def name(self) -> str:
+        """What tickets call the method."""
+
+    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Any, Frozen]:
+        """What trains and what is frozen of a weight with the shape and dtype of `leaf`; the key is its own."""
+
+    def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Any:
+        """The index of each connection, `int32`, or its mask, `bool`; the key, if any, is the weight's own."""
+
+    def value(self, weight: Weight, key: PRNGKeyArray | None) -> Any:
+        """The selected weight, with the straight-through gradient for what trains."""
+
+    def scores(self, weight: Weight) -> Any:
+        """What is compared."""
+
+    def codebook(self, weight: Weight) -> Codebook | None:
+        """What the indices stand for, or None if the method has no indices."""
 
 
-def make_selector(method: Method, where: Where, settings: Any, joint: bool = False) -> Selector:
-    """The selector of a method, over the leaves that `where` picks."""
+@runtime_checkable
+class JointMethod(Protocol):
+    """How all weights of a network are chosen together; they come in the order of the tree, keys as the user gave them.
 
-    def init(key, params):
-        return init_selected(lambda leaves: method.init(key, leaves), where, params)
+    Its functions are those of `Method`, over lists.
+    """
 
-    def mapped(function: Callable[..., list[Any]], **rest):
-        def over_tree(variables, *key):
-            weights = selected_weights(variables)
-            if not weights:
-                raise ValueError("variables: 'frozen' holds no random values, so no weight is selected; see `where`")
-            return with_selected(variables, function(weights, *key), **rest)
+    def init(self, key: PRNGKeyArray, leaves: dict[str, Any]) -> dict[str, tuple[Any, Frozen]]:
+        """By name, what trains and what is frozen of every leaf."""
 
-        return over_tree
+    def choose(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+        """The indices or masks of all weights."""
 
-    def codebooks(variables):
-        books = {weight.name: method.codebook(weight) for weight in selected_weights(variables)}
-        return {name: book for name, book in books.items() if book is not None}
+    def value(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+        """All selected weights."""
 
-    select, selection = mapped(method.values), mapped(method.choose, rest=lambda _: None)
-    scores = mapped(method.scores, rest=lambda _: None)
-    return Selector(
-        init,
-        lambda variables, key=None: select(variables, key),
-        lambda variables, key=None: selection(variables, key),
-        scores,
-        codebooks,
-        joint,
-        settings,
-    )
+    def scores(self, weights: list[Weight]) -> list[Any]:
+        """The scores of all weights."""
+
+    def codebook(self, weight: Weight) -> Codebook | None:
+        """What the indices of one weight stand for, or None."""
 
 
-def check_one_of(name: str, given: str, allowed: tuple[str, ...]) -> None:
-    """Refuses an argument that is none of the allowed names."""
+def matrices_and_kernels(name: str, leaf: Any) -> bool:
+    """The default rule for `where=`: two or more floating-point dimensions, and not called `bias` or `scale`.
+
+    >>> slotjax.selectors.matrices_and_kernels("Dense_0/kernel", jnp.zeros((3, 4)))
+    True
+    >>> slotjax.selectors.matrices_and_kernels("BatchNorm_0/scale", jnp.zeros(4))
+    False
+    """
+    last, shape = name.rsplit("/", 1)[-1], getattr(leaf, "shape", ())
+    if len(shape) < 2 or 0 in shape or last in ("bias", "scale"):
+        return False
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def check_one_of(name: str, given: str, allowed: Sequence[str]) -> None:
+    """Raises unless an argument is one of the allowed names."""
     if given not in allowed:
         raise ValueError(f"{name}: {given!r} was given, but it must be one of {', '.join(allowed)}")

@@ -1,31 +1,52 @@
 """Slot machines: K frozen random options per connection, of which training selects one."""
 
+import dataclasses
+import statistics
 from numbers import Integral
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
+
+from jaxtyping import PRNGKeyArray
 
 from slotjax.distributions import Distribution, glorot_uniform
-from slotjax.options.options import OPTIONS, Initializer, check_options
-from slotjax.selectors.selector import Method, Selector, check_one_of, make_selector
-from slotjax.selectors.slot_init import SlotMachine, init_weights
-from slotjax.selectors.slots import choose, codebook_of, scores_of, weight_of
-from slotjax.selectors.tree import Where, matrices_and_kernels
+from slotjax.options import Codebook, FromArrays, FromLayer, FromSeed, Initializer, Source, Storage, check_distribution
+from slotjax.selectors.explicit import ExplicitScores
+from slotjax.selectors.factored import FactoredScores, SeededStart, StoredStart
+from slotjax.selectors.initial_scores import Initial, InitialScores
+from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, matrices_and_kernels
+from slotjax.selectors.tree import Each, TreeSelector, each_named, make_selector
 
-SELECTIONS = ("greedy", "probabilistic")
-SCORES = ("explicit", "factored")
-SHARES = ("connection", "layer", "network")
-INITIAL = ("uniform", "nearest")
+Selection = Literal["greedy", "probabilistic"]
+Scores = Literal["explicit", "factored"]
+Share = Literal["connection", "layer", "network"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SlotMachine:
+    """The arguments of `slot_machine`."""
+
+    k: int
+    selection: Selection
+    scores: Scores
+    options: Storage
+    distribution: Distribution | Initializer
+    score_scale: float | None = None
+    share: Share = "connection"
+    sparse: bool = False
+    initial: Initial = "uniform"
+    name: ClassVar = "slot_machine"
 
 
 def slot_machine(
     k: int = 8,
-    selection: str = "greedy",
+    selection: Selection = "greedy",
     *,
-    scores: str = "explicit",
-    options: str = "stored",
+    scores: Scores = "explicit",
+    options: Storage = "stored",
     distribution: Distribution | Initializer | None = None,
     score_scale: float | None = None,
-    share: str = "connection",
+    share: Share = "connection",
     sparse: bool = False,
-    initial: str = "uniform",
+    initial: Initial = "uniform",
     where: Where = matrices_and_kernels,
 ) -> Selector:
     """K frozen random options per connection, of which training selects one by its score.
@@ -97,31 +118,79 @@ def slot_machine(
     k = int(k) if isinstance(k, Integral) and not isinstance(k, bool) else k
     settings = SlotMachine(k, selection, scores, options, distribution, score_scale, share, sparse, initial)
     _check(settings)
-    method = Method(
-        init=lambda key, leaves: init_weights(settings, key, leaves),
-        choose=lambda weights, key: [choose(settings, weight, key)[0] for weight in weights],
-        values=lambda weights, key: [weight_of(settings, weight, key) for weight in weights],
-        scores=lambda weights: [scores_of(settings, weight) for weight in weights],
-        codebook=lambda weight: codebook_of(settings, weight),
-    )
-    return make_selector(method, where, settings, joint=share == "network")
+    if share == "network":
+        return TreeSelector(Network(settings, Each(_method(settings))), where, settings, joint=True)
+    return make_selector(_method(settings), where, settings)
+
+
+class Network(NamedTuple):
+    """A slot machine all of whose connections share their options, with the mean sigma of its weights."""
+
+    settings: SlotMachine
+    each: Each
+
+    def init(self, key: PRNGKeyArray, leaves: dict[str, Any]) -> dict[str, tuple[Any, Frozen]]:
+        """Draws the options from the network's key, and all else from each weight's own."""
+        distribution = self.settings.distribution
+        assert isinstance(distribution, Distribution), "checked by slot_machine"
+        if leaves:
+            scale = distribution.scale
+            mean = statistics.fmean(each_named(lambda _, leaf: scale(leaf.shape), leaves).values())
+            distribution = Distribution(distribution.kind, lambda _: mean)
+        return Each(_method(dataclasses.replace(self.settings, distribution=distribution), key)).init(key, leaves)
+
+    def choose(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+        """The choice of every weight."""
+        return self.each.choose(weights, key)
+
+    def value(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+        """The value of every weight."""
+        return self.each.value(weights, key)
+
+    def scores(self, weights: list[Weight]) -> list[Any]:
+        """The scores of every weight."""
+        return self.each.scores(weights)
+
+    def codebook(self, weight: Weight) -> Codebook | None:
+        """The shared options."""
+        return self.each.codebook(weight)
+
+
+def _method(settings: SlotMachine, network_key: PRNGKeyArray | None = None) -> ExplicitScores | FactoredScores:
+    """The one place where it is decided how scores and options are held."""
+    source = _source(settings, network_key)
+    samples, shared = settings.selection == "probabilistic", settings.share != "connection"
+    initial = InitialScores(settings.initial, settings.distribution, settings.score_scale, shared, settings.sparse)
+    if settings.scores == "explicit":
+        return ExplicitScores(settings.k, samples, source, initial)
+    start = SeededStart(initial) if settings.options == "seeded" else StoredStart(initial)
+    return FactoredScores(settings.k, samples, source, start)
+
+
+def _source(settings: SlotMachine, network_key: PRNGKeyArray | None) -> Source:
+    k, distribution, sparse = settings.k, settings.distribution, settings.sparse
+    if isinstance(distribution, Distribution) and settings.share != "connection":
+        return FromLayer(k, distribution, sparse, network_key)
+    if isinstance(distribution, Distribution) and settings.options == "seeded":
+        return FromSeed(k, distribution, sparse)
+    return FromArrays(k, distribution, sparse)
 
 
 def _check(settings: SlotMachine) -> None:
     k, score_scale = settings.k, settings.score_scale
     if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
         raise ValueError(f"k: {k!r} was given, but it must be a whole number of options, at least 1")
-    for name, allowed in _ALLOWED.items():
-        check_one_of(name, getattr(settings, name), allowed)
+    for name, choices in _CHOICES.items():
+        check_one_of(name, getattr(settings, name), get_args(choices))
     if settings.sparse and k < 2:
         raise ValueError("k: 1 was given, but a sparse slot machine needs an option beside 0, so at least 2")
     if score_scale is not None and not 0 <= score_scale < float("inf"):
         raise ValueError(f"score_scale: {score_scale!r} was given, but it must be finite and not negative")
-    check_options(settings.distribution, settings.options)
+    check_distribution(settings.distribution, settings.options)
     if settings.share != "connection" and not isinstance(settings.distribution, Distribution):
         raise ValueError(
             "distribution: an initializer was given, but shared options need a slotjax.distributions.Distribution"
         )
 
 
-_ALLOWED = {"selection": SELECTIONS, "scores": SCORES, "options": OPTIONS, "share": SHARES, "initial": INITIAL}
+_CHOICES = {"selection": Selection, "scores": Scores, "options": Storage, "share": Share, "initial": Initial}

@@ -1,6 +1,7 @@
 """Supermasks: one frozen random weight per connection, kept with a probability that is trained."""
 
-from typing import Any, NamedTuple
+import dataclasses
+from typing import Any, ClassVar, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -8,30 +9,29 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from slotjax.distributions import Distribution, signed_kaiming_constant
-from slotjax.options.codebook import Codebook, share_ratio
-from slotjax.options.generator import Seed, draw_seed, uniform_numbers
-from slotjax.options.options import OPTIONS, Initializer, check_options
-from slotjax.selectors.masks import check_mask_layout, init_mask, mask_codebook, masked, random_weight
-from slotjax.selectors.selector import Method, Selector, check_one_of, make_selector
-from slotjax.selectors.tree import Weight, Where, each_named, fold_name, matrices_and_kernels
+from slotjax.options import (
+    Codebook,
+    Initializer,
+    Seed,
+    Source,
+    Storage,
+    check_distribution,
+    draw_seed,
+    kept_ratio,
+    uniform_numbers,
+)
+from slotjax.selectors.masks import check_mask_layout, mask_codebook, mask_scores, mask_source, masked, random_weight
+from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, matrices_and_kernels
+from slotjax.selectors.tree import make_selector
 
-EVALUATIONS = ("thresholded", "expected", "sampled")
-
-
-class Supermask(NamedTuple):
-    """The arguments of `supermask`."""
-
-    evaluation: str
-    rescale: bool
-    options: str
-    distribution: Distribution | Initializer
+Evaluation = Literal["thresholded", "expected", "sampled"]
 
 
 def supermask(
     *,
-    evaluation: str = "thresholded",
+    evaluation: Evaluation = "thresholded",
     rescale: bool = False,
-    options: str = "stored",
+    options: Storage = "stored",
     distribution: Distribution | Initializer | None = None,
     where: Where = matrices_and_kernels,
 ) -> Selector:
@@ -74,60 +74,66 @@ def supermask(
     (dtype('bool'), (8, 4))
     """
     distribution = signed_kaiming_constant() if distribution is None else distribution
-    settings = Supermask(evaluation, rescale, options, distribution)
-    check_one_of("evaluation", evaluation, EVALUATIONS)
-    check_one_of("options", options, OPTIONS)
-    check_options(distribution, options)
-    method = Method(
-        init=lambda key, leaves: each_named(lambda name, leaf: _init_weight(settings, key, name, leaf), leaves),
-        choose=lambda weights, key: [_mask(settings, weight, key) for weight in weights],
-        values=lambda weights, key: [_weight(settings, weight, key) for weight in weights],
-        scores=lambda weights: [weight.trainable for weight in weights],
-        codebook=lambda weight: _codebook(settings, weight),
-    )
-    return make_selector(method, where, settings)
+    check_one_of("evaluation", evaluation, get_args(Evaluation))
+    check_one_of("options", options, get_args(Storage))
+    check_distribution(distribution, options)
+    return make_selector(Supermask(evaluation, rescale, options, distribution), where)
 
 
-def _init_weight(settings: Supermask, key: PRNGKeyArray, name: str, leaf: Any) -> tuple[Array, dict[str, Array]]:
-    scores, frozen = init_mask(key, name, leaf, settings.distribution, settings.options)
-    if settings.evaluation == "sampled":
-        frozen["sample"] = draw_seed(jax.random.fold_in(fold_name(key, name), 0))
-    return scores, frozen
+@dataclasses.dataclass(frozen=True)
+class Supermask:
+    """The weights that a trained probability keeps; see `Method`."""
+
+    evaluation: Evaluation
+    rescale: bool
+    options: Storage
+    distribution: Distribution | Initializer
+    name: ClassVar = "supermask"
+
+    @property
+    def source(self) -> Source:
+        """Where the random weights come from."""
+        return mask_source(self.options, self.distribution)
+
+    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "*shape"], Frozen]:
+        """Scores, the random weight or its seed, and the seed of the one sample that evaluation may use."""
+        sample = {"sample": draw_seed(jax.random.fold_in(key, 0))} if self.evaluation == "sampled" else {}
+        return mask_scores(key, leaf), self.source.init(key, leaf) | sample
+
+    def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Bool[Array, "*shape"]:
+        """What is kept."""
+        scores = stop_gradient(self.scores(weight))
+        if key is not None:
+            return _drawn(scores, draw_seed(key))
+        return _drawn(scores, weight.frozen["sample"]) if self.evaluation == "sampled" else scores >= 0
+
+    def value(self, weight: Weight, key: PRNGKeyArray | None) -> Float[Array, "*shape"]:
+        """What is kept of the random weight, with the gradient `dL/dp = dL/dW w`, or all of it times p."""
+        probability = jax.nn.sigmoid(self.scores(weight))
+        random = random_weight(self.source, weight)
+        if key is None and self.evaluation == "expected":
+            ratio = probability.size / jnp.sum(stop_gradient(probability)) if self.rescale else 1.0
+            return (random.astype(probability.dtype) * probability * ratio).astype(random.dtype)
+        mask = self.choose(weight, key)
+        chosen = masked(random, mask, probability)
+        return chosen * kept_ratio(mask, chosen.dtype) if self.rescale else chosen
+
+    def scores(self, weight: Weight) -> Float[Array, "*shape"]:
+        """The logits of the probabilities."""
+        sample = frozenset({"sample"} if self.evaluation == "sampled" else ())
+        check_mask_layout(weight, self.source.names | sample)
+        return weight.trainable
+
+    def codebook(self, weight: Weight) -> Codebook:
+        """Zero and the random weight."""
+        if self.evaluation == "expected":
+            raise ValueError(
+                "selector: expected weights are weighted by their probabilities, so that no mask stands for them; use "
+                "supermask(evaluation='thresholded') or 'sampled'"
+            )
+        return mask_codebook(self.source, weight, self.rescale)
 
 
-def _weight(settings: Supermask, weight: Weight, key: PRNGKeyArray | None) -> Float[Array, "*shape"]:
-    _check(settings, weight)
-    random, probability = random_weight(weight, settings.distribution), jax.nn.sigmoid(weight.trainable)
-    if key is None and settings.evaluation == "expected":
-        ratio = probability.size / jnp.sum(stop_gradient(probability)) if settings.rescale else 1.0
-        return (random.astype(probability.dtype) * probability * ratio).astype(random.dtype)
-    mask = _mask(settings, weight, key)
-    chosen = masked(random, mask, probability)
-    return chosen * share_ratio(mask, chosen.dtype) if settings.rescale else chosen
-
-
-def _mask(settings: Supermask, weight: Weight, key: PRNGKeyArray | None) -> Bool[Array, "*shape"]:
-    _check(settings, weight)
-    probability = jax.nn.sigmoid(stop_gradient(weight.trainable))
-    if key is not None:
-        return _drawn(probability, draw_seed(fold_name(key, weight.name)))
-    if settings.evaluation == "sampled":
-        return _drawn(probability, weight.frozen["sample"])
-    return stop_gradient(weight.trainable) >= 0
-
-
-def _drawn(probability: Float[Array, "*shape"], seed: Seed) -> Bool[Array, "*shape"]:
+def _drawn(scores: Float[Array, "*shape"], seed: Seed) -> Bool[Array, "*shape"]:
+    probability = jax.nn.sigmoid(scores)
     return uniform_numbers(seed, probability.shape, probability.dtype) < probability
-
-
-def _codebook(settings: Supermask, weight: Weight) -> Codebook:
-    if settings.evaluation == "expected":
-        raise ValueError(
-            "selector: expected weights are weighted by their probabilities, so that no mask stands for them; use "
-            "supermask(evaluation='thresholded') or 'sampled'"
-        )
-    return mask_codebook(weight, settings.distribution, settings.rescale)
-
-
-def _check(settings: Supermask, weight: Weight) -> None:
-    check_mask_layout(weight, settings.options, ("sample",) if settings.evaluation == "sampled" else ())

@@ -1,40 +1,88 @@
-"""Weights in a parameter pytree: their names, their keys, and the random values that belong to each."""
+"""Selectors over a pytree: which leaves are selected, their names and keys, and what stands in their place."""
 
+import dataclasses
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_unflatten
 from jaxtyping import PRNGKeyArray, PyTree
 
-Where = Callable[[str, Any], bool]
+from slotjax.options import Codebook
+from slotjax.selectors.selector import Frozen, JointMethod, Method, Selector, Variables, Weight, Where
+
 Result = TypeVar("Result")
 
 
-class Weight(NamedTuple):
-    """One selected weight as `map_selected` hands it out: its name, its scores and its frozen random values."""
+class Each(NamedTuple):
+    """A method for each weight by itself."""
 
-    name: str
-    trainable: Any
-    frozen: dict[str, Any]
+    method: Method
+
+    def init(self, key: PRNGKeyArray, leaves: dict[str, Any]) -> dict[str, tuple[Any, Frozen]]:
+        """Draws every weight with a key of its own."""
+        return each_named(lambda name, leaf: self.method.init(fold_name(key, name), leaf), leaves)
+
+    def choose(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+        """The choice of every weight."""
+        return [self.method.choose(weight, key if key is None else fold_name(key, weight.name)) for weight in weights]
+
+    def value(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+        """The value of every weight."""
+        return [self.method.value(weight, key if key is None else fold_name(key, weight.name)) for weight in weights]
+
+    def scores(self, weights: list[Weight]) -> list[Any]:
+        """The scores of every weight."""
+        return [self.method.scores(weight) for weight in weights]
+
+    def codebook(self, weight: Weight) -> Codebook | None:
+        """The codebook of one weight."""
+        return self.method.codebook(weight)
 
 
-def matrices_and_kernels(name: str, leaf: Any) -> bool:
-    """The default rule for `where=`: two or more floating-point dimensions, and not called `bias` or `scale`.
+@dataclasses.dataclass(frozen=True)
+class TreeSelector:
+    """The selector of a method, over the leaves that `where` picks; see `Selector`."""
 
-    >>> slotjax.selectors.matrices_and_kernels("Dense_0/kernel", jnp.zeros((3, 4)))
-    True
-    >>> slotjax.selectors.matrices_and_kernels("BatchNorm_0/scale", jnp.zeros(4))
-    False
+    method: JointMethod
+    where: Where
+    settings: Any
+    joint: bool
+
+    def init(self, key: PRNGKeyArray, params: PyTree) -> Variables:
+        """Random values and scores in place of the leaves that `where` picks."""
+        return init_selected(lambda leaves: self.method.init(key, leaves), self.where, params)
+
+    def select(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
+        """The weights."""
+        return with_selected(variables, self.method.value(_some_weights(variables), key))
+
+    def selection(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
+        """Indices or masks."""
+        return with_selected(variables, self.method.choose(_some_weights(variables), key), rest=lambda _: None)
+
+    def scores(self, variables: Variables) -> PyTree:
+        """What is compared."""
+        return with_selected(variables, self.method.scores(_some_weights(variables)), rest=lambda _: None)
+
+    def codebooks(self, variables: Variables) -> dict[str, Codebook]:
+        """What the indices of each weight stand for."""
+        books = {weight.name: self.method.codebook(weight) for weight in selected_weights(variables)}
+        return {name: book for name, book in books.items() if book is not None}
+
+
+def make_selector(method: Method, where: Where, settings: Any = None) -> Selector:
+    """The selector of a method, over the leaves that `where` picks.
+
+    Args:
+        method: how one weight is chosen.
+        where: `where(name, leaf) -> bool`.
+        settings: what the selector says that it was made with. Default: the method.
     """
-    last, shape = name.rsplit("/", 1)[-1], getattr(leaf, "shape", ())
-    if len(shape) < 2 or 0 in shape or last in ("bias", "scale"):
-        return False
-    return jnp.issubdtype(leaf.dtype, jnp.floating)
+    return TreeSelector(Each(method), where, method if settings is None else settings, joint=False)
 
 
 def fold_name(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
@@ -67,8 +115,8 @@ def unnest(path: tuple[str, ...], tree: Any) -> Any:
 
 
 def init_selected(
-    initialize: Callable[[dict[str, Any]], dict[str, tuple[Any, dict[str, Any]]]], where: Where, params: PyTree
-) -> dict[str, PyTree]:
+    initialize: Callable[[dict[str, Any]], dict[str, tuple[Any, Frozen]]], where: Where, params: PyTree
+) -> Variables:
     """Collections `params` and `frozen`, with what `initialize` makes of the leaves that `where` picks in their place.
 
     `initialize` takes all of them at once, by name, and gives the trainable and the frozen part of each.
@@ -84,7 +132,7 @@ def init_selected(
     }
 
 
-def selected_weights(variables: dict[str, PyTree]) -> list[Weight]:
+def selected_weights(variables: Variables) -> list[Weight]:
     """The selected weights, in the order of the tree.
 
     A weight is selected where `frozen` has random values for it, so the rule is needed only by `init`.
@@ -100,14 +148,14 @@ def selected_weights(variables: dict[str, PyTree]) -> list[Weight]:
 
 
 def with_selected(
-    variables: dict[str, PyTree], values: Sequence[Any], rest: Callable[[Any], Any] = lambda leaf: leaf
+    variables: Variables, values: Sequence[Any], rest: Callable[[Any], Any] = lambda leaf: leaf
 ) -> PyTree:
     """The tree of weights, with `values` in place of `selected_weights` and `rest(leaf)` of every other leaf."""
     (weights, treedef), remaining = weights_and_leaves(variables), iter(values)
     return tree_unflatten(treedef, [next(remaining) if one.frozen else rest(one.trainable) for one in weights])
 
 
-def weights_and_leaves(variables: dict[str, PyTree]) -> tuple[list[Weight], Any]:
+def weights_and_leaves(variables: Variables) -> tuple[list[Weight], Any]:
     """All leaves of the tree of weights, those that are not selected without frozen values, and its structure."""
     if not {"params", "frozen"} <= set(variables):
         raise ValueError("variables: it must have both 'params' and 'frozen', as `init` returned them")
@@ -116,6 +164,13 @@ def weights_and_leaves(variables: dict[str, PyTree]) -> tuple[list[Weight], Any]
         variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True
     )
     return [Weight(leaf_name(path), leaf, frozen.get(path, {})) for path, leaf in named], treedef
+
+
+def _some_weights(variables: Variables) -> list[Weight]:
+    weights = selected_weights(variables)
+    if not weights:
+        raise ValueError("variables: 'frozen' holds no random values, so no weight is selected; see `where`")
+    return weights
 
 
 def each_named(function: Callable[[str, Any], Result], leaves: dict[str, Any]) -> dict[str, Result]:
@@ -130,13 +185,13 @@ def _named_error(function: Callable[[str, Any], Result], name: str, leaf: Any) -
         raise ValueError(f"params: {name!r}: {error}") from error
 
 
-def random_values(frozen: PyTree) -> dict[str, dict[str, Any]]:
+def random_values(frozen: PyTree) -> dict[str, Frozen]:
     """The random values of every selected weight, by its name."""
     return {leaf_name(path): values for path, values in _values_by_path(frozen).items()}
 
 
-def _values_by_path(frozen: PyTree) -> dict[tuple, dict[str, Any]]:
-    groups: dict[tuple, dict[str, Any]] = {}
+def _values_by_path(frozen: PyTree) -> dict[tuple, Frozen]:
+    groups: dict[tuple, Frozen] = {}
     for (*path, entry), leaf in tree_flatten_with_path(frozen)[0]:
         groups.setdefault(tuple(path), {})[entry.key] = leaf
     return groups

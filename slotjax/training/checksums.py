@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree, Shaped, UInt32
 
-from slotjax.options.generator import connection_words, mix
+from slotjax.options import connection_words, mix
 
 _SEEDS = np.array([[1, 2], [3, 4]], np.uint32)  # one word of a checksum from each
 

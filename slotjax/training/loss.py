@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from slotjax.options.options import at_least_float32
+from slotjax.options import at_least_float32
 
 
 def loss_and_correct(

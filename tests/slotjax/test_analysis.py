@@ -1,5 +1,7 @@
 """Analyses against counts by hand."""
 
+from typing import get_args
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,8 +46,8 @@ def test_index_counts_of_indices_and_masks():
     assert analysis.index_counts(masks, 2).tolist() == [600, 200]
 
 
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
-@pytest.mark.parametrize("share", slotjax.selectors.SHARES)
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
+@pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
 def test_histograms_of_offered_and_selected_values(options, share):
     selector = slotjax.slot_machine(4, options=options, share=share)
     variables = selector.init(jax.random.key(0), PARAMS)

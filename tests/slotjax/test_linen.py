@@ -1,6 +1,7 @@
 """The Linen layers: drop-in for Flax's own, and the same network as the selector makes of the whole model."""
 
 import inspect
+from typing import get_args
 
 import chex
 import flax.linen as nn
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import slotjax
-from slotjax.options.generator import draw_seed, uniform_numbers
+from slotjax.options import draw_seed, uniform_numbers
 from slotjax.selectors.tree import fold_name
 from tests import reference
 
@@ -155,7 +156,7 @@ K = [1, 2, 3, 8, 64]
 
 
 @pytest.mark.parametrize("k", K)
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("kind", ["dense", "conv"])
 def test_layers_equal_the_papers_equations_in_float64(k, selection, kind, x64):
     """Weights bit for bit; outputs and gradients of scores to 1e-12."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import slotjax
-from slotjax.options.generator import draw_seed, uniform_numbers
+from slotjax.options import draw_seed, uniform_numbers
 from tests import reference
 
 K = [1, 2, 3, 8, 64, 100]  # the last of them takes a loop of several groups

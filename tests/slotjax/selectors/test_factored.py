@@ -1,6 +1,7 @@
 """Factored scores are explicit scores: the same training, in float64, for two numbers per connection."""
 
 import re
+from typing import get_args
 
 import chex
 import jax
@@ -109,7 +110,7 @@ def tree():
 def assert_same_training(k, selection, params, loss, optimizer, steps=STEPS, **variant):
     explicit = slotjax.slot_machine(k, selection, **variant)
     expected = train(explicit, params, loss, optimizer, steps)
-    for storage in slotjax.options.OPTIONS:
+    for storage in get_args(slotjax.options.Storage):
         factored = slotjax.slot_machine(k, selection, scores="factored", options=storage, **variant)
         for one, other in zip(expected, train(factored, params, loss, optimizer, steps), strict=True):
             key = jax.random.key(9)
@@ -133,7 +134,7 @@ def test_a_network_trains_alike_for_300_steps(k, selection, x64):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("k", [2, 8])
 def test_lenet_300_100_trains_alike_for_300_steps(k, selection, x64):
     assert_same_training(k, selection, *network((784, (300, 100)), 384), SGD["the paper's"]())
@@ -147,14 +148,14 @@ def test_every_linear_optimizer_trains_alike(rule, x64):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("k", k_of([3]))
 def test_a_tree_of_all_ranks_trains_alike(k, selection, x64):
     assert_same_training(k, selection, *tree(), SGD["the paper's"]())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize(
     "variant",
     ["nearest", *(pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name != "nearest")],
@@ -169,8 +170,8 @@ def test_an_optimizer_that_is_not_linear_trains_otherwise(x64):
         assert_same_training(8, "greedy", *network(), optax.adam(0.01), steps=100)
 
 
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 def test_u_has_the_gradient_of_the_weight_and_a_has_none(selection, options, x64):
     selector = slotjax.slot_machine(4, selection, scores="factored", options=options)
     variables = selector.init(jax.random.key(0), jnp.zeros((6, 5)))
@@ -185,7 +186,7 @@ def test_u_has_the_gradient_of_the_weight_and_a_has_none(selection, options, x64
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scores", slotjax.selectors.SCORES)
+@pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
 @pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 @pytest.mark.parametrize(
     "kind", ["uniform", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("normal", "signed_constant"))]
@@ -203,8 +204,8 @@ def test_neither_storage_changes_what_is_drawn(kind, selection, scores):
         chex.assert_trees_all_equal(all_scores[0], all_scores[other])
 
 
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 def test_every_weight_is_exactly_an_option_whatever_u_is(selection, options):
     """In float32, where `u + (weight - u)` would round."""
     arguments = {"scores": "factored", "options": options}
@@ -251,7 +252,7 @@ def assert_nothing_as_large_as_k_weights_is_made(k, selection, **variant):
     assert max(sizes) <= n
 
 
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("k", [8, 64, 256])
 def test_nothing_as_large_as_k_weights_is_ever_made(k, selection):
     assert_nothing_as_large_as_k_weights_is_made(k, selection)

@@ -1,6 +1,7 @@
 """Edge-popup and supermasks: values and gradients against NumPy, and what the papers prove or say of them."""
 
 import inspect
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ def value_and_gradient(selector, variables, cotangent, key=None):
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.3, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("shape", [(2, 3), (30, 41), (3, 3, 4, 5)])
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_edge_popup_equals_its_transcription(shape, fraction, options):
     selector = slotjax.edge_popup(fraction, options=options)
     variables = selector.init(jax.random.key(0), jnp.zeros(shape))
@@ -133,7 +134,7 @@ def test_a_whole_swap_can_raise_the_loss_however_small_the_rate(x64):
 
 
 @pytest.mark.parametrize("rescale", [False, True])
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_supermask_gradient(options, rescale):
     selector = slotjax.supermask(options=options, rescale=rescale)
     variables = selector.init(jax.random.key(0), jnp.zeros((20, 30)))
@@ -165,7 +166,9 @@ def test_supermasks_are_drawn_with_their_probabilities_and_anew_for_every_key():
 
 def test_what_a_supermask_is_at_evaluation():
     params = jnp.zeros((40, 50))
-    made = {evaluation: slotjax.supermask(evaluation=evaluation) for evaluation in slotjax.selectors.EVALUATIONS}
+    made = {
+        evaluation: slotjax.supermask(evaluation=evaluation) for evaluation in get_args(slotjax.selectors.Evaluation)
+    }
     variables = {evaluation: selector.init(jax.random.key(0), params) for evaluation, selector in made.items()}
     scores = jnp.asarray(np.random.default_rng(0).normal(size=(40, 50)), jnp.float32)
     weights = {}

@@ -1,5 +1,7 @@
 """The slot machine selector over pytrees: structure, randomness, gradients and errors."""
 
+from typing import get_args
+
 import chex
 import flax
 import jax
@@ -16,7 +18,7 @@ TREES = {
     "list": [jnp.zeros((6, 4)), (jnp.zeros((4, 2)), jnp.ones(2))],
     "frozen dict": flax.core.freeze({"kernel": jnp.zeros((6, 4)), "scale": jnp.ones((1, 4))}),
 }
-SELECTIONS = slotjax.selectors.SELECTIONS
+SELECTIONS = get_args(slotjax.selectors.Selection)
 
 
 @pytest.fixture(params=TREES)

@@ -1,5 +1,7 @@
 """Slot machines with shared, sparse and nearest options, and the pruned network that a slot machine is."""
 
+from typing import get_args
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -19,8 +21,8 @@ def made(**arguments):
     return selector, selector.init(jax.random.key(0), PARAMS)
 
 
-@pytest.mark.parametrize("scores", slotjax.selectors.SCORES)
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
+@pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_connections_of_a_layer_share_their_options(scores, options):
     selector, variables = made(k=6, scores=scores, options=options, share="layer")
     weights = selector.select(variables)
@@ -66,8 +68,8 @@ def test_shared_options_are_the_explicit_slot_machine_with_equal_rows():
     chex.assert_trees_all_close(gradient(selector, variables["frozen"]), gradient(plain, spread), rtol=1e-6)
 
 
-@pytest.mark.parametrize("share", slotjax.selectors.SHARES)
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
+@pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_option_0_of_a_sparse_slot_machine_is_0_and_the_others_are_not(options, share):
     selector, variables = made(k=3, options=options, share=share, sparse=True)
     index, weights = selector.selection(variables), selector.select(variables)
@@ -94,9 +96,9 @@ def test_bad_arguments_are_named(arguments, message):
         slotjax.slot_machine(**arguments)
 
 
-@pytest.mark.parametrize("scores", slotjax.selectors.SCORES)
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
-@pytest.mark.parametrize("share", slotjax.selectors.SHARES)
+@pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
+@pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
 def test_nearest_scores_select_the_option_nearest_to_a_latent_value(share, options, scores, x64):
     """Design: s_k(0) = c W_k - W_k^2 / 2, so that after training greedy selection is nearest to c + u / a."""
     selector = slotjax.slot_machine(9, scores=scores, options=options, share=share, initial="nearest")
@@ -121,13 +123,13 @@ def test_nearest_scores_select_the_option_nearest_to_a_latent_value(share, optio
 
 @pytest.mark.parametrize("initial", [pytest.param("uniform", marks=pytest.mark.slow), "nearest"])
 @pytest.mark.parametrize("sparse", [pytest.param(False, marks=pytest.mark.slow), True])
-@pytest.mark.parametrize("share", slotjax.selectors.SHARES)
+@pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
 def test_neither_storage_changes_what_is_drawn(share, sparse, initial, x64):
     arguments = {"k": 4, "selection": "probabilistic", "share": share, "sparse": sparse, "initial": initial}
     results = []
     params = {"w": jax.ShapeDtypeStruct((30, 20), jnp.float64)}
-    for scores in slotjax.selectors.SCORES:
-        for options in slotjax.options.OPTIONS:
+    for scores in get_args(slotjax.selectors.Scores):
+        for options in get_args(slotjax.options.Storage):
             selector = slotjax.slot_machine(**arguments, scores=scores, options=options)
             variables = jax.jit(lambda s=selector: s.init(jax.random.key(0), params))()
             results.append(

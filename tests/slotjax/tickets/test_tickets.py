@@ -5,6 +5,7 @@ import inspect
 import json
 import struct
 import tracemalloc
+from typing import get_args
 
 import chex
 import flax.linen as nn
@@ -18,8 +19,8 @@ from hypothesis import strategies as st
 
 import slotjax
 from slotjax import models
-from slotjax.options.codebook import Codebook
-from slotjax.tickets import bits, tickets
+from slotjax.options import Codebook, Seeded
+from slotjax.tickets import bits, container, save
 
 TREE = {"dense": {"kernel": jnp.zeros((5, 4)), "bias": jnp.arange(4.0)}, "conv": {"kernel": jnp.zeros((2, 2, 3, 2))}}
 
@@ -41,9 +42,9 @@ def test_bits_are_packed_most_significant_first():
     assert [bits.bits_per_index(k) for k in (1, 2, 3, 4, 5, 8, 9, 256, 257)] == [1, 1, 2, 2, 3, 3, 4, 8, 9]
 
 
-@pytest.mark.parametrize("scores", slotjax.selectors.SCORES)
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("k", [3, 300, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 8, 64))])
 def test_weights_come_back_bitwise(k, selection, options, scores, tmp_path):
     selector = slotjax.slot_machine(k, selection, scores=scores, options=options)
@@ -55,7 +56,7 @@ def test_weights_come_back_bitwise(k, selection, options, scores, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["normal", "signed_constant"])
-@pytest.mark.parametrize("options", slotjax.options.OPTIONS)
+@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_every_distribution_comes_back(kind, options, tmp_path):
     selector = slotjax.slot_machine(
         5, options=options, distribution=slotjax.distributions.Distribution(kind, lambda shape: 0.1)
@@ -76,7 +77,7 @@ def test_stored_options_of_any_initializer_and_dtype_come_back(dtype, tmp_path):
 
 
 def test_float64_comes_back_or_is_refused(tmp_path):
-    for options in slotjax.options.OPTIONS:
+    for options in get_args(slotjax.options.Storage):
         with jax.enable_x64(True):
             selector = slotjax.slot_machine(3, options=options)
             variables = selector.init(jax.random.key(0), jnp.zeros((6, 4), jnp.float64))
@@ -130,7 +131,7 @@ def test_collections_of_numpy_and_python_come_back_as_jax_has_them(tmp_path):
 
 @pytest.mark.parametrize("number", [np.float32, jnp.float32])
 def test_a_scale_that_is_no_python_number_can_be_written(number):
-    described = tickets._described(Codebook(3, seed=jnp.zeros(2, jnp.uint32), kind="uniform", scale=number(0.5)))
+    described = save._described(Codebook(Seeded(jnp.zeros(2, jnp.uint32), 3, "uniform", number(0.5), (), "float32")))
     assert json.loads(json.dumps(described))["scale"] == 0.5
 
 
@@ -270,8 +271,8 @@ def forged(data, change):
     content = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["slotjax"])
     tensors, _ = safetensors.numpy.load(data), content.pop("sha256")
     change(content, tensors)
-    content["sha256"] = tickets._digest(content, tensors)
-    return safetensors.numpy.save(tensors, {"slotjax": tickets._json(content)})
+    content["sha256"] = container._digest(content, tensors)
+    return safetensors.numpy.save(tensors, {"slotjax": container._json(content)})
 
 
 def put(*path):

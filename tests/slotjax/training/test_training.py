@@ -1,5 +1,7 @@
 """Training: the compiled epoch against NumPy, over devices, and what it must never do."""
 
+from typing import get_args
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -109,7 +111,7 @@ def test_the_same_seed_gives_bitwise_the_same_and_another_seed_does_not(selectio
     assert np.any(runs[0][1]["losses"] != runs[2][1]["losses"])
 
 
-@pytest.mark.parametrize("selection", slotjax.selectors.SELECTIONS)
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 def test_training_learns_and_never_touches_frozen(selection):
     optimizer = training.sgd(0.1 if selection == "greedy" else 25.0)
     epoch, state, frozen, data = setup(dataset(examples=640), selection=selection, optimizer=optimizer, k=8)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from slotjax.options import generator, options
+from slotjax.options import seeded
 from tests import reference
 
 SEEDS = [(0, 0), (1, 0), (0, 1), (0xFFFFFFFF, 0xFFFFFFFF), (0x12345678, 0x9ABCDEF0)]
 
 
 def bits(seed, k, shape):
-    return np.asarray(options._all_bits(jnp.array(seed, jnp.uint32), k, shape))
+    return np.asarray(seeded.all_bits(jnp.array(seed, jnp.uint32), k, shape))
 
 
 def test_known_answers():
@@ -32,7 +32,7 @@ def test_bits_are_those_of_the_numpy_transcription(seed):
 
 
 def test_the_quantile_table_is_the_same_everywhere():
-    table = options._half_normal_quantiles()
+    table = seeded._half_normal_quantiles()
     assert (
         hashlib.sha256(table.astype("<f8").tobytes()).hexdigest()
         == "67b829c1a4d60022ed1294324e734ba9861d63d4bcf7f689f2e82b56958d6332"
@@ -81,7 +81,7 @@ def test_three_options_are_independent():
 
 
 def test_no_two_connections_share_their_word():
-    words = np.asarray(generator.connection_words(jnp.array([1, 2], jnp.uint32), (1000, 300)))
+    words = np.asarray(seeded.connection_words(jnp.array([1, 2], jnp.uint32), (1000, 300)))
     assert len(np.unique(words)) == words.size
 
 
@@ -91,7 +91,7 @@ def test_options_do_not_depend_on_k():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_uniform_numbers_are_uniform(dtype, x64):
-    numbers = generator.uniform_numbers(jnp.array([1, 2], jnp.uint32), (500, 400), jnp.dtype(dtype))
+    numbers = seeded.uniform_numbers(jnp.array([1, 2], jnp.uint32), (500, 400), jnp.dtype(dtype))
     assert numbers.dtype == dtype
     assert 0 <= numbers.min() <= numbers.max() < 1
     assert scipy.stats.kstest(np.ravel(numbers), "uniform").pvalue > 1e-3
@@ -101,11 +101,11 @@ def test_uniform_numbers_are_uniform(dtype, x64):
 
 def test_more_connections_than_words_are_refused():
     with pytest.raises(ValueError, match=r"\(65537, 65536\) has more than 2\^32 connections"):
-        jax.eval_shape(lambda seed: generator.connection_words(seed, (65537, 65536)), jnp.zeros(2, jnp.uint32))
+        jax.eval_shape(lambda seed: seeded.connection_words(seed, (65537, 65536)), jnp.zeros(2, jnp.uint32))
 
 
 def split(bits):
     """The 20 bits of options and of initial scores, as integers from 0."""
-    option = np.asarray(options._uniform(jnp.asarray(bits), jnp.float32)).astype(np.int64) + 2**19
-    score = np.asarray(options.unit_score(jnp.asarray(bits), jnp.float32)).astype(np.int64)
+    option = np.asarray(seeded._uniform(jnp.asarray(bits), jnp.float32)).astype(np.int64) + 2**19
+    score = np.asarray(seeded.unit_score(jnp.asarray(bits), jnp.float32)).astype(np.int64)
     return {"option": option, "score": score}

@@ -1,0 +1,74 @@
+"""The names of arrays in a ticket, and the dtypes that safetensors does not know."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from slotjax.selectors import leaf_name
+
+
+def named_leaves(tree: PyTree) -> dict[str, Any]:
+    """The leaves of a tree by name.
+
+    Raises:
+        ValueError: if a key contains `/`, so that the tree could not be told from another.
+    """
+    named = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = leaf_name(path)
+        if any("/" in leaf_name((entry,)) for entry in path):
+            raise ValueError(f"variables: {name!r} has a key that contains '/', which a ticket cannot tell from a path")
+        named[name] = leaf
+    return named
+
+
+def nested(named: dict[str, Any]) -> PyTree:
+    """Nested dictionaries of leaves by name."""
+    tree: dict[str, Any] = {}
+    for name, leaf in named.items():
+        if not name:
+            return leaf
+        *parents, last = name.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[last] = leaf
+    return tree
+
+
+def shaped_like(like: PyTree, named: dict[str, Any]) -> PyTree:
+    """The leaves in the structure of another tree."""
+    given = {name: (jnp.shape(leaf), jnp.result_type(leaf)) for name, leaf in named_leaves(like).items()}
+    there = {name: (leaf.shape, leaf.dtype) for name, leaf in named.items()}
+    differing = sorted(name for name in given | there if given.get(name) != there.get(name))
+    if differing:
+        raise ValueError(f"`like` has another shape or dtype for {differing}")
+    return jax.tree_util.tree_map_with_path(lambda path, _: named[leaf_name(path)], like)
+
+
+def plain(array: Any) -> np.ndarray:
+    """An array whose dtype safetensors knows: bits for bfloat16 and its like."""
+    array = np.asarray(array)
+    return array if array.dtype.isbuiltin == 1 else array.view(f"u{array.dtype.itemsize}")
+
+
+def typed(array: np.ndarray, dtype: str) -> jax.Array:
+    """An array that `plain` made, in its own dtype."""
+    if np.dtype(dtype).itemsize != array.dtype.itemsize:
+        raise ValueError(f"an array of {dtype} is stored as {array.dtype}")
+    own = jnp.asarray(array.view(dtype))
+    if own.dtype != dtype:
+        raise ValueError(f"it holds {dtype}, which needs jax_enable_x64")
+    return own
+
+
+def floating(dtype: str) -> jnp.dtype:
+    """A floating-point dtype that JAX has, of this name."""
+    if not jnp.issubdtype(np.dtype(dtype), jnp.floating):
+        raise ValueError(f"weights of {dtype} are not floating-point numbers")
+    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        raise ValueError(f"it holds {dtype}, which needs jax_enable_x64")
+    return jnp.dtype(dtype)

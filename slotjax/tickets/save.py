@@ -1,0 +1,109 @@
+"""Writing a ticket: a trained selection as a file of a few bits per connection.
+
+A ticket is a safetensors file. Its tensors are the packed indices of every selected weight (`index/NAME`), stored
+options (`options/NAME`), and all other arrays that the model needs (`array/NAME`). Its metadata has one entry,
+`slotjax`, in JSON: the format's version, the selector, how to draw the options of each weight, and a SHA-256 of all
+that and of the tensors.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from slotjax.options import Codebook
+from slotjax.selectors import Selector
+from slotjax.tickets.bits import bits_per_index, pack
+from slotjax.tickets.container import FORMAT, write
+from slotjax.tickets.names import named_leaves, plain
+
+
+def save_ticket(
+    path: str | Path,
+    selector: Selector,
+    variables: dict[str, PyTree],
+    collections: dict[str, PyTree] | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> None:
+    """Writes the selection of a trained network, ceil(log2 K) bits per connection, in a file of its own format.
+
+    With seeded options, 8 bytes stand for all options of a weight; stored ones are written as they are. Leaves that
+    are not selected, such as biases, are written whole. The file appears when it is complete.
+
+    Args:
+        path: the file; one that is there is replaced.
+        selector: the selector that made the variables.
+        variables: `{"params": ..., "frozen": ...}`, after training.
+        collections: other collections that the model needs, such as `{"batch_stats": ...}`: dictionaries of arrays.
+        metadata: anything that JSON can hold, to be read back; its names become strings.
+
+    Raises:
+        ValueError: for a name that contains `/`, which could not be read back, or values that JSON or safetensors
+            cannot hold.
+
+    >>> selector = slotjax.slot_machine(k=8, scores="factored", options="seeded")
+    >>> variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((784, 300))})
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     slotjax.save_ticket(f"{directory}/dense.ticket", selector, variables)
+    ...     weights = slotjax.load_ticket(f"{directory}/dense.ticket")
+    >>> bool((weights["kernel"] == selector.select(variables)["kernel"]).all())
+    True
+    """
+    tensors: dict[str, np.ndarray] = {}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "selector": _settings(selector.settings),
+        "weights": {},
+        "arrays": {},
+        "metadata": metadata or {},
+    }
+    rest, books = named_leaves(jax.tree.map(jnp.asarray, selector.select(variables))), selector.codebooks(variables)
+    for name, index in named_leaves(selector.selection(variables)).items():
+        weight, book = rest.pop(name), books[name]
+        tensors[f"index/{name}"] = pack(np.asarray(index, np.int32), bits_per_index(book.options.k))
+        content["weights"][name] = {"shape": list(weight.shape), "dtype": str(weight.dtype), **_described(book)}
+        if book.options.stored is not None:
+            tensors[f"options/{name}"] = plain(book.options.stored)
+    for collection, leaves in {"params": rest, **_named_collections(collections or {})}.items():
+        for name, leaf in leaves.items():
+            tensors[f"array/{collection}/{name}"] = plain(leaf)
+            content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
+    write(Path(path), tensors, content)
+
+
+def _described(book: Codebook) -> dict[str, Any]:
+    """What a ticket says of a codebook, without the values that it stores."""
+    marks = {name: True for name, there in (("zero", book.options.zero), ("rescaled", book.rescaled)) if there}
+    return {"k": int(book.options.k), **marks, **book.options.description()}
+
+
+def _settings(settings: Any) -> Any:
+    """The name of a method and those of its arguments that JSON can hold and that are not the defaults."""
+    if isinstance(settings, dict):
+        return {name: _settings(value) for name, value in settings.items()}
+    named, defaults = _arguments(settings)
+    simple = {name: value for name, value in named.items() if isinstance(value, str | int | float)}
+    changed = {name: value for name, value in simple.items() if name not in defaults or value != defaults[name]}
+    return {"method": settings.name} | changed
+
+
+def _arguments(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a dataclass or a NamedTuple, and their defaults."""
+    if hasattr(settings, "_asdict"):
+        return settings._asdict(), settings._field_defaults
+    fields = dataclasses.fields(settings)
+    return {field.name: getattr(settings, field.name) for field in fields}, {
+        field.name: field.default for field in fields if field.default is not dataclasses.MISSING
+    }
+
+
+def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, Any]]:
+    for collection in collections:
+        if collection == "params" or "/" in collection:
+            raise ValueError(f"collections: {collection!r} was given, but a name must be without '/' and not 'params'")
+    return {collection: named_leaves(jax.tree.map(jnp.asarray, tree)) for collection, tree in collections.items()}
