@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from slotjax.options import Codebook, kept_ratio
-from slotjax.selectors import Selector, leaf_name
+from slotjax.selectors import Selector, named_leaves
 
 __all__ = [
     "flops",
@@ -130,8 +130,8 @@ def offered_and_selected(
     >>> int(offered.sum()), int(selected.sum()), len(edges)
     (9600, 1200, 51)
     """
-    selection = _named(selector.selection(variables))
-    weights = _named(selector.select(variables))
+    selection = named_leaves(selector.selection(variables))
+    weights = named_leaves(selector.select(variables))
     return {
         name: _histograms(codebook, selection[name], np.asarray(weights[name]), bins)
         for name, codebook in selector.codebooks(variables).items()
@@ -188,7 +188,3 @@ def _histograms(
     offered = [np.histogram(value, bins, bounds)[0] for value in values]
     selected, edges = np.histogram(chosen, bins, bounds)
     return np.sum(offered, axis=0), selected, edges
-
-
-def _named(tree: PyTree) -> dict[str, Any]:
-    return {leaf_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

@@ -11,7 +11,7 @@ from slotjax.selectors.random_selection import random_selection
 from slotjax.selectors.selector import JointMethod, Method, Selector, Weight, Where, matrices_and_kernels
 from slotjax.selectors.slot_machine import Scores, Selection, Share, slot_machine
 from slotjax.selectors.supermask import Evaluation, supermask
-from slotjax.selectors.tree import leaf_name, make_selector, nest, unnest
+from slotjax.selectors.tree import leaf_name, make_selector, named_leaves, nest, unnest
 
 __all__ = [
     "Evaluation",
@@ -34,6 +34,7 @@ __all__ = [
     "learned",
     "make_selector",
     "matrices_and_kernels",
+    "named_leaves",
     "nest",
     "partition",
     "random_selection",

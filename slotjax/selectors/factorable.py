@@ -110,21 +110,21 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
 
     random, moves, last = np.random.RandomState(1), 0, most_steps
     start = both([np.zeros(leaf.options.shape[1:]) for leaf in leaves], 1)
-    states = [(params, _tried(optimizer.init, params)) for params in start]
+    states = [(params, _run_or_name(optimizer.init, params)) for params in start]
     for number in range(most_steps):
         gradients = both([scale * random.normal(size=leaf.options.shape[1:]) for leaf in leaves], 0)
-        results = [_tried(step, *state, gradient) for state, gradient in zip(states, gradients, strict=True)]
+        results = [_run_or_name(step, *state, gradient) for state, gradient in zip(states, gradients, strict=True)]
         states = [state for state, _ in results]
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves([updates for _, updates in results])):
             return most_steps  # steps this long show nothing more than their own overflow
-        if _alike(leaves, *(treedef.flatten_up_to(updates) for _, updates in results)):
+        if _moved_alike(leaves, *(treedef.flatten_up_to(updates) for _, updates in results)):
             moves, last = moves + 1, number + 1
         if moves == _UPDATES:
             break
     return last
 
 
-def _tried(function: Any, *arguments: Any) -> Any:
+def _run_or_name(function: Any, *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except Exception as error:
@@ -137,7 +137,7 @@ def _step(optimizer: Any, params: PyTree, state: PyTree, gradient: PyTree) -> tu
     return (optax.apply_updates(params, updates), state), updates
 
 
-def _alike(leaves: list[_Small], explicit: list[Any], factored: list[Any]) -> bool:
+def _moved_alike(leaves: list[_Small], explicit: list[Any], factored: list[Any]) -> bool:
     """Whether any score was moved.
 
     Raises:

@@ -18,6 +18,7 @@ from slotjax.selectors.tree import Each, TreeSelector, each_named, make_selector
 Selection = Literal["greedy", "probabilistic"]
 Scores = Literal["explicit", "factored"]
 Share = Literal["connection", "layer", "network"]
+_CHOICES = {"selection": Selection, "scores": Scores, "options": Storage, "share": Share, "initial": Initial}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +192,3 @@ def _check(settings: SlotMachine) -> None:
         raise ValueError(
             "distribution: an initializer was given, but shared options need a slotjax.distributions.Distribution"
         )
-
-
-_CHOICES = {"selection": Selection, "scores": Scores, "options": Storage, "share": Share, "initial": Initial}

@@ -100,6 +100,11 @@ def leaf_name(path: tuple) -> str:
     return keystr(path, simple=True, separator="/")
 
 
+def named_leaves(tree: PyTree) -> dict[str, Any]:
+    """The leaves of a tree by their names."""
+    return {leaf_name(path): leaf for path, leaf in tree_flatten_with_path(tree)[0]}
+
+
 def nest(path: tuple[str, ...], leaf: Any) -> Any:
     """A tree with a single leaf, at `path`."""
     for name in reversed(path):

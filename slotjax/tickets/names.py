@@ -7,22 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from slotjax.selectors import leaf_name
+from slotjax.selectors import leaf_name, named_leaves
 
 
-def named_leaves(tree: PyTree) -> dict[str, Any]:
+def checked_leaves(tree: PyTree) -> dict[str, Any]:
     """The leaves of a tree by name.
 
     Raises:
         ValueError: if a key contains `/`, so that the tree could not be told from another.
     """
-    named = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        name = leaf_name(path)
+    for path, _ in jax.tree_util.tree_leaves_with_path(tree):
         if any("/" in leaf_name((entry,)) for entry in path):
+            name = leaf_name(path)
             raise ValueError(f"variables: {name!r} has a key that contains '/', which a ticket cannot tell from a path")
-        named[name] = leaf
-    return named
+    return named_leaves(tree)
 
 
 def nested(named: dict[str, Any]) -> PyTree:
@@ -41,7 +39,7 @@ def nested(named: dict[str, Any]) -> PyTree:
 
 def shaped_like(like: PyTree, named: dict[str, Any]) -> PyTree:
     """The leaves in the structure of another tree."""
-    given = {name: (jnp.shape(leaf), jnp.result_type(leaf)) for name, leaf in named_leaves(like).items()}
+    given = {name: (jnp.shape(leaf), jnp.result_type(leaf)) for name, leaf in checked_leaves(like).items()}
     there = {name: (leaf.shape, leaf.dtype) for name, leaf in named.items()}
     differing = sorted(name for name in given | there if given.get(name) != there.get(name))
     if differing:

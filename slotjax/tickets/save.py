@@ -19,7 +19,7 @@ from slotjax.options import Codebook
 from slotjax.selectors import Selector
 from slotjax.tickets.bits import bits_per_index, pack
 from slotjax.tickets.container import FORMAT, write
-from slotjax.tickets.names import named_leaves, plain
+from slotjax.tickets.names import checked_leaves, plain
 
 
 def save_ticket(
@@ -62,8 +62,8 @@ def save_ticket(
         "arrays": {},
         "metadata": metadata or {},
     }
-    rest, books = named_leaves(jax.tree.map(jnp.asarray, selector.select(variables))), selector.codebooks(variables)
-    for name, index in named_leaves(selector.selection(variables)).items():
+    rest, books = checked_leaves(jax.tree.map(jnp.asarray, selector.select(variables))), selector.codebooks(variables)
+    for name, index in checked_leaves(selector.selection(variables)).items():
         weight, book = rest.pop(name), books[name]
         tensors[f"index/{name}"] = pack(np.asarray(index, np.int32), bits_per_index(book.options.k))
         content["weights"][name] = {"shape": list(weight.shape), "dtype": str(weight.dtype), **_described(book)}
@@ -106,4 +106,4 @@ def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, An
     for collection in collections:
         if collection == "params" or "/" in collection:
             raise ValueError(f"collections: {collection!r} was given, but a name must be without '/' and not 'params'")
-    return {collection: named_leaves(jax.tree.map(jnp.asarray, tree)) for collection, tree in collections.items()}
+    return {collection: checked_leaves(jax.tree.map(jnp.asarray, tree)) for collection, tree in collections.items()}
