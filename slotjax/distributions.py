@@ -1,8 +1,12 @@
 """Distributions of random weights that can be recomputed from a seed."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
+
+Fan = Literal["fan_in", "fan_out"]
+Scale = Callable[[tuple[int, ...]], float]
 
 
 class Distribution(NamedTuple):
@@ -18,10 +22,46 @@ class Distribution(NamedTuple):
     """
 
     kind: str
-    scale: Callable[[tuple[int, ...]], float]
+    scale: Scale
 
 
-Fan = Literal["fan_in", "fan_out"]
+@dataclasses.dataclass(frozen=True)
+class FanScale:
+    """`shape -> sqrt(gain / fan)`; a value and not a lambda, so that distributions compare, hash and pickle."""
+
+    gain: float
+    fan: Literal["fan_in", "fan_out", "both"]
+
+    def __call__(self, shape: tuple[int, ...]) -> float:
+        """Sigma of a weight of that shape."""
+        fan_in, fan_out = fans(shape)
+        return math.sqrt(self.gain / {"fan_in": fan_in, "fan_out": fan_out, "both": fan_in + fan_out}[self.fan])
+
+
+@dataclasses.dataclass(frozen=True)
+class Multiple:
+    """`shape -> factor * scale(shape)`."""
+
+    scale: Scale
+    factor: float
+
+    def __call__(self, shape: tuple[int, ...]) -> float:
+        """Sigma of a weight of that shape."""
+        return self.scale(shape) * self.factor
+
+
+@dataclasses.dataclass(frozen=True)
+class AsMatrix:
+    """The scale of the matrix that maps the first `inputs` dimensions of a weight to the others."""
+
+    scale: Scale
+    inputs: int
+
+    def __call__(self, shape: tuple[int, ...]) -> float:
+        """Sigma of a weight of that shape."""
+        if len(shape) <= self.inputs:
+            raise ValueError(f"a weight of shape {shape} has no outputs after {self.inputs} dimensions of inputs")
+        return self.scale((math.prod(shape[: self.inputs]), math.prod(shape[self.inputs :])))
 
 
 def glorot_uniform() -> Distribution:
@@ -32,7 +72,7 @@ def glorot_uniform() -> Distribution:
     >>> print(round(slotjax.distributions.glorot_uniform().scale((300, 100)), 4))
     0.1225
     """
-    return Distribution("uniform", lambda shape: math.sqrt(6 / sum(fans(shape))))
+    return Distribution("uniform", FanScale(6.0, "both"))
 
 
 def glorot_deviation() -> Distribution:
@@ -44,7 +84,7 @@ def glorot_deviation() -> Distribution:
     >>> print(round(slotjax.distributions.glorot_deviation().scale((300, 100)), 4))
     0.0707
     """
-    return Distribution("uniform", lambda shape: math.sqrt(2 / sum(fans(shape))))
+    return Distribution("uniform", FanScale(2.0, "both"))
 
 
 def glorot_normal() -> Distribution:
@@ -53,7 +93,7 @@ def glorot_normal() -> Distribution:
     >>> print(round(slotjax.distributions.glorot_normal().scale((300, 100)), 4))
     0.0707
     """
-    return Distribution("normal", lambda shape: math.sqrt(2 / sum(fans(shape))))
+    return Distribution("normal", FanScale(2.0, "both"))
 
 
 def kaiming_normal(fan: Fan = "fan_in") -> Distribution:
@@ -154,7 +194,7 @@ def scaled_for(keep_fraction: float, distribution: Distribution) -> Distribution
     """
     if not 0 < keep_fraction <= 1:
         raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be above 0 and at most 1")
-    return Distribution(distribution.kind, lambda shape: distribution.scale(shape) * math.sqrt(1 / keep_fraction))
+    return Distribution(distribution.kind, Multiple(distribution.scale, math.sqrt(1 / keep_fraction)))
 
 
 def flattened(inputs: int, distribution: Distribution) -> Distribution:
@@ -179,12 +219,7 @@ def flattened(inputs: int, distribution: Distribution) -> Distribution:
     if inputs < 1:
         raise ValueError(f"inputs: {inputs!r} was given, but it must be at least 1")
 
-    def scale(shape):
-        if len(shape) <= inputs:
-            raise ValueError(f"a weight of shape {shape} has no outputs after {inputs} dimensions of inputs")
-        return distribution.scale((math.prod(shape[:inputs]), math.prod(shape[inputs:])))
-
-    return Distribution(distribution.kind, scale)
+    return Distribution(distribution.kind, AsMatrix(distribution.scale, inputs))
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -195,7 +230,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return receptive * shape[-2], receptive * shape[-1]
 
 
-def _deviation(gain: float, fan: Fan) -> Callable[[tuple[int, ...]], float]:
+def _deviation(gain: float, fan: Fan) -> "FanScale":
     if fan not in get_args(Fan):
         raise ValueError(f"fan: {fan!r} was given, but it must be one of {', '.join(get_args(Fan))}")
-    return lambda shape: math.sqrt(gain / fans(shape)[get_args(Fan).index(fan)])
+    return FanScale(gain, fan)

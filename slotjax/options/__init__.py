@@ -23,6 +23,7 @@ from slotjax.options.sources import (
     Source,
     check_distribution,
     draw_options,
+    dtype_of,
     initial_scores,
 )
 from slotjax.options.stored import Shared, Stored
@@ -48,6 +49,7 @@ __all__ = [
     "connection_words",
     "draw_options",
     "draw_seed",
+    "dtype_of",
     "initial_scores",
     "kept_ratio",
     "mix",

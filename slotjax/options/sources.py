@@ -51,7 +51,7 @@ class FromArrays:
 
     def init(self, key: PRNGKeyArray, leaf: Any) -> dict[str, Array]:
         """Draws all options."""
-        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        dtype = dtype_of(leaf)
         return {"options": _with_zero(self.sparse, draw_options(key, self.k, leaf.shape, dtype, self.distribution))}
 
     def options(self, frozen: dict[str, Array], shape: tuple[int, ...], dtype: DTypeLike) -> Options:
@@ -70,7 +70,7 @@ class FromSeed:
 
     def init(self, key: PRNGKeyArray, leaf: Any) -> dict[str, Array]:
         """Draws the seed."""
-        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        dtype = dtype_of(leaf)
         if dtype != at_least_float32(dtype):
             raise ValueError(f"seeded options are float32 or float64, but this weight is {dtype}; use options='stored'")
         return {"seed": draw_seed(key)}
@@ -94,7 +94,7 @@ class FromWeight:
 
     def init(self, key: PRNGKeyArray, leaf: Any) -> dict[str, Array]:
         """Draws the weight."""
-        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        dtype = dtype_of(leaf)
         return {"weight": draw_options(key, self.number + 1, leaf.shape, dtype, self.distribution)[self.number]}
 
     def options(self, frozen: dict[str, Array], shape: tuple[int, ...], dtype: DTypeLike) -> Options:
@@ -114,7 +114,7 @@ class FromLayer:
 
     def init(self, key: PRNGKeyArray, leaf: Any) -> dict[str, Array]:
         """Draws the K options."""
-        dtype, sigma = jax.dtypes.canonicalize_dtype(leaf.dtype), self.distribution.scale(leaf.shape)
+        dtype, sigma = dtype_of(leaf), self.distribution.scale(leaf.shape)
         key = key if self.network_key is None else self.network_key
         seeded = Seeded(draw_seed(key), self.k, self.distribution.kind, sigma, (), dtype)
         return {"options": _with_zero(self.sparse, seeded.values())}
@@ -122,6 +122,19 @@ class FromLayer:
     def options(self, frozen: dict[str, Array], shape: tuple[int, ...], dtype: DTypeLike) -> Options:
         """The K options."""
         return Shared(frozen["options"], shape)
+
+
+def dtype_of(leaf: Any) -> jnp.dtype:
+    """The dtype that the random values of a weight have.
+
+    Raises:
+        ValueError: unless the leaf is floating-point.
+    """
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        what = type(leaf).__name__ if dtype is None else dtype
+        raise ValueError(f"it is {what}, but only floating-point weights can be selected; see `where`")
+    return jax.dtypes.canonicalize_dtype(dtype)
 
 
 def draw_options(

@@ -1,13 +1,12 @@
 """Slot machines with explicit scores: K numbers per connection train, as in the paper."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import jax
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from slotjax.options import Codebook, Options, Source
+from slotjax.options import Codebook, Options, Source, dtype_of
 from slotjax.selection import greedy, probabilistic, straight_through
 from slotjax.selectors.initial_scores import InitialScores
 from slotjax.selectors.layout import check_names, check_options
@@ -31,10 +30,10 @@ class ExplicitScores:
     initial: InitialScores
     name: ClassVar = "slot_machine"
 
-    def init(self, key: PRNGKeyArray, leaf: jax.Array) -> tuple[Float[Array, "k *shape"], Frozen]:
+    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "k *shape"], Frozen]:
         """Initial scores, and what the options are drawn from."""
         frozen = self.source.init(key, leaf)
-        options = self.source.options(frozen, leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype))
+        options = self.source.options(frozen, leaf.shape, dtype_of(leaf))
         return self.initial.draw(key, leaf, options.values()), frozen
 
     def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Int[Array, "*shape"]:

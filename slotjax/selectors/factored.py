@@ -24,6 +24,7 @@ from slotjax.options import (
     Seeded,
     Source,
     draw_seed,
+    dtype_of,
     unit_score,
 )
 from slotjax.selection import Candidates, candidate_at, candidate_values, greedy_candidate, probabilistic_index
@@ -132,7 +133,7 @@ class StoredStart:
 
     def init(self, key: PRNGKeyArray, leaf: Any, frozen: Frozen, source: Source) -> Frozen:
         """Draws them all."""
-        options = source.options(frozen, leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype))
+        options = source.options(frozen, leaf.shape, dtype_of(leaf))
         return {"scores": self.initial.draw(key, leaf, options.values())}
 
     def candidates(self, u: Latent, a: Scale, frozen: Frozen, source: Source) -> Candidates:

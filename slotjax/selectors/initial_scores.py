@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from slotjax.distributions import Distribution
-from slotjax.options import Initializer, Seeded, at_least_float32, draw_seed, initial_scores
+from slotjax.options import Initializer, Seeded, at_least_float32, draw_seed, dtype_of, initial_scores
 
 Initial = Literal["uniform", "nearest"]
 CENTRE = 2**31 - 1  # the number of the draw that initial scores are nearest to, past all options
@@ -63,7 +63,7 @@ class InitialScores:
 
 def scores_dtype(leaf: Any) -> jnp.dtype:
     """The dtype of a weight's scores: its own, or float32 for half precision."""
-    return at_least_float32(jax.dtypes.canonicalize_dtype(leaf.dtype))
+    return at_least_float32(dtype_of(leaf))
 
 
 def nearest_scores(centre: Float[Array, "*shape"], options: Float[Array, "k *options"]) -> Float[Array, "k *shape"]:

@@ -7,9 +7,9 @@ import jax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from slotjax.distributions import Distribution
-from slotjax.options import Codebook, Initializer, draw_options
+from slotjax.options import Codebook, Initializer, draw_options, dtype_of
 from slotjax.selectors.selector import Frozen, Selector, Variables, Where, matrices_and_kernels
-from slotjax.selectors.tree import each_named, fold_name, init_selected
+from slotjax.selectors.tree import check_init, check_where, each_named, fold_name, init_selected
 
 
 def learned(distribution: Distribution | Initializer | None = None, *, where: Where = matrices_and_kernels) -> Selector:
@@ -47,6 +47,9 @@ class Learned:
     name: ClassVar = "learned"
     joint: ClassVar = False
 
+    def __post_init__(self) -> None:
+        check_where(self.where)
+
     @property
     def settings(self) -> "Learned":
         """The arguments of `learned`."""
@@ -54,6 +57,7 @@ class Learned:
 
     def init(self, key: PRNGKeyArray, params: PyTree) -> Variables:
         """The weights, drawn or as they are."""
+        check_init(key, params)
         if self.distribution is None:
             return init_selected(lambda leaves: {}, lambda *_: False, params)
         return init_selected(lambda leaves: each_named(lambda *one: self._draw(key, *one), leaves), self.where, params)
@@ -77,6 +81,6 @@ class Learned:
         return {}
 
     def _draw(self, key: PRNGKeyArray, name: str, leaf: Any) -> tuple[Array, Frozen]:
-        dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        dtype = dtype_of(leaf)
         assert self.distribution is not None, "checked by init"
         return draw_options(fold_name(key, name), 1, leaf.shape, dtype, self.distribution)[0], {}

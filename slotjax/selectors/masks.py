@@ -1,5 +1,7 @@
 """What the masks of edge-popup and supermasks share: one random weight per connection, one score, keep or zero."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
@@ -20,7 +22,7 @@ def mask_source(options: Storage, distribution: Distribution | Initializer) -> S
     return FromWeight(distribution, NUMBER)
 
 
-def mask_scores(key: PRNGKeyArray, leaf: Array) -> Float[Array, "*shape"]:
+def mask_scores(key: PRNGKeyArray, leaf: Any) -> Float[Array, "*shape"]:
     """Initial scores, `U(-1, 1) / sqrt(fan_in)`: Kaiming-uniform with a = sqrt 5."""
     dtype, limit = scores_dtype(leaf), fans(leaf.shape)[0] ** -0.5
     return initial_scores(key, NUMBER + 1, leaf.shape, dtype, 2 * limit)[NUMBER] - jnp.asarray(limit, dtype)

@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from slotjax.options import Codebook
 from slotjax.selectors.selector import Selector, Variables
-from slotjax.selectors.tree import leaf_name, weights_and_leaves
+from slotjax.selectors.tree import check_init, leaf_name, weights_and_leaves
 
 Rules = tuple[tuple[re.Pattern[str], Selector], ...]
 
@@ -63,9 +63,16 @@ class Partition:
 
     def init(self, key: PRNGKeyArray, params: PyTree) -> Variables:
         """What each selector makes of its leaves."""
+        check_init(key, params)
         paths_and_leaves, treedef = tree_flatten_with_path(params)
         leaves = [leaf for _, leaf in paths_and_leaves]
-        owners = _owners(self.rules, [leaf_name(path) for path, _ in paths_and_leaves])
+        names = [leaf_name(path) for path, _ in paths_and_leaves]
+        owners = _owners(self.rules, names)
+        idle = [pattern.pattern for rule, (pattern, _) in enumerate(self.rules) if rule not in owners]
+        if idle:
+            raise ValueError(
+                f"selectors: {idle} match no leaf that an earlier pattern has left; the leaves are {names}"
+            )
         parts = [
             selector.init(key, _part(treedef, leaves, owners, rule)) for rule, (_, selector) in enumerate(self.rules)
         ]

@@ -3,10 +3,11 @@
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_unflatten
 from jaxtyping import PRNGKeyArray, PyTree
@@ -52,8 +53,12 @@ class TreeSelector:
     settings: Any
     joint: bool
 
+    def __post_init__(self) -> None:
+        check_where(self.where)
+
     def init(self, key: PRNGKeyArray, params: PyTree) -> Variables:
         """Random values and scores in place of the leaves that `where` picks."""
+        check_init(key, params)
         return init_selected(lambda leaves: self.method.init(key, leaves), self.where, params)
 
     def select(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
@@ -208,7 +213,34 @@ def _check_names(names: list[str]) -> None:
         raise ValueError(f"params: {twice} name two leaves each, which would have the same random values")
 
 
+def check_where(where: Any) -> None:
+    """Raises unless `where` is a function."""
+    if not callable(where):
+        raise ValueError(
+            f"where: {where!r} was given, but it must be a function of a leaf's name and the leaf, such as "
+            "lambda name, leaf: name.endswith('kernel')"
+        )
+
+
+def check_init(key: Any, params: PyTree) -> None:
+    """Raises for arguments of `init` in the wrong order, and for all variables of a model in place of its weights."""
+    if not _is_key(key):
+        raise ValueError(f"key: {type(key).__name__} was given, but it must be a PRNG key; call init(key, params)")
+    if isinstance(params, Mapping) and "params" in params:
+        raise ValueError(
+            f"params: the collections {sorted(map(str, params))} of a model were given, but it must be its weights "
+            "alone; give variables['params']"
+        )
+
+
+def _is_key(key: Any) -> bool:
+    dtype = getattr(key, "dtype", None)
+    is_raw = dtype == np.uint32 and np.ndim(key) == 1
+    return dtype is not None and (is_raw or jnp.issubdtype(dtype, jax.dtypes.prng_key))
+
+
 def _value(name: str, leaf: Any) -> Any:
     if isinstance(leaf, jax.ShapeDtypeStruct):
         raise ValueError(f"params: {name!r} is not selected by `where`, so it needs an array, not only a shape")
-    return leaf
+    # A copy, so that who donates what trains takes nothing from the caller.
+    return leaf.copy() if isinstance(leaf, jax.Array | np.ndarray) else leaf

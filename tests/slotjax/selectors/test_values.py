@@ -1,0 +1,53 @@
+"""Selectors and distributions are values: they compare, hash and pickle, so that static arguments do not recompile."""
+
+import pickle
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import slotjax
+from slotjax import distributions
+
+MAKERS = {
+    "slot_machine": lambda: slotjax.slot_machine(4, distribution=distributions.kaiming_uniform("fan_out")),
+    "factored": lambda: slotjax.slot_machine(3, scores="factored", options="seeded", initial="nearest"),
+    "network": lambda: slotjax.slot_machine(3, share="network", sparse=True),
+    "edge_popup": lambda: slotjax.edge_popup(
+        0.3, distribution=distributions.scaled_for(0.3, distributions.xavier_normal())
+    ),
+    "global": lambda: slotjax.edge_popup(0.3, ranking="global"),
+    "supermask": lambda: slotjax.supermask(rescale=True),
+    "learned": lambda: slotjax.learned(distributions.flattened(2, distributions.glorot_normal())),
+    "random": slotjax.random_selection,
+    "fixed": slotjax.fixed,
+    "partition": lambda: slotjax.partition({"a": slotjax.slot_machine(2), ".*": slotjax.learned()}),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_made_twice_is_equal_and_pickles(name):
+    one, two = MAKERS[name](), MAKERS[name]()
+    assert one is not two
+    assert (one, hash(one)) == (two, hash(two))
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert all(one != other() for other_name, other in MAKERS.items() if other_name != name)
+
+
+def test_an_argument_more_makes_another():
+    made = [slotjax.slot_machine(2), slotjax.slot_machine(3), slotjax.slot_machine(2, "probabilistic")]
+    made += [
+        slotjax.slot_machine(2, distribution=make())
+        for make in (distributions.glorot_normal, distributions.kaiming_normal)
+    ]
+    made += [slotjax.slot_machine(2, where=lambda name, leaf: True)]
+    assert len(set(made)) == len(made)
+
+
+def test_a_static_selector_does_not_recompile(compilations):
+    select = jax.jit(lambda selector, variables: selector.select(variables), static_argnums=0)
+    variables = slotjax.slot_machine(2).init(jax.random.key(0), jnp.zeros((2, 2)))
+    select(slotjax.slot_machine(2), variables)
+    before = len(compilations)
+    select(slotjax.slot_machine(2), variables)
+    assert len(compilations) == before
