@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from slotjax.models.batch_norm import batch_norm
 from slotjax.models.convolution import convolution
+from slotjax.models.pooling import max_pool_3x3
 
 Layer = Callable[..., nn.Module]
 
@@ -91,7 +92,7 @@ class ResNet(nn.Module):
             features = nn.relu(norm()(convolution(64, (3, 3))(images)))
         else:
             features = nn.relu(norm()(convolution(64, (7, 7), 2)(images)))
-            features = nn.max_pool(features, (3, 3), (2, 2), ((1, 1), (1, 1)))
+            features = max_pool_3x3(features)
         for stage, count in enumerate(self.blocks):
             for number in range(count):
                 stride = 2 if stage and not number else 1

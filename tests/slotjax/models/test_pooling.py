@@ -1,4 +1,6 @@
-"""2x2 max pooling is that of Flax, in value and gradient."""
+"""Max pooling is that of Flax, in value and gradient, and scatters nowhere."""
+
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -6,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from slotjax.models.pooling import max_pool_2x2
+from slotjax.models.pooling import max_pool_2x2, max_pool_3x3
+
+POOLINGS = {
+    max_pool_2x2: partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2)),
+    max_pool_3x3: partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1))),
+}
+ALL = pytest.mark.parametrize("pool", POOLINGS, ids=["2x2", "3x3"])
 
 
 def value_and_gradient(function, images):
@@ -15,24 +23,36 @@ def value_and_gradient(function, images):
     return pooled, pullback(cotangent)[0]
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-@pytest.mark.parametrize("shape", [(2, 4, 6, 3), (3, 5, 7, 2), (1, 2, 3, 1)])
-def test_values_and_gradients_are_those_of_flax_with_ties_too(shape, dtype):
-    # Few values, so that most windows hold equal ones.
-    images = jnp.asarray(np.random.default_rng(0).integers(0, 3, shape), dtype)
-    ours = jax.jit(lambda images: value_and_gradient(max_pool_2x2, images))(images)
-    theirs = value_and_gradient(lambda images: nn.max_pool(images, (2, 2), (2, 2)), images)
+def assert_bitwise_equal(ours, theirs):
     for one, other in zip(ours, theirs, strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
 
 
-def test_only_cpus_take_it_apart():
-    images = jnp.ones((2, 4, 4, 1))
+@ALL
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 4, 6, 3), (3, 5, 7, 2), (1, 2, 3, 1)])
+def test_values_and_gradients_are_those_of_flax_with_ties_too(pool, shape, dtype):
+    # Few values, so that most windows hold equal ones.
+    images = jnp.asarray(np.random.default_rng(0).integers(0, 3, shape), dtype)
+    ours = jax.jit(lambda images: value_and_gradient(pool, images))(images)
+    assert_bitwise_equal(ours, value_and_gradient(POOLINGS[pool], images))
 
-    def lowered(platform):
-        function = jax.jit(lambda images: value_and_gradient(max_pool_2x2, images))
-        return function.trace(images).lower(lowering_platforms=(platform,)).as_text()
 
-    assert "select_and_scatter" not in lowered("cpu")
-    assert "select_and_scatter" in lowered("tpu")
+@ALL
+def test_many_at_once_are_as_each_is_alone(pool):
+    images = jnp.asarray(np.random.default_rng(0).integers(0, 3, (3, 2, 6, 5, 2)), jnp.float32)
+    at_once = jax.jit(jax.vmap(partial(value_and_gradient, pool)))(images)
+    for number, alone in enumerate(images):
+        assert_bitwise_equal([array[number] for array in at_once], value_and_gradient(pool, alone))
+
+
+@ALL
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_no_platform_scatters(pool, platform):
+    def lowered(function):
+        traced = jax.jit(lambda images: value_and_gradient(function, images)).trace(jnp.ones((2, 4, 4, 1)))
+        return traced.lower(lowering_platforms=(platform,)).as_text()
+
+    assert "scatter" in lowered(POOLINGS[pool])
+    assert "scatter" not in lowered(pool)
