@@ -31,5 +31,5 @@ def flops_per_step(settings: Settings, inputs: Inputs) -> float:
     )
     size: Any = complete.batch_size
     images, labels = jnp.zeros((size, *inputs.image_shape), inputs.dtype), jnp.zeros(size, jnp.int32)
-    step = training.train_step(built.apply, selector, optimizer)
+    step = training.train_step(training.Learner(apply=built.apply, selector=selector, optimizer=optimizer))
     return slotjax.analysis.flops(step, state, variables["frozen"], Split(images, labels))

@@ -1,6 +1,7 @@
 """How a run goes through its data, an epoch or an evaluation at a time, whether they are arrays or a stream."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import optax
@@ -30,6 +31,17 @@ class Experiment(NamedTuple):
     epochs: int
     steps_per_epoch: int
     state_shardings: PyTree | None = None  # replicated
+
+    @property
+    def learner(self) -> training.Learner:
+        """What learns: with smoothed labels, if asked for, but evaluated with those of the data."""
+        return training.Learner(
+            apply=self.network.apply,
+            selector=self.selector,
+            optimizer=self.optimizer,
+            loss=partial(training.cross_entropy, label_smoothing=self.label_smoothing),
+            evaluation_loss=training.cross_entropy,
+        )
 
 
 class Passes(NamedTuple):

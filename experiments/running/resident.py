@@ -17,18 +17,10 @@ from slotjax import data, training
 def resident(experiment: Experiment, dataset: data.Dataset, profile: Path | None = None) -> Passes:
     """The passes over a dataset that fits into the devices' memory; one epoch leaves a trace in `profile`, if given."""
     dataset = training.replicate(dataset, experiment.mesh)
-    apply, selector = experiment.network.apply, experiment.selector
-    compiled_epoch = training.compile_epoch(
-        apply,
-        selector,
-        experiment.optimizer,
-        experiment.batch_size,
-        experiment.mesh,
-        experiment.label_smoothing,
-        experiment.state_shardings,
-    )
+    learner, mesh = experiment.learner, experiment.mesh
+    compiled_epoch = training.compile_epoch(learner, mesh, experiment.batch_size, experiment.state_shardings)
     calls = itertools.count()
-    evaluation = training.compile_evaluation(apply, selector, experiment.mesh)
+    evaluation = training.compile_evaluation(learner, mesh)
 
     def epoch(state: training.TrainState, frozen: PyTree) -> tuple[training.TrainState, Metrics, int]:
         first = int(state.step)

@@ -65,14 +65,12 @@ def streamed(
     interruption: Interruption,
 ) -> Passes:
     """The passes over a stream; an epoch leaves checkpoints in `partial` under the workdir, and goes on from them."""
-    apply, selector, mesh = experiment.network.apply, experiment.selector, experiment.mesh
+    learner, mesh = experiment.learner, experiment.mesh
     compiled = _Compiled(
-        training.compile_stream_step(
-            apply, selector, experiment.optimizer, mesh, experiment.label_smoothing, experiment.state_shardings
-        ),
-        training.compile_batch_evaluation(apply, mesh),
-        jax.jit(selector.select),
-        jax.jit(selector.selection),
+        training.compile_stream_step(learner, mesh, experiment.state_shardings),
+        training.compile_batch_evaluation(learner.apply, mesh),
+        jax.jit(learner.selector.select),
+        jax.jit(learner.selector.selection),
     )
     every = _Streamed(experiment, stream, seed, options, workdir, interruption, compiled)
     return Passes(partial(_epoch, every), partial(_evaluate, every), stream.sha256)

@@ -133,13 +133,13 @@ def _variants(
 
 
 def _variant(built: Network, selector: slotjax.Selector, variables: dict[str, PyTree]) -> Variant:
-    optimizer = training.sgd(0.1, 0.9, 1e-4)
-    step = training.train_step(built.apply, selector, optimizer)
+    learner = training.Learner(apply=built.apply, selector=selector, optimizer=training.sgd(0.1, 0.9, 1e-4))
+    step = training.train_step(learner)
 
     def loop(state, frozen, examples):
         return jax.lax.scan(lambda state, batch: step(state, frozen, batch), state, examples)[0]
 
-    state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)
+    state = training.init_state(jax.random.key(0), variables["params"], learner.optimizer, built.batch_stats)
     return Variant(loop, state, variables["frozen"])
 
 

@@ -3,19 +3,22 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Bool, Int, Num, UInt8
+from jaxtyping import Array, Bool, Int, Num, PyTree, UInt8
 
 
 class Split(NamedTuple):
     """Images and their labels.
+
+    What slotjax loads is as follows. Training and evaluation with a model and a loss of one's own take any arrays, or
+    trees of arrays, whose first dimension is that of the examples.
 
     Attributes:
         images: `(n, height, width, channels)` or `(n, features)`; `uint8` from 0 to 255, or `float32` used as it is.
         labels: `(n,)`, `int32` from 0 to the number of classes - 1.
     """
 
-    images: Num[Array | np.ndarray, "n ..."]
-    labels: Int[Array | np.ndarray, " n"]
+    images: PyTree[Num[Array | np.ndarray, "n ..."]]
+    labels: PyTree[Int[Array | np.ndarray, " n"]]
 
 
 class Dataset(NamedTuple):

@@ -20,7 +20,7 @@ class Conv(nn.Module):
         padding: of the first two pairs, `"SAME"` as in the code of Ramanujan et al., or `"VALID"` as in that of
             Aladago & Torresani. Later pairs, whose images are small, always have `"SAME"`.
         dropout: the share of units that is dropped before every fully connected layer, in training.
-        dtype: what is computed in; that of weights and images unless given.
+        dtype: what is computed in. Default: that of weights and images.
 
     Implements Table 1 of Aladago & Torresani (2021) and of Ramanujan et al. (2020).
 

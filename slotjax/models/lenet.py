@@ -13,7 +13,7 @@ class LeNet(nn.Module):
     Attributes:
         classes: number of outputs.
         widths: hidden units per layer.
-        dtype: what is computed in; that of weights and images unless given.
+        dtype: what is computed in. Default: that of weights and images.
 
     Implements Table 1 of Aladago & Torresani (2021), after LeCun et al. (1998).
 

@@ -64,7 +64,7 @@ class ResNet(nn.Module):
         small_images: whether it begins with one 3x3 convolution, for images of 32x32, or with a 7x7 convolution and
             pooling, each of stride 2, for images of 224x224.
         affine: whether batch norm has a scale and a bias.
-        dtype: what is computed in, that of weights and images unless given; statistics of batches are in float32.
+        dtype: what is computed in; statistics of batches are in float32. Default: that of weights and images.
 
     Implements He et al. (2016) with the paddings and strides of torchvision.
 

@@ -22,7 +22,7 @@ class VGG19(nn.Module):
         stages: number of convolutions and their channels, stage by stage.
         dropout: the share of units that is dropped before the fully connected layer, in training.
         affine: whether batch norm has a scale and a bias.
-        dtype: what is computed in, that of weights and images unless given; statistics of batches are in float32.
+        dtype: what is computed in; statistics of batches are in float32. Default: that of weights and images.
 
     Implements Table 1 of Aladago & Torresani (2021), with four convolutions of 256 channels as VGG-19 has
     (Simonyan & Zisserman, 2015), where the table prints two.

@@ -6,7 +6,8 @@ from slotjax.training.checksums import checksums
 from slotjax.training.devices import data_mesh, place_batch, replicate, shard, shardings
 from slotjax.training.epoch import compile_epoch
 from slotjax.training.evaluation import compile_evaluation, evaluate
-from slotjax.training.loss import loss_and_correct
+from slotjax.training.learner import Learner
+from slotjax.training.loss import correct_predictions, cross_entropy
 from slotjax.training.optimizers import adam, sgd
 from slotjax.training.schedules import SCHEDULES, learning_rate_schedule
 from slotjax.training.state import TrainState, init_state
@@ -18,6 +19,7 @@ from slotjax.training.trials import compile_trials, stack_trials
 __all__ = [
     "SCHEDULES",
     "Checkpoints",
+    "Learner",
     "Sums",
     "TrainState",
     "adam",
@@ -27,12 +29,13 @@ __all__ = [
     "compile_evaluation",
     "compile_stream_step",
     "compile_trials",
+    "correct_predictions",
+    "cross_entropy",
     "data_mesh",
     "evaluate",
     "init_state",
     "learning_rate_schedule",
     "linen_apply",
-    "loss_and_correct",
     "place_batch",
     "replicate",
     "sgd",

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 
 # `apply(weights, batch_stats, images, key=None) -> (logits, batch_stats)`: a model as a pure function. With a key it
-# trains, as `select` does: it may drop units, and returns updated running statistics of batches.
-Apply = Callable[..., tuple[Float[Array, "batch classes"], PyTree]]
+# trains, as `select` does: it may drop units, and returns updated running statistics of batches. Logits are what the
+# learner's loss takes, `(batch, classes)` for that of the default.
+Apply = Callable[..., tuple[PyTree, PyTree]]
 
 
 def linen_apply(model: nn.Module) -> Apply:

@@ -169,12 +169,12 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def _reading(what: str) -> Iterator[None]:
+def _reading(content: str) -> Iterator[None]:
     try:
         yield
     # What is wrong with the files decides which of a dozen kinds of error Orbax raises.
     except Exception as error:
-        raise ValueError(f"{what} is damaged ({_reason(error)})") from error
+        raise ValueError(f"{content} is damaged ({_reason(error)})") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -14,7 +14,7 @@ DATA_AXIS = "data"
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh with the single axis `data`, over all devices unless given.
+    """A mesh with the single axis `data`. Default: over all devices.
 
     >>> training.data_mesh(jax.devices()[:1]).shape["data"]
     1
@@ -50,20 +50,20 @@ def shardings(tree: Any, mesh: Mesh) -> Any:
     P(None, 'data')
     """
 
-    def of(array: Any) -> NamedSharding:
+    def along_largest(array: Any) -> NamedSharding:
         dimensions = [size if size % mesh.size == 0 else 0 for size in np.shape(array)]
         spec: list[str | None] = [None] * len(dimensions)
         if any(dimensions):
             spec[dimensions.index(max(dimensions))] = DATA_AXIS
         return NamedSharding(mesh, PartitionSpec(*spec))
 
-    return jax.tree.map(of, tree)
+    return jax.tree.map(along_largest, tree)
 
 
-def _place(tree: Any, where: Any) -> Any:
-    if all(sharding.is_fully_addressable for sharding in jax.tree.leaves(where)):
-        return jax.device_put(tree, where)
-    return jax.tree.map(lambda array, sharding: _place_over_processes(jnp.asarray(array), sharding), tree, where)
+def _place(tree: Any, placement: Any) -> Any:
+    if all(sharding.is_fully_addressable for sharding in jax.tree.leaves(placement)):
+        return jax.device_put(tree, placement)
+    return jax.tree.map(lambda array, sharding: _place_over_processes(jnp.asarray(array), sharding), tree, placement)
 
 
 def _place_over_processes(array: Array, sharding: NamedSharding) -> Array:
@@ -86,7 +86,7 @@ def fetch(array: Any) -> np.ndarray:
 
 
 def all_processes(here: bool) -> bool:
-    """Whether it holds in every process; all have to ask.
+    """Whether what holds `here`, in this process, holds in every one; all have to ask.
 
     >>> training.devices.all_processes(True)
     True

@@ -8,9 +8,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, PyTree
 
 from slotjax.data import Split
-from slotjax.selectors import Optimizer, Selector
 from slotjax.training.apply import Apply
-from slotjax.training.loss import loss_and_correct
+from slotjax.training.learner import Learner
+from slotjax.training.loss import Correct, Loss, correct_predictions, cross_entropy, losses_and_correct
 from slotjax.training.state import TrainState
 from slotjax.training.step import train_step
 from slotjax.training.sums import Sums, add_sums
@@ -21,45 +21,38 @@ StreamStep = Callable[
 BatchEvaluation = Callable[[Sums, PyTree, PyTree, Split, Bool[Array, " batch"]], Sums]
 
 
-def compile_stream_step(
-    apply: Apply,
-    selector: Selector,
-    optimizer: Optimizer,
-    mesh: Mesh,
-    label_smoothing: float = 0.0,
-    state_shardings: PyTree | None = None,
-) -> StreamStep:
+def compile_stream_step(learner: Learner, mesh: Mesh, state_shardings: PyTree | None = None) -> StreamStep:
     """The jitted function of one step on one batch of a stream.
 
     Args:
-        apply: the unmodified model.
-        selector: how weights are chosen.
-        optimizer: what updates the trainable part of the variables.
+        learner: what learns.
         mesh: the devices; batches are sharded over them, all else is replicated.
-        label_smoothing: the share of each label's probability that is spread over all classes.
-        state_shardings: how the state is split over the devices (`shardings`); it is replicated unless given.
+        state_shardings: how the state is split over the devices (`shardings`). Default: it is replicated.
 
     Returns:
         `step(state, sums, frozen, batch, valid) -> (state, sums, loss)`. It donates `state` and `sums`. Examples that
-        are not `valid` count for nothing, but the statistics of batch norm see their images. `loss` is the mean of
-        this batch, in nats: to wait for it is to wait for the step.
+        are not `valid`, `(batch,)`, `bool`, count for nothing, but the statistics of batch norm see their images.
+        `loss` is the mean of this batch: to wait for it is to wait for the step.
+
+    Raises:
+        ValueError: when called, if a function of the learner's does not fit logits and labels.
 
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
-    >>> selector, optimizer = slotjax.slot_machine(k=2), training.sgd(0.2)
-    >>> variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
-    >>> state = training.init_state(jax.random.key(1), variables["params"], optimizer)
-    >>> step = training.compile_stream_step(apply, selector, optimizer, training.data_mesh(jax.devices()[:1]))
+    >>> learner = training.Learner(apply=apply, selector=slotjax.slot_machine(k=2), optimizer=training.sgd(0.2))
+    >>> variables = learner.selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    >>> state = training.init_state(jax.random.key(1), variables["params"], learner.optimizer)
+    >>> step = training.compile_stream_step(learner, training.data_mesh(jax.devices()[:1]))
     >>> batch, valid = slotjax.data.Split(jnp.ones((2, 3)), jnp.zeros(2, jnp.int32)), jnp.array([True, False])
     >>> state, sums, loss = step(state, training.zero_sums(), variables["frozen"], batch, valid)
     >>> int(state.step), int(sums.examples)
     (1, 1)
     """
-    one_step = train_step(apply, selector, optimizer, label_smoothing)
+    one_step = train_step(learner)
 
     def step(state, sums, frozen, batch, valid):
         state, (loss, correct) = one_step(state, frozen, batch, valid)
         examples = valid.sum(dtype=jnp.int32)
-        added = Sums(loss * examples.astype(loss.dtype), correct, examples)
+        added = Sums(loss=loss * examples.astype(loss.dtype), correct=correct, examples=examples)
         return state, add_sums(sums, added), loss
 
     replicated = NamedSharding(mesh, PartitionSpec())
@@ -67,15 +60,22 @@ def compile_stream_step(
     return jax.jit(step, donate_argnums=(0, 1), out_shardings=(state_shardings, replicated, replicated))
 
 
-def compile_batch_evaluation(apply: Apply, mesh: Mesh) -> BatchEvaluation:
-    """The jitted function that adds one batch to the sums of an evaluation.
+def compile_batch_evaluation(
+    apply: Apply, mesh: Mesh, loss: Loss = cross_entropy, correct: Correct = correct_predictions
+) -> BatchEvaluation:
+    """The jitted function that adds one batch to the sums of an evaluation of given weights.
 
     Args:
         apply: the model, called without a key.
         mesh: the devices; batches are sharded over them, all else is replicated.
+        loss: as a `Learner` has it.
+        correct: as a `Learner` has it.
 
     Returns:
         `add(sums, weights, batch_stats, batch, valid) -> sums`. It donates `sums`.
+
+    Raises:
+        ValueError: when called, if a function does not fit logits and labels.
 
     >>> apply = lambda weights, batch_stats, images: (images @ weights, batch_stats)
     >>> add = training.compile_batch_evaluation(apply, training.data_mesh(jax.devices()[:1]))
@@ -85,8 +85,13 @@ def compile_batch_evaluation(apply: Apply, mesh: Mesh) -> BatchEvaluation:
     """
 
     def add(sums, weights, batch_stats, batch, valid):
-        losses, correct = loss_and_correct(apply(weights, batch_stats, batch.images)[0], batch.labels)
-        added = Sums(losses.sum(where=valid), correct.sum(where=valid), valid.sum(dtype=jnp.int32))
+        logits, _ = apply(weights, batch_stats, batch.images)
+        losses, is_correct = losses_and_correct(loss, correct, logits, batch.labels)
+        added = Sums(
+            loss=losses.sum(where=valid),
+            correct=is_correct.sum(where=valid),
+            examples=valid.sum(dtype=jnp.int32),
+        )
         return add_sums(sums, added)
 
     return jax.jit(add, donate_argnums=0, out_shardings=NamedSharding(mesh, PartitionSpec()))

@@ -1,4 +1,4 @@
-"""What batches add up to, on the devices: losses and right predictions, whose means are an evaluation."""
+"""What batches add up to, on the devices: losses and correct predictions, whose means are an evaluation."""
 
 from typing import NamedTuple
 
@@ -10,23 +10,23 @@ class Sums(NamedTuple):
     """What batches add up to.
 
     Attributes:
-        loss: the sum over examples, in nats.
-        correct: right predictions.
-        examples: those that were valid.
+        loss: the sum over examples; of cross-entropy, in nats.
+        correct: how many were predicted correctly; of an example with several predictions, the share.
+        examples: those that were valid, `int32`.
     """
 
     loss: Float[Array, ""]
-    correct: Int[Array, ""]
+    correct: Float[Array, ""]
     examples: Int[Array, ""]
 
     def means(self) -> dict[str, Float[Array, ""]]:
-        """`{"loss": nats, "accuracy": share from 0 to 1}`.
+        """`{"loss": mean, "accuracy": share from 0 to 1}`.
 
-        >>> print(training.Sums(jnp.array(3.0), jnp.array(1), jnp.array(2)).means())
+        >>> print(training.Sums(loss=jnp.array(3.0), correct=jnp.array(1.0), examples=jnp.array(2)).means())
         {'loss': Array(1.5, dtype=float32), 'accuracy': Array(0.5, dtype=float32)}
         """
         examples = self.examples.astype(self.loss.dtype)
-        return {"loss": self.loss / examples, "accuracy": self.correct.astype(self.loss.dtype) / examples}
+        return {"loss": self.loss / examples, "accuracy": self.correct / examples}
 
 
 def zero_sums() -> Sums:
@@ -35,13 +35,13 @@ def zero_sums() -> Sums:
     >>> int(training.zero_sums().examples)
     0
     """
-    return Sums(jnp.zeros(()), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+    return Sums(loss=jnp.zeros(()), correct=jnp.zeros(()), examples=jnp.zeros((), jnp.int32))
 
 
 def add_sums(sums: Sums, added: Sums) -> Sums:
     """The sums of both.
 
-    >>> one = training.Sums(jnp.array(0.5), jnp.array(1), jnp.array(2))
+    >>> one = training.Sums(loss=jnp.array(0.5), correct=jnp.array(1.0), examples=jnp.array(2))
     >>> int(training.sums.add_sums(training.zero_sums(), one).examples)
     2
     """

@@ -7,23 +7,17 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from slotjax.selectors import Optimizer, Selector
-from slotjax.training.apply import Apply
 from slotjax.training.epoch import Epoch, one_epoch
+from slotjax.training.learner import Learner
 
 
-def compile_trials(
-    apply: Apply, selector: Selector, optimizer: Optimizer, batch_size: int, mesh: Mesh, label_smoothing: float = 0.0
-) -> Epoch:
+def compile_trials(learner: Learner, mesh: Mesh, batch_size: int) -> Epoch:
     """The jitted function of one epoch of several networks at once, which differ in nothing but their random numbers.
 
     Args:
-        apply: as in `compile_epoch`, and so are the other arguments.
-        selector: how weights are chosen.
-        optimizer: what updates the trainable part of the variables.
-        batch_size: examples per step of each network.
-        mesh: the devices.
-        label_smoothing: the share of each label's probability that is spread over all classes, in training.
+        learner: what learns.
+        mesh: the devices; each batch is sharded over them, all else is replicated.
+        batch_size: examples per step of each network; a multiple of the number of devices.
 
     Returns:
         `epoch(states, frozen, dataset) -> (states, metrics)`, in which states, frozen values and metrics have one more
@@ -33,20 +27,20 @@ def compile_trials(
     Raises:
         ValueError: as in `compile_epoch`.
 
-    >>> selector, optimizer = slotjax.slot_machine(k=2), training.sgd(0.2)
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
+    >>> learner = training.Learner(apply=apply, selector=slotjax.slot_machine(k=2), optimizer=training.sgd(0.2))
     >>> def start(seed):
-    ...     variables = selector.init(jax.random.key(seed), jnp.zeros((3, 2)))
-    ...     state = training.init_state(jax.random.key(seed), variables["params"], optimizer)
+    ...     variables = learner.selector.init(jax.random.key(seed), jnp.zeros((3, 2)))
+    ...     state = training.init_state(jax.random.key(seed), variables["params"], learner.optimizer)
     ...     return state, variables["frozen"]
     >>> states, frozen = training.stack_trials([start(seed) for seed in range(5)])
     >>> split = slotjax.data.Split(jnp.ones((8, 3)), jnp.zeros(8, jnp.int32))
-    >>> epoch = training.compile_trials(apply, selector, optimizer, 4, training.data_mesh(jax.devices()[:1]))
+    >>> epoch = training.compile_trials(learner, training.data_mesh(jax.devices()[:1]), batch_size=4)
     >>> states, metrics = epoch(states, frozen, slotjax.data.Dataset(split, split, split, 2))
     >>> metrics["losses"].shape, metrics["test"]["accuracy"].shape
     ((5, 2), (5,))
     """
-    epoch = one_epoch(apply, selector, optimizer, batch_size, mesh, label_smoothing)
+    epoch = one_epoch(learner, mesh, batch_size)
     replicated = NamedSharding(mesh, PartitionSpec())
     return jax.jit(jax.vmap(epoch, in_axes=(0, 0, None)), donate_argnums=0, out_shardings=replicated)
 

@@ -54,7 +54,8 @@ def trained(network, selector, devices, epochs=1, shard=False):
     state = training.init_state(jax.random.key(2), variables["params"], optimizer, stats)
     mesh = training.data_mesh(jax.devices()[:devices])
     how = training.shardings(state, mesh) if shard else None
-    epoch = training.compile_epoch(training.linen_apply(model), selector, optimizer, BATCH, mesh, state_shardings=how)
+    learner = training.Learner(apply=training.linen_apply(model), selector=selector, optimizer=optimizer)
+    epoch = training.compile_epoch(learner, mesh, BATCH, state_shardings=how)
     held_out = Split(split.images[:8], split.labels[:8])
     data = training.replicate(Dataset(split, held_out, held_out, CLASSES), mesh)
     state, frozen = (training.shard if shard else training.replicate)((state, variables["frozen"]), mesh)

@@ -34,13 +34,17 @@ def setup(data, devices=1, k=3, selection="greedy", batch_size=16, optimizer=Non
     optimizer = optimizer or training.sgd(0.1, 0.9, 1e-3)
     variables = selector.init(jax.random.key(1), shapes)
     state = training.init_state(jax.random.key(epochs_key), variables["params"], optimizer)
-    epoch = training.compile_epoch(apply(model), selector, optimizer, batch_size, mesh)
+    learner = training.Learner(apply=training.linen_apply(model), selector=selector, optimizer=optimizer)
+    epoch = training.compile_epoch(learner, mesh, batch_size)
     state, frozen, data = training.replicate((state, variables["frozen"], data), mesh)
     return epoch, state, frozen, data
 
 
-def apply(model):
-    return training.linen_apply(model)
+def linear(selector, optimizer, **others):
+    """A learner of one matrix."""
+    return training.Learner(
+        apply=lambda w, stats, x, key=None: (x @ w, stats), selector=selector, optimizer=optimizer, **others
+    )
 
 
 def logistic_epoch(scores, options, data, order, rate, momentum, decay):
@@ -67,7 +71,7 @@ def test_an_epoch_equals_numpy_in_float64(x64):
     shuffle = jax.random.fold_in(jax.random.fold_in(state.key, 0), 0)
     order = np.asarray(_batches(shuffle, 64, 16))
     mesh = training.data_mesh(jax.devices()[:1])
-    epoch = training.compile_epoch(lambda w, stats, x, key=None: (x @ w, stats), selector, optimizer, 16, mesh)
+    epoch = training.compile_epoch(linear(selector, optimizer), mesh, 16)
     state, metrics = epoch(*training.replicate((state, variables["frozen"], data), mesh))
     expected, losses = logistic_epoch(scores, options, data, order, 0.1, 0.9, 1e-3)
     np.testing.assert_allclose(metrics["losses"], losses, rtol=1e-12)
@@ -201,12 +205,12 @@ def test_smoothed_labels_in_the_loss():
     logits, labels = np.random.default_rng(0).normal(size=(5, 4)), np.array([0, 1, 2, 3, 0], np.int32)
     target = 0.9 * np.eye(4)[labels] + 0.1 / 4
     expected = -(target * np.log(reference.softmax(logits.T).T)).sum(1)
-    losses, _ = training.loss_and_correct(jnp.asarray(logits, jnp.float32), jnp.asarray(labels), 0.1)
+    losses = training.cross_entropy(jnp.asarray(logits, jnp.float32), jnp.asarray(labels), 0.1)
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
 def test_losses_of_half_precision_logits_are_in_float32():
-    losses, _ = training.loss_and_correct(jnp.ones((2, 3), jnp.bfloat16), jnp.zeros(2, jnp.int32))
+    losses = training.cross_entropy(jnp.ones((2, 3), jnp.bfloat16), jnp.zeros(2, jnp.int32))
     np.testing.assert_allclose(losses, np.log(3), rtol=1e-6)
 
 
@@ -215,7 +219,7 @@ def test_examples_that_are_not_valid_change_neither_loss_nor_update():
     images, labels = random.normal(size=(6, 3)).astype(np.float32), random.integers(0, 2, 6).astype(np.int32)
     selector, optimizer = slotjax.slot_machine(2), training.sgd(0.2)
     variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
-    step = training.train_step(lambda w, stats, x, key=None: (x @ w, stats), selector, optimizer)
+    step = training.train_step(linear(selector, optimizer))
     state = training.init_state(jax.random.key(1), variables["params"], optimizer)
     few = step(state, variables["frozen"], Split(images[:4], labels[:4]))
     marked = step(state, variables["frozen"], Split(images, labels), jnp.arange(6) < 4)
@@ -227,7 +231,7 @@ def test_examples_that_are_not_valid_change_neither_loss_nor_update():
 def test_a_batch_without_valid_examples_has_no_loss_and_no_gradient():
     selector, optimizer = slotjax.slot_machine(2), training.sgd(0.2)
     variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
-    step = training.train_step(lambda w, stats, x, key=None: (x @ w, stats), selector, optimizer)
+    step = training.train_step(linear(selector, optimizer))
     state = training.init_state(jax.random.key(1), variables["params"], optimizer)
     batch = Split(jnp.ones((2, 3)), jnp.zeros(2, jnp.int32))
     after, (loss, correct) = step(state, variables["frozen"], batch, jnp.zeros(2, bool))
@@ -253,7 +257,8 @@ def batch_norm_run(devices):
     chosen = selector.init(jax.random.key(1), variables["params"])
     state = training.init_state(jax.random.key(2), chosen["params"], optimizer, variables["batch_stats"])
     mesh = training.data_mesh(jax.devices()[:devices])
-    epoch = training.compile_epoch(training.linen_apply(model), selector, optimizer, 16, mesh)
+    learner = training.Learner(apply=training.linen_apply(model), selector=selector, optimizer=optimizer)
+    epoch = training.compile_epoch(learner, mesh, 16)
     state, frozen, data = training.replicate((state, chosen["frozen"], Dataset(*splits, 3)), mesh)
     for _ in range(2):
         state, metrics = epoch(state, frozen, data)

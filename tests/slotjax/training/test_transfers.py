@@ -16,7 +16,7 @@ import pytest
 import slotjax
 from slotjax import training
 from slotjax.data import Split
-from tests.slotjax.training.test_training import dataset, setup
+from tests.slotjax.training.test_training import dataset, linear, setup
 
 TO_THE_HOST = re.compile(r"callback|(?<![\w-])(infeed|outfeed|send|recv)\(")
 REPEATS = 3
@@ -32,7 +32,7 @@ def a_step_of_a_stream():
     mesh, selector, optimizer = training.data_mesh(), slotjax.slot_machine(3, "probabilistic"), training.sgd(0.1)
     variables = selector.init(jax.random.key(0), jnp.zeros((12, 4)))
     state = training.init_state(jax.random.key(1), variables["params"], optimizer)
-    step = training.compile_stream_step(lambda w, stats, x, key=None: (x @ w, stats), selector, optimizer, mesh)
+    step = training.compile_stream_step(linear(selector, optimizer), mesh)
     state, sums, frozen = training.replicate((state, training.zero_sums(), variables["frozen"]), mesh)
     batch = training.place_batch(Split(*map(jax.device_get, dataset(16).train)), mesh)
     valid = training.place_batch(jax.device_get(jnp.arange(16) < 15), mesh)

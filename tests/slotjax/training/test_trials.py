@@ -40,7 +40,8 @@ def parts(selector, dtype):
         return training.init_state(jax.random.key(seed), variables["params"], optimizer), variables["frozen"]
 
     mesh = training.data_mesh(jax.devices()[:1])
-    return start, (training.linen_apply(model), selector, optimizer, BATCH, mesh), data
+    learner = training.Learner(apply=training.linen_apply(model), selector=selector, optimizer=optimizer)
+    return start, (learner, mesh, BATCH), data
 
 
 def alone(selector, dtype, epochs):
@@ -57,7 +58,7 @@ def alone(selector, dtype, epochs):
 def at_once(selector, dtype, epochs):
     start, arguments, data = parts(selector, dtype)
     epoch = training.compile_trials(*arguments)
-    states, frozen = training.replicate(training.stack_trials([start(seed) for seed in SEEDS]), arguments[-1])
+    states, frozen = training.replicate(training.stack_trials([start(seed) for seed in SEEDS]), arguments[1])
     for _ in range(epochs):
         states, metrics = epoch(states, frozen, data)
     trees = states, frozen, metrics
@@ -98,7 +99,7 @@ def test_all_trials_are_one_compiled_program(compilations):
     selector = SELECTORS["greedy, factored"]
     start, arguments, data = parts(selector, np.float32)
     epoch = training.compile_trials(*arguments)
-    states, frozen = training.replicate(training.stack_trials([start(seed) for seed in SEEDS]), arguments[-1])
+    states, frozen = training.replicate(training.stack_trials([start(seed) for seed in SEEDS]), arguments[1])
     states, _ = epoch(states, frozen, data)
     before = len(compilations)
     states, _ = epoch(states, frozen, data)
