@@ -1,1 +1,11 @@
 """The papers' experiments from the command line."""
+
+import sys
+
+from slotjax import _extras
+
+try:
+    _extras.require("experiments", "experiments", "absl-py", "matplotlib", "tensorboardX", "tqdm")
+except ImportError as missing:
+    # Here, because it holds for every program, and each imports them before its first own line.
+    sys.exit(f"error: {missing}")

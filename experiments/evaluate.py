@@ -46,6 +46,7 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
     Raises:
         ValueError: if the ticket cannot be read or does not fit the dataset.
         OSError: if a file is not there.
+        ImportError: if a package that reads the dataset is not installed.
         RunError: if the dataset cannot be read.
     """
     ticket = slotjax.read_ticket(path)
@@ -84,7 +85,7 @@ def main(arguments: list[str]) -> None:
     """Evaluates the ticket of the flags."""
     prepare(arguments)
     values = flags.FLAGS
-    with one_sentence(ValueError, OSError, RunError):
+    with one_sentence(ImportError, ValueError, OSError, RunError):
         if not values.ticket:
             raise ValueError("--ticket: it must be given")
         for split, result in evaluate(Path(values.ticket), values.dataset, values.data_dir).items():

@@ -76,7 +76,7 @@ def run(
         source = load_source(settings, options.data_dir)
         experiment = build(settings, source, mesh)
         workdir, lock = _open(settings, options, experiment)
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         raise RunError(str(error)) from error
     try:
         opened = training.Checkpoints(workdir / "checkpoints", options.keep_epochs)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from jaxtyping import Int
 from numpy import arange, ndarray
 
-from slotjax.data.assemble import Assemble
+from slotjax import _extras
 from slotjax.data.dataset import Batch, held_out_indices
 from slotjax.data.directory import open_prepared
-from slotjax.data.order import InOrder, Shuffled
+from slotjax.data.order import InOrder, Places, Shuffled
 from slotjax.data.records import Records
 from slotjax.data.workers import batches
 
@@ -72,6 +72,7 @@ def load_imagenet(data_dir: str | None, size: int = 224, examples: int | None = 
 
     Raises:
         FileNotFoundError: if there is no such prepared dataset, or a file of it is missing; nothing is downloaded.
+        ImportError: if a package that reads it is not installed; the message names the extra that brings it.
         ValueError: if `size` or `examples` is not positive, or the dataset is damaged or not prepared as array_record.
 
     >>> stream = slotjax.data.load_imagenet("~/tensorflow_datasets")  # doctest: +SKIP
@@ -79,6 +80,7 @@ def load_imagenet(data_dir: str | None, size: int = 224, examples: int | None = 
     """
     _require(size >= 1, "size", size, "must be 1 or more")
     _require(examples is None or examples >= 1, "examples", examples, "must be 1 or more")
+    _extras.require("data", "dataset: imagenet2012", "tensorflow-datasets", "array-record", "grain", "pillow")
     builder = open_prepared("imagenet2012", data_dir, splits=("train", "validation"))
     directory, splits = Path(builder.data_dir), builder.info.splits
     prepared = splits["train"].num_examples
@@ -115,8 +117,7 @@ def _train(
     _require(first_step <= last_step, "last_step", last_step, f"must be first_step, {first_step}, or more")
     examples = len(part.indices)
     _require(batch_size <= examples, "batch_size", batch_size, f"must be at most the {examples} training examples")
-    order = Shuffled(part.indices, batch_size, seed)
-    assemble = Assemble(Records(part.directory, part.split), order, part.size, seed, own)
+    assemble = _assemble(part, Shuffled(part.indices, batch_size, seed), seed, own)
     return batches(assemble, first_step, last_step, workers)
 
 
@@ -124,9 +125,15 @@ def _evaluate(
     part: _Part, batch_size: int, workers: int = 0, process_index: int = 0, process_count: int = 1
 ) -> Iterator[Batch]:
     own = _own_part(batch_size, workers, process_index, process_count)
-    order = InOrder(part.indices, batch_size)
-    assemble = Assemble(Records(part.directory, part.split), order, part.size, None, own)
+    assemble = _assemble(part, InOrder(part.indices, batch_size), None, own)
     return batches(assemble, 0, -(-len(part.indices) // batch_size), workers)
+
+
+def _assemble(part: _Part, order: Callable[[int], Places], seed: int | None, own: slice) -> Callable[[int], Batch]:
+    # Imported here because it imports Pillow.
+    from slotjax.data.assemble import Assemble
+
+    return Assemble(Records(part.directory, part.split), order, part.size, seed, own)
 
 
 def _own_part(batch_size: int, workers: int, process_index: int, process_count: int) -> slice:

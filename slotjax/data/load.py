@@ -1,9 +1,9 @@
 """Datasets by name."""
 
+from slotjax import _extras
 from slotjax.data.dataset import Dataset, first_examples
 from slotjax.data.mnist_sample import load_mnist_sample
 from slotjax.data.npz import load_npz
-from slotjax.data.prepared import load_prepared
 
 # The share of the training examples of each prepared dataset that is held out for validation.
 _PREPARED = {"mnist": 0.15, "fashion_mnist": 0.15, "cifar10": 0.1, "cifar100": 0.1}
@@ -26,6 +26,7 @@ def load(name: str, data_dir: str | None = None, examples: int | None = None) ->
     Raises:
         ValueError: for an unknown name, unusable arrays or a damaged dataset, or if `examples` is not positive.
         FileNotFoundError: if the dataset is not there; nothing is downloaded.
+        ImportError: if a package that reads it is not installed; the message names the extra that brings it.
 
     >>> dataset = slotjax.data.load("mnist_sample")
     >>> [len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)]
@@ -34,6 +35,10 @@ def load(name: str, data_dir: str | None = None, examples: int | None = None) ->
     if examples is not None and examples < 1:
         raise ValueError(f"examples: {examples} was given, but it must be 1 or more")
     if name in _PREPARED:
+        _extras.require("data", f"dataset: {name}", "tensorflow-datasets", "array-record", "pillow")
+        # Imported here because it imports Pillow.
+        from slotjax.data.prepared import load_prepared
+
         return load_prepared(name, data_dir, _PREPARED[name], examples)
     dataset = _load_arrays(name)
     return dataset if examples is None else first_examples(dataset, examples)

