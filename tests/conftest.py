@@ -1,11 +1,15 @@
 """The strict setting that every test runs in: four CPU devices, strict promotion, checked shapes."""
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 
+import hypothesis
 import jax
 import numpy as np
 import pytest
@@ -14,6 +18,28 @@ from jaxtyping import install_import_hook
 from tests.small_imagenet import prepared  # noqa: F401 (a fixture)
 from tests.small_mnist import prepared_digits  # noqa: F401 (a fixture)
 
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    # What one process of a test run has compiled, no other compiles again: neither pytest's workers nor the programs
+    # under test, which inherit the environment.
+    directory = tempfile.mkdtemp(prefix="slotjax-tests-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    for name, value in {
+        "jax_compilation_cache_dir": directory,
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
+    # A program that a test kills may leave half an entry, which JAX warns of and compiles anew.
+    os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache"
+
+# No test is timed, and every run draws the same examples, so that code and not luck decides whether it passes.
+# `--hypothesis-profile=search` draws others.
+hypothesis.settings.register_profile(
+    "slotjax", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("search", hypothesis.settings.get_profile("slotjax"), derandomize=False)
+hypothesis.settings.load_profile("slotjax")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # All packages but the Linen layers, whose inherited fields are typed by protocols that cannot be checked.

@@ -87,14 +87,14 @@ def check_layer(images, window, strides, padding, half):
     assert_same(ours, theirs, 2e-2 if half else 1e-5)
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, database=None)
+@settings(max_examples=5)
 @given(*LAYER)
 def test_any_layer_equals_lax(images, window, strides, padding, half):
     check_layer(images, window, strides, padding, half)
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(*LAYER)
 def test_any_of_many_layers_equals_lax(images, window, strides, padding, half):
     check_layer(images, window, strides, padding, half)

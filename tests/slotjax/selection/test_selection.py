@@ -28,7 +28,7 @@ def test_greedy_is_numpy_argmax(k, shape):
     np.testing.assert_array_equal(slotjax.selection.greedy(jnp.asarray(scores)), reference.greedy(scores))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.sampled_from([0.0, 1.0, 2.0]))
 )

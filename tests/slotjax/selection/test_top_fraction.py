@@ -34,7 +34,7 @@ def test_float64(x64):
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-45, 3.4e38, -3.4e38, 0.5, 1e-20]), min_size=12, max_size=12),
     st.integers(0, 12),

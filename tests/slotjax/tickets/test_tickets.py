@@ -25,7 +25,7 @@ from slotjax.tickets import bits, container, save
 TREE = {"dense": {"kernel": jnp.zeros((5, 4)), "bias": jnp.arange(4.0)}, "conv": {"kernel": jnp.zeros((2, 2, 3, 2))}}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(1, 70_000), st.lists(st.integers(0, 2**31), max_size=50), st.sampled_from([3, 2**16]))
 def test_unpacking_undoes_packing(k, numbers, part):
     index = np.array([number % k for number in numbers], np.int32)
