@@ -19,11 +19,13 @@ def require(extra: str, what: str, *packages: str) -> None:
 
     >>> slotjax._extras.require("data", "this dataset", "numpy", "no-such-package", "nor-this")
     Traceback (most recent call last):
+        ...
     ImportError: this dataset needs no-such-package and nor-this; install slotjax[data]
     """
     missing = [package for package in packages if not _installed(_MODULES.get(package, package.replace("-", "_")))]
     if missing:
-        raise ImportError(f"{what} needs {' and '.join(missing)}; install slotjax[{extra}]")
+        named = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+        raise ImportError(f"{what} needs {named}; install slotjax[{extra}]")
 
 
 def _installed(module: str) -> bool:
