@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.programs.test_program import ROOT, command, metrics, wait_for_epochs
 
 EPOCHS = "--epochs=8"
@@ -49,7 +50,7 @@ def checksums(workdir):
 
 
 def finish_both(processes):
-    said = [process.communicate(timeout=300) for process in processes]
+    said = [process.communicate(timeout=PATIENCE) for process in processes]
     return [process.returncode for process in processes], said
 
 

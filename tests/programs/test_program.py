@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 FILES = {"config.json", "metrics.jsonl", "curves.png", "summary.json", "checkpoints", "frozen", "tensorboard"}
 
@@ -34,7 +36,7 @@ def start(*arguments):
 
 def finish(*arguments):
     process = start(*arguments)
-    output, errors = process.communicate(timeout=300)
+    output, errors = process.communicate(timeout=PATIENCE)
     return process.returncode, output, errors
 
 
@@ -265,7 +267,7 @@ def test_a_second_process_in_the_same_workdir_is_refused(digits, tmp_path):
     code, _, errors = finish(digits, tmp_path / "run", "--epochs=2")
     assert code == 1
     assert errors == f"error: --workdir: another process is training in {tmp_path / 'run'}\n"
-    first.communicate(timeout=300)
+    first.communicate(timeout=PATIENCE)
     assert first.returncode == 0
     assert len(metrics(tmp_path / "run")) == 3
 
@@ -307,7 +309,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_says_where(number, unbroken, digi
     process = start(digits, workdir, EPOCHS, "--checkpoint_every=100")
     wait_for_epochs(process, workdir, 3)
     process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     (epoch,) = re.findall(r"Stopped after epoch (\d+); the same command goes on from there", output)
     assert errors == f"{number.name}: stopping when the running call is done.\n"
@@ -318,10 +320,10 @@ def test_a_run_that_is_asked_to_stop_saves_and_says_where(number, unbroken, digi
 def test_a_second_sigint_ends_the_run_at_once(digits, tmp_path):
     process = start(digits, tmp_path / "run", "--epochs=100000", "--batch_size=1")
     wait_for_epochs(process, tmp_path / "run", 1)  # then the first epoch is compiled and takes seconds
-    for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-    process.communicate(timeout=120)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == "SIGINT: stopping when the running call is done.\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
 
 
@@ -331,7 +333,7 @@ def test_a_full_disk_is_one_sentence_and_touches_no_earlier_checkpoint(unbroken,
     process = start(digits, workdir, EPOCHS)
     wait_for_epochs(process, workdir, 3)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     before = {path: path.read_bytes() for path in (workdir / "checkpoints").rglob("*") if path.is_file()}
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
     full = subprocess.run(
@@ -340,7 +342,7 @@ def test_a_full_disk_is_one_sentence_and_touches_no_earlier_checkpoint(unbroken,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert full.returncode == 1

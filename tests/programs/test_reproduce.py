@@ -15,6 +15,7 @@ import pytest
 from experiments.papers.cells import cells_of, chosen_figures
 from experiments.papers.finish import Places, locked
 from experiments.papers.grid import key
+from tests.patience import PATIENCE
 
 # TFDS, which prepares the dataset, uses what NumPy and protobuf deprecate.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -41,7 +42,7 @@ def start(data_dir, places, *arguments):
 
 def finish(*arguments):
     process = start(*arguments)
-    output, errors = process.communicate(timeout=500)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     return output
 
@@ -112,7 +113,7 @@ def test_what_cannot_be_finished_keeps_nothing_else_from_being_so(prepared_digit
     blocked.mkdir(parents=True)
     (blocked / "something.txt").write_text("no run")
     process = start(prepared_digits, tmp_path, *ONE, "--trials=1")
-    output, errors = process.communicate(timeout=500)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "is not empty and holds no run" in errors
     assert errors.splitlines()[-1] == "error: 1 of the runs could not be finished"
@@ -136,7 +137,7 @@ def test_a_signal_in_a_runs_last_epoch_is_not_forgotten(prepared_digits, tmp_pat
     while "random weights" not in process.stdout.readline() and process.poll() is None:  # which takes one epoch
         pass
     process.send_signal(signal.SIGTERM)
-    rest, errors = process.communicate(timeout=100)
+    rest, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert "== " not in rest
 
@@ -169,7 +170,7 @@ def test_a_budget_ends_it_with_everything_saved(prepared_digits, tmp_path):
 )
 def test_bad_flags_are_one_sentence(flag, sentence, tmp_path):
     process = start(tmp_path, tmp_path, flag)
-    output, errors = process.communicate(timeout=100)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert output == ""
     assert errors.startswith(f"error: {sentence}")
@@ -178,7 +179,7 @@ def test_bad_flags_are_one_sentence(flag, sentence, tmp_path):
 
 def test_data_that_is_missing_is_one_sentence_per_run(tmp_path):
     process = start(tmp_path, tmp_path, *ONE, "--trials=1")
-    _, errors = process.communicate(timeout=100)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "dataset: 'mnist' is not prepared in" in errors
     assert "Traceback" not in errors
@@ -193,7 +194,7 @@ def test_ten_interruptions_change_nothing(prepared_digits, tmp_path):
         process = start(prepared_digits, tmp_path / "broken", *SEVERAL)
         time.sleep(moments.uniform(5, 15))
         process.send_signal(moments.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
-        process.communicate(timeout=100)
+        process.communicate(timeout=PATIENCE)
     finish(prepared_digits, tmp_path / "broken", *SEVERAL)
     found = lines(tmp_path / "broken")
     assert len(found) == len({line["key"] for line in found})
@@ -204,7 +205,7 @@ def test_ten_interruptions_change_nothing(prepared_digits, tmp_path):
 @pytest.mark.slow
 def test_two_processes_share_the_work(prepared_digits, tmp_path):
     processes = [start(prepared_digits, tmp_path, *SEVERAL) for _ in range(2)]
-    outputs = [process.communicate(timeout=500) for process in processes]
+    outputs = [process.communicate(timeout=PATIENCE) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     begun = [text for output, _ in outputs for text in output.splitlines() if text.startswith("== ")]
     found = lines(tmp_path)

@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
 def call(program, *arguments):
     command = [sys.executable, "-m", f"experiments.{program}", *map(str, arguments)]
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
     return done.returncode, done.stdout, done.stderr
 
 

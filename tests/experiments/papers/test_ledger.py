@@ -10,6 +10,7 @@ import time
 import pytest
 
 from experiments.papers import ledger
+from tests.patience import PATIENCE
 
 
 def line(key, finished="2026-01-01", **more):
@@ -70,7 +71,7 @@ for number in range(40):
 
 def test_processes_that_write_at_the_same_time_lose_and_double_nothing(tmp_path):
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in "xyz"]
-    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(timeout=PATIENCE) for writer in writers] == [0, 0, 0]
     (file,) = tmp_path.iterdir()
     lines = [json.loads(text) for text in file.read_text().splitlines()]
     assert sorted(int(one["key"]) for one in lines) == list(range(30))

@@ -18,6 +18,7 @@ from slotjax import data
 from slotjax.data import crops
 from slotjax.data.dataset import held_out_indices
 from slotjax.data.records import Records
+from tests.patience import PATIENCE
 from tests.small_imagenet import DAMAGED, TEST, TRAIN, encoded, picture
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -183,7 +184,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(prepared, tmp_
         assert len(workers) == 2
         assert all(map(is_running, workers))
         process.kill()
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while any(map(is_running, workers)) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(map(is_running, workers))

@@ -13,6 +13,7 @@ import pytest
 from slotjax import training
 from slotjax.training.checkpoints import restore_arrays, save_arrays
 from slotjax.training.devices import fetch
+from tests.patience import PATIENCE
 from tests.slotjax.training.test_devices import NETWORKS, SELECTORS, trained
 
 WORKER = """
@@ -58,7 +59,7 @@ def run_both(call, *arguments):
         )
         for rank in (0, 1)
     ]
-    said = [process.communicate(timeout=1500)[0].splitlines() for process in processes]
+    said = [process.communicate(timeout=PATIENCE)[0].splitlines() for process in processes]
     said = [[line for line in lines if not line.startswith("[Gloo]")] for lines in said]
     return said, [process.returncode for process in processes]
 
