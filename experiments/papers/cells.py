@@ -8,7 +8,7 @@ from typing import Any
 from experiments.configuration.recipes import resolve
 from experiments.configuration.settings import Settings
 from experiments.papers import FIGURES
-from experiments.papers.grid import Cell, Figure, Line, Run, key, runs_at, runs_of, tried
+from experiments.papers.grid import Cell, Figure, Line, Run, key, run_to_train, runs_at, runs_of
 from experiments.papers.ledger import Line as LedgerLine
 
 
@@ -83,13 +83,13 @@ def kept_epochs(cell: Cell) -> tuple[int, ...]:
 
 def epochs_of(epochs: Iterable[int], cell: Cell) -> tuple[int, ...]:
     """Epochs of the paper's run as epochs of the cell's, which may be scaled; ascending, each once."""
-    last: Any = resolve(tried(cell).settings).epochs
+    last: Any = resolve(run_to_train(cell).settings).epochs
     return tuple(sorted({min(last, max(1, round(epoch * cell.scale))) for epoch in epochs}))
 
 
 def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
     """What a cell will take, from runs of the same network and method that were finished on this machine; else None."""
-    settings = dataclasses.asdict(resolve(tried(cell).settings))
+    settings = dataclasses.asdict(resolve(run_to_train(cell).settings))
     names = ("model", "method", "selection", "k", "width_multiplier")
     for count in (5, 4, 3, 1):
         alike = [line for line in lines if all(_setting(line, name) == settings[name] for name in names[:count])]

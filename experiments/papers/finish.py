@@ -16,7 +16,7 @@ from experiments.configuration.settings import RunOptions, Settings, describe
 from experiments.papers import ledger, looks
 from experiments.papers.cells import epochs_of, figures_of, kept_epochs, names_of
 from experiments.papers.cost import flops_per_step
-from experiments.papers.grid import Cell, Run, identity, key, tried
+from experiments.papers.grid import Cell, Run, identity, key, run_to_train
 from experiments.running.components import Inputs
 from experiments.running.interruption import Interruption
 from experiments.running.run import run
@@ -109,7 +109,7 @@ def _mesh(settings: Settings) -> Mesh:
 
 
 def _complete(cell: Cell) -> Settings:
-    return dataclasses.replace(resolve(tried(cell).settings), seed=cell.seed)
+    return dataclasses.replace(resolve(run_to_train(cell).settings), seed=cell.seed)
 
 
 def _workdir(cell: Cell, places: Places) -> Path:
@@ -124,7 +124,7 @@ def _source(cell: Cell, places: Places) -> str | None:
     if cell.run.start is None:
         return None
     workdir = _workdir(cell._replace(run=cell.run.start), places)
-    epoch = tried(cell).start_epoch
+    epoch = run_to_train(cell).start_epoch
     return f"{workdir}@{epoch}" if epoch else str(workdir)
 
 
@@ -164,7 +164,7 @@ def _start_flops(cell: Cell, places: Places) -> float:
     """The operations of what a finetuning starts from: up to its epoch, or all, of which the best epoch was chosen."""
     if cell.run.start is None:
         return 0.0
-    start, epoch = cell._replace(run=cell.run.start), tried(cell).start_epoch
+    start, epoch = cell._replace(run=cell.run.start), run_to_train(cell).start_epoch
     workdir = _workdir(start, places)
     history = read_lines(workdir / "metrics.jsonl")[: epoch + 1 if epoch else None]
     return _flops(_complete(start), history, read_config(workdir)) + _start_flops(start, places)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from experiments.configuration.recipes import resolve
@@ -15,7 +16,7 @@ class Run(NamedTuple):
     Attributes:
         settings: those that are None are the papers' (`experiments.configuration.recipes`).
         start: the run that a finetuning starts from.
-        start_epoch: the epoch of it; that of the best validation accuracy unless given.
+        start_epoch: the epoch of it. Default: that of the best validation accuracy.
     """
 
     settings: Settings
@@ -23,7 +24,8 @@ class Run(NamedTuple):
     start_epoch: int | None = None
 
 
-class Line(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Line:
     """A curve, or a row of a table.
 
     Attributes:
@@ -36,21 +38,23 @@ class Line(NamedTuple):
     """
 
     label: str
-    runs: dict[Any, Run | tuple[Run, ...]]
-    printed: dict[Any, float] = {}  # noqa: RUF012 (never changed)
+    runs: Mapping[Any, Run | tuple[Run, ...]]
+    printed: Mapping[Any, float] = dataclasses.field(default_factory=dict)
     flat: bool = False
     about: bool = False
-    printed_sparsity: dict[Any, float] = {}  # noqa: RUF012
+    printed_sparsity: Mapping[Any, float] = dataclasses.field(default_factory=dict)
 
 
-class Panel(NamedTuple):
-    """One plot of a figure, such as that of one network."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One plot of a figure, such as that of one network, or one table of several."""
 
     title: str
     lines: tuple[Line, ...]
 
 
-class Figure(NamedTuple):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Figure:
     """A figure, or a table.
 
     Attributes:
@@ -88,7 +92,7 @@ class Cell(NamedTuple):
     Attributes:
         run: which.
         seed: its seed.
-        scale: its epochs are so many times the paper's.
+        scale: its epochs are so many times the figure's.
         examples: it has only so many images of every split, and batches of at most as many.
     """
 
@@ -111,14 +115,14 @@ def runs_at(line: Line, place: Any) -> tuple[Run, ...]:
 
 
 def is_tryout(cell: Cell) -> bool:
-    """Whether it is not the run of the paper."""
+    """Whether it has other epochs than the figure's run, or fewer images."""
     return (cell.scale, cell.examples) != (1, None)
 
 
-def tried(cell: Cell) -> Run:
-    """The cell's run, of a try-out with epochs, restarts and starting epoch scaled, and with its number of examples.
+def run_to_train(cell: Cell) -> Run:
+    """The cell's run; of a try-out with its epochs, restarts and starting epoch scaled, and its number of examples.
 
-    >>> settings = tried(Cell(Run(Settings()), 0, scale=0.1, examples=50)).settings
+    >>> settings = run_to_train(Cell(Run(Settings()), 0, scale=0.1, examples=50)).settings
     >>> settings.epochs, settings.restarts, settings.examples, settings.batch_size
     (20, (2, 8), 50, 50)
     """
@@ -138,7 +142,7 @@ def tried(cell: Cell) -> Run:
         examples=cell.examples,
         batch_size=min(complete.batch_size, cell.examples or complete.batch_size),
     )
-    start = run.start and tried(cell._replace(run=run.start))
+    start = run.start and run_to_train(cell._replace(run=run.start))
     return Run(settings, start, run.start_epoch and times(run.start_epoch))
 
 
@@ -148,7 +152,7 @@ def identity(cell: Cell) -> dict[str, Any]:
     >>> identity(Cell(Run(Settings(k=2)), 3))["settings"]["learning_rate"]
     0.2
     """
-    run = tried(cell)
+    run = run_to_train(cell)
     complete = dataclasses.asdict(resolve(dataclasses.replace(run.settings, seed=cell.seed)))
     # Those of their defaults are left out, so that a setting that is added later changes no identity.
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}

@@ -22,7 +22,7 @@ PRINTED_EPOCHS = {
     "hidden.table1": dict.fromkeys(hidden_networks.NETWORKS, (100, 100)),
 }
 _SLOT = ("slot machine", slot_machines.greedy, slot_machines.learned, slot_machines.TITLES.__getitem__)
-_HIDDEN = ("edge-popup", hidden_networks.edge_popup, hidden_networks.learned, hidden_networks.title)
+_HIDDEN = ("edge-popup", hidden_networks.edge_popup, hidden_networks.learned, hidden_networks.network_title)
 
 
 def networks_table(table: str) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def _flat(axes: Axes, figure: Figure, number: int, label: str, known: list[Resul
         axes.axhline(value, color=COLORS[number % len(COLORS)], linewidth=0.8, alpha=0.6, linestyle=(0, (1, 4)))
 
 
-def _stars(axes: Axes, number: int, printed: dict[Any, float]) -> None:
+def _stars(axes: Axes, number: int, printed: Mapping[Any, float]) -> None:
     """Stars in a line's colour at what the paper prints."""
     style: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "black", "linestyle": "none"}
     axes.plot([*printed], [*printed.values()], color=COLORS[number % len(COLORS)], zorder=5, **style)

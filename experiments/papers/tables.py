@@ -129,7 +129,7 @@ def _of_several(figure: Figure, line: Line, place: Any, ledger: Ledger, result: 
     runs = runs_at(line, place)
     if len(runs) == 1:
         return ""
-    found = [result_at(figure, line._replace(runs={place: run}), place, ledger) for run in runs]
+    found = [result_at(figure, dataclasses.replace(line, runs={place: run}), place, ledger) for run in runs]
     count = sum(other is not None and len(other.lines) == len(result.lines) for other in found)
     return f", K = {result.run.settings.k}" + (f", best of {count} of {len(runs)} K" if count < len(runs) else "")
 

@@ -10,7 +10,7 @@ from experiments.configuration.settings import RunOptions, Settings
 from experiments.papers import FIGURES, finish, slot_machines
 from experiments.papers.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
 from experiments.papers.finish import what
-from experiments.papers.grid import Cell, Run, identity, key, runs_of, tried
+from experiments.papers.grid import Cell, Run, identity, key, run_to_train, runs_of
 from experiments.running.components import Inputs, network, selector_of
 
 RUNS = list(dict.fromkeys(run for figure in FIGURES.values() for run in runs_of(figure)))
@@ -24,7 +24,7 @@ INPUTS = {
 @pytest.mark.parametrize("scale", [1, 0.01])
 def test_every_run_has_settings_that_are_allowed(scale):
     for run in RUNS:
-        part = tried(Cell(run, 0, scale))
+        part = run_to_train(Cell(run, 0, scale))
         check(resolve(part.settings), RunOptions(keep_epochs=kept_epochs(Cell(run, 0, scale))))
         selector_of(part.settings)
 
