@@ -24,9 +24,10 @@ from typing import Any
 from absl import app, flags
 
 from experiments.papers import FIGURES, ledger
-from experiments.papers.cells import cells_of, chosen_figures, expected_seconds
-from experiments.papers.finish import Busy, Places, finish, locked, what
+from experiments.papers.cells import cells_of, chosen_figures, describe_cell, expected_seconds
+from experiments.papers.directories import Busy, Directories, locked
 from experiments.papers.grid import Cell, Figure, key
+from experiments.papers.train_cell import train_cell
 from experiments.program import one_sentence, prepare
 from experiments.running.failure import RunError, Stopped
 from experiments.running.interruption import Interruption
@@ -59,29 +60,35 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)
 
 
-def work_off(cells: list[Cell], places: Places, budget_minutes: float | None) -> dict[str, str]:
+def train_missing(cells: list[Cell], directories: Directories, budget_minutes: float | None) -> dict[str, str]:
     """Runs the cells that the ledger lacks, one after another; returns what went wrong, by key.
 
     Cells that other processes work on are tried again when all others are done.
     """
-    wrong: dict[str, str] = {}
+    failures: dict[str, str] = {}
     with Interruption() as interruption, _alarm(budget_minutes):
         while cells and not interruption:
-            lines = ledger.read(places.ledger)
-            left = [cell for cell in cells if key(cell) not in lines and key(cell) not in wrong]
-            cells = [cell for cell in left if not interruption and not _try(cell, places, interruption, wrong)]
+            lines = ledger.read(directories.ledger)
+            left = [cell for cell in cells if key(cell) not in lines and key(cell) not in failures]
+            cells = [
+                cell
+                for cell in left
+                if not interruption and not _train_unless_busy(cell, directories, interruption, failures)
+            ]
             if cells and len(cells) == len(left) and not interruption:
                 time.sleep(_PATIENCE)
-    return wrong
+    return failures
 
 
 _PATIENCE = 10  # seconds, where all that is left is in other processes' hands
 
 
-def _try(cell: Cell, places: Places, interruption: Interruption, wrong: dict[str, str]) -> bool:
-    """Whether the cell need not be tried again."""
+def _train_unless_busy(
+    cell: Cell, directories: Directories, interruption: Interruption, failures: dict[str, str]
+) -> bool:
+    """Trains a cell's network; returns False if it must be tried again because another process works on it."""
     try:
-        finish(cell, places, interruption)
+        train_cell(cell, directories, interruption)
     except Busy:
         return False
     except Stopped as stopped:
@@ -90,8 +97,8 @@ def _try(cell: Cell, places: Places, interruption: Interruption, wrong: dict[str
     except Exception as error:
         if not isinstance(error, RunError | ValueError):
             traceback.print_exc()
-        wrong[key(cell)] = f"{what(cell)} ({places.runs / key(cell)}): {error or type(error).__name__}"
-        print(f"error: {wrong[key(cell)]}", file=sys.stderr)
+        failures[key(cell)] = f"{describe_cell(cell)} ({directories.runs / key(cell)}): {error or type(error).__name__}"
+        print(f"error: {failures[key(cell)]}", file=sys.stderr)
     return True
 
 
@@ -108,14 +115,14 @@ def _alarm(minutes: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def overview(figures: list[Figure], places: Places, values: flags.FlagValues) -> str:
+def overview(figures: list[Figure], directories: Directories, values: flags.FlagValues) -> str:
     """One line per figure: how many of its runs are done, running and missing, and how long the missing ones take."""
-    lines = ledger.read(places.ledger)
+    lines = ledger.read(directories.ledger)
     here = [line for line in lines.values() if line["machine"] == ledger.machine()]
     rows: list[tuple[str, ...]] = [("", "done", "running", "missing", "hours on this machine")]
     for figure in figures:
-        cells = cells_of([figure], *_extent(values))
-        states = {cell: _state(cell, lines, places) for cell in cells}
+        cells = cells_of([figure], *_cell_flags(values))
+        states = {cell: _state(cell, lines, directories) for cell in cells}
         counts = Counter(states.values())
         hours = _hours([cell for cell in cells if states[cell] != "done"], here)
         rows.append((figure.name, *(str(counts[name]) for name in rows[0][1:4]), hours))
@@ -123,21 +130,21 @@ def overview(figures: list[Figure], places: Places, values: flags.FlagValues) ->
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
-def _extent(values: flags.FlagValues) -> tuple[int | None, list[str], float, int | None]:
+def _cell_flags(values: flags.FlagValues) -> tuple[int | None, list[str], float, int | None]:
     return values.trials, values.models, values.epochs_scale, values.examples
 
 
-def _state(cell: Cell, lines: dict[str, ledger.Line], places: Places) -> str:
+def _state(cell: Cell, lines: dict[str, ledger.LedgerLine], directories: Directories) -> str:
     if key(cell) in lines:
         return "done"
     try:
-        with locked(cell, places):
+        with locked(cell, directories):
             return "missing"
     except Busy:
         return "running"
 
 
-def _hours(cells: list[Cell], here: list[ledger.Line]) -> str:
+def _hours(cells: list[Cell], here: list[ledger.LedgerLine]) -> str:
     seconds = [expected_seconds(cell, here) for cell in cells]
     known = sum(one for one in seconds if one is not None) / 3600
     unknown = seconds.count(None)
@@ -148,17 +155,17 @@ def main(arguments: list[str]) -> None:
     """Lists, or runs, what the flags ask for."""
     prepare(arguments)
     values = flags.FLAGS
-    places = Places(Path(values.runs), Path(values.ledger), values.data_dir)
+    directories = Directories(Path(values.runs), Path(values.ledger), values.data_dir)
     with one_sentence(ValueError):
         _check(values)
         figures = chosen_figures(values.only)
         if values.list:
-            print(overview(figures, places, values))
+            print(overview(figures, directories, values))
             return
-        cells = cells_of(figures, *_extent(values))
-        wrong = work_off(cells, places, values.budget_minutes)
-    if wrong:
-        sys.exit(f"error: {len(wrong)} of the runs could not be finished")
+        cells = cells_of(figures, *_cell_flags(values))
+        failures = train_missing(cells, directories, values.budget_minutes)
+    if failures:
+        sys.exit(f"error: {len(failures)} of the runs could not be finished")
 
 
 def _check(values: flags.FlagValues) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from experiments.configuration.recipes import resolve
-from experiments.configuration.settings import Settings
+from experiments.configuration.settings import Settings, describe
 from experiments.papers import FIGURES
-from experiments.papers.grid import Cell, Figure, Line, Run, key, run_to_train, runs_at, runs_of
-from experiments.papers.ledger import Line as LedgerLine
+from experiments.papers.grid import Cell, Figure, Line, Run, key, run_to_train, runs_at, runs_of, scaled_epochs
+from experiments.papers.ledger import LedgerLine
 
 
 def chosen_figures(only: Iterable[str]) -> list[Figure]:
@@ -84,7 +84,7 @@ def kept_epochs(cell: Cell) -> tuple[int, ...]:
 def epochs_of(epochs: Iterable[int], cell: Cell) -> tuple[int, ...]:
     """Epochs of the paper's run as epochs of the cell's, which may be scaled; ascending, each once."""
     last: Any = resolve(run_to_train(cell).settings).epochs
-    return tuple(sorted({min(last, max(1, round(epoch * cell.scale))) for epoch in epochs}))
+    return tuple(sorted({min(last, scaled_epochs(epoch, cell.scale)) for epoch in epochs}))
 
 
 def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
@@ -92,10 +92,10 @@ def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
     settings = dataclasses.asdict(resolve(run_to_train(cell).settings))
     names = ("model", "method", "selection", "k", "width_multiplier")
     for count in (5, 4, 3, 1):
-        alike = [line for line in lines if all(_setting(line, name) == settings[name] for name in names[:count])]
-        if alike:
+        similar = [line for line in lines if all(_setting(line, name) == settings[name] for name in names[:count])]
+        if similar:
             # The median, because a run that was paused, or beside other work, says little.
-            return settings["epochs"] * statistics.median(_epoch_seconds(line, settings) for line in alike)
+            return settings["epochs"] * statistics.median(_epoch_seconds(line, settings) for line in similar)
     return None
 
 
@@ -109,7 +109,7 @@ def _setting(line: LedgerLine, name: str) -> Any:
     return line["settings"].get(name, getattr(Settings(), name))
 
 
-def names_of(cell: Cell) -> list[str]:
+def positions_of(cell: Cell) -> list[str]:
     """Where a cell stands: `figure/panel/line/place`. With its epochs scaled, runs of several places may be one."""
     own = key(cell)
     return [
@@ -120,6 +120,28 @@ def names_of(cell: Cell) -> list[str]:
         for place in line.runs
         if any(key(cell._replace(run=run)) == own for run in runs_at(line, place))
     ]
+
+
+def describe_cell(cell: Cell) -> str:
+    """A cell in words.
+
+    >>> describe_cell(Cell(Run(Settings(k=2)), 3))
+    'lenet on mnist_sample, greedy slot machine, K = 2, seed 3'
+    >>> describe_cell(Cell(Run(Settings(method="learned", width_multiplier=0.5, epochs=25)), 0))
+    'lenet on mnist_sample, learned weights, width_multiplier=0.5, 25 epochs, seed 0'
+    """
+    settings, start = cell.run.settings, cell.run.start
+    varied = [f"{name}={value}" for name in _VARIED if (value := getattr(settings, name)) != getattr(Settings(), name)]
+    if start:
+        method = "finetuning" + (f" from epoch {cell.run.start_epoch}" if cell.run.start_epoch else "")
+    else:
+        method = describe(settings)
+        varied += [f"{settings.epochs} epochs"] if settings.epochs else []
+    return ", ".join([f"{settings.model} on {settings.dataset}", method, *varied, f"seed {cell.seed}"])
+
+
+# By what runs of the papers differ, beside what `describe` says.
+_VARIED = ("width_multiplier", "padding", "distribution", "scale_for_kept", "optimizer", "evaluation", "rescale")
 
 
 def _starts(cell: Cell) -> Iterator[Cell]:

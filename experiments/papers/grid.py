@@ -119,6 +119,15 @@ def is_tryout(cell: Cell) -> bool:
     return (cell.scale, cell.examples) != (1, None)
 
 
+def scaled_epochs(epochs: int, scale: float) -> int:
+    """So many times the epochs, in whole epochs, at least one.
+
+    >>> scaled_epochs(200, 0.125), scaled_epochs(25, 0.125), scaled_epochs(25, 0.001)
+    (25, 3, 1)
+    """
+    return max(1, round(epochs * scale))
+
+
 def run_to_train(cell: Cell) -> Run:
     """The cell's run; of a try-out with its epochs, restarts and starting epoch scaled, and its number of examples.
 
@@ -129,21 +138,17 @@ def run_to_train(cell: Cell) -> Run:
     run, scale = cell.run, cell.scale
     if not is_tryout(cell):
         return run
-
-    def times(epochs: int) -> int:
-        return max(1, round(epochs * scale))
-
     complete: Any = resolve(run.settings)
-    restarts = tuple(sorted({times(epoch) for epoch in complete.restarts}))
+    restarts = tuple(sorted({scaled_epochs(epoch, scale) for epoch in complete.restarts}))
     settings = dataclasses.replace(
         run.settings,
-        epochs=times(complete.epochs),
+        epochs=scaled_epochs(complete.epochs, scale),
         restarts=restarts,
         examples=cell.examples,
         batch_size=min(complete.batch_size, cell.examples or complete.batch_size),
     )
     start = run.start and run_to_train(cell._replace(run=run.start))
-    return Run(settings, start, run.start_epoch and times(run.start_epoch))
+    return Run(settings, start, run.start_epoch and scaled_epochs(run.start_epoch, scale))
 
 
 def identity(cell: Cell) -> dict[str, Any]:

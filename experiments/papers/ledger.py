@@ -11,10 +11,10 @@ from typing import IO, Any
 from experiments.running.environment import processor
 
 DIRECTORY = Path(__file__).parents[1] / "results" / "ledger"
-Line = dict[str, Any]
+LedgerLine = dict[str, Any]
 
 
-def read(directory: Path = DIRECTORY) -> dict[str, Line]:
+def read(directory: Path = DIRECTORY) -> dict[str, LedgerLine]:
     """The lines of all machines by the key of their cell; of several for one cell, the one that was finished first.
 
     What a killed process left of a line is skipped; the next `append` on that machine removes it.
@@ -26,7 +26,7 @@ def read(directory: Path = DIRECTORY) -> dict[str, Line]:
     return {line["key"]: line for line in sorted(lines, key=lambda line: line["finished"], reverse=True)}
 
 
-def append(line: Line, directory: Path = DIRECTORY) -> bool:
+def append(line: LedgerLine, directory: Path = DIRECTORY) -> bool:
     """Adds a line to this machine's file, whole or not at all, and returns whether it was not there already."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{machine()}.jsonl"
@@ -60,12 +60,12 @@ def _remove_unfinished(file: IO[bytes]) -> None:
     file.truncate(content.rfind(b"\n") + 1)
 
 
-def _lines(path: Path) -> list[Line]:
+def _lines(path: Path) -> list[LedgerLine]:
     finished = path.read_text().rpartition("\n")[0]
     return [_parsed(text, path, number) for number, text in enumerate(finished.splitlines(), start=1)]
 
 
-def _parsed(text: str, path: Path, number: int) -> Line:
+def _parsed(text: str, path: Path, number: int) -> LedgerLine:
     try:
         line = json.loads(text)
         line["key"], line["finished"]

@@ -34,8 +34,8 @@ def networks_table(table: str) -> str:
     >>> print(networks_table("slot.table1").splitlines()[2])
     | LeNet-300-100 on MNIST | 784x300, 300x100, 100x10 | 266,200 | 200 (paper 200) | 200 (paper 200) |
     """
-    what, selected, learned, title = _SLOT if table == "slot.table1" else _HIDDEN
-    head = ["network", "kernels", "connections", f"epochs, {what}", "epochs, learned"]
+    method, selected, learned, title = _SLOT if table == "slot.table1" else _HIDDEN
+    head = ["network", "kernels", "connections", f"epochs, {method}", "epochs, learned"]
     rows = [
         [title(model), *_described(selected(model), learned(model), printed)]
         for model, printed in PRINTED_EPOCHS[table].items()

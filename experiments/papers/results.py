@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at
-from experiments.papers.ledger import Line as LedgerLine
+from experiments.papers.ledger import LedgerLine
 
 Ledger = dict[str, LedgerLine]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from experiments.papers.cells import cells_of, chosen_figures
-from experiments.papers.finish import Places, locked
+from experiments.papers.directories import Directories, locked
 from experiments.papers.grid import key
 from tests.patience import PATIENCE
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_finished_keeps_nothing_else_from_being_so(prepared_digit
 @pytest.mark.slow
 def test_cells_in_other_hands_are_waited_for_until_the_budget_is_over(prepared_digits, tmp_path):
     cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], SCALE, EXAMPLES)
-    with locked(cells[1], Places(tmp_path / "runs", tmp_path / "ledger", None)):
+    with locked(cells[1], Directories(tmp_path / "runs", tmp_path / "ledger", None)):
         listed = finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--list").splitlines()[1]
         finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--budget_minutes=1")
     assert listed.split()[:4] == ["slot.figure2", "0", "1", "1"]

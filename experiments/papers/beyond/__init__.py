@@ -1,7 +1,7 @@
 """Experiments that are in neither paper."""
 
-from experiments.papers.beyond import mnist, resnet18
+from experiments.papers.beyond import eighth, mnist, resnet18
 
-FIGURES = (*mnist.FIGURES, *resnet18.FIGURES)
+FIGURES = (*mnist.FIGURES, *eighth.FIGURES, *resnet18.FIGURES)
 
 __all__ = ["FIGURES"]

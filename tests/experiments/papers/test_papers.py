@@ -7,9 +7,15 @@ import pytest
 from experiments.configuration.recipes import resolve
 from experiments.configuration.rules import check
 from experiments.configuration.settings import RunOptions, Settings
-from experiments.papers import FIGURES, finish, slot_machines
-from experiments.papers.cells import cells_of, chosen_figures, expected_seconds, kept_epochs, names_of
-from experiments.papers.finish import what
+from experiments.papers import FIGURES, slot_machines, train_cell
+from experiments.papers.cells import (
+    cells_of,
+    chosen_figures,
+    describe_cell,
+    expected_seconds,
+    kept_epochs,
+    positions_of,
+)
 from experiments.papers.grid import Cell, Run, identity, key, run_to_train, runs_of
 from experiments.running.components import Inputs, network, selector_of
 
@@ -39,12 +45,12 @@ def test_runs_that_figures_share_happen_once():
     assert len({key(cell) for cell in cells}) == len(set(cells)) == len(cells)
     assert len(cells) < sum(len(cells_of([figure])) for figure in FIGURES.values()) / 1.2
     greedy = Cell(slot_machines.greedy("lenet"), 0)
-    assert len({name.split("/")[0] for name in names_of(greedy)}) >= 5
+    assert len({name.split("/")[0] for name in positions_of(greedy)}) >= 5
 
 
 def test_runs_are_called_by_all_that_they_differ_in():
     cells = cells_of(FIGURES.values(), trials=1)
-    assert len({what(cell) for cell in cells}) == len(cells)
+    assert len({describe_cell(cell) for cell in cells}) == len(cells)
 
 
 def test_a_key_is_of_all_that_decides_the_numbers():
@@ -162,4 +168,4 @@ def test_times_are_expected_from_runs_of_the_same_kind():
 
 @pytest.mark.parametrize(("size", "devices"), [(128, 4), (6, 3), (7, 1)])
 def test_a_batch_is_split_over_as_many_of_the_four_devices_as_it_can_be(size, devices):
-    assert finish._mesh(Settings(batch_size=size)).size == devices
+    assert train_cell._mesh(Settings(batch_size=size)).size == devices

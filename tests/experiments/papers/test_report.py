@@ -13,7 +13,7 @@ from PIL import Image
 from experiments import report
 from experiments.papers import FIGURES, plots, slot_machines
 from experiments.papers import ledger as ledger_module
-from experiments.papers.cells import names_of
+from experiments.papers.cells import positions_of
 from experiments.papers.grid import Cell, identity, key
 from experiments.papers.plots import label_of
 from experiments.papers.results import operations, result_at
@@ -28,7 +28,7 @@ def line(cell, accuracy, **more):
     """A line of the ledger, of which the report needs no more."""
     fields = {
         "key": key(cell),
-        "cells": names_of(cell),
+        "cells": positions_of(cell),
         **identity(cell),
         "epochs": 200,
         "epochs_of_the_paper": 200,

@@ -12,7 +12,7 @@ from slotjax import analysis
 BINS = 41
 
 
-def changes(workdir: Path, epochs: tuple[int, ...]) -> dict[str, float]:
+def selection_changes(workdir: Path, epochs: tuple[int, ...]) -> dict[str, float]:
     """The share of selections that changed since the epoch before in `epochs`, by epoch.
 
     Probabilistic selections are samples, as in training: two of them differ even where no score has changed.
@@ -29,7 +29,7 @@ def changes(workdir: Path, epochs: tuple[int, ...]) -> dict[str, float]:
     return shares
 
 
-def values(workdir: Path, epochs: tuple[int, ...]) -> dict[str, Any]:
+def weight_histograms(workdir: Path, epochs: tuple[int, ...]) -> dict[str, Any]:
     """Histograms of each weight's values: by its name, their `edges`, counts of those `offered`, and of those selected.
 
     The latter are by epoch. Before training, selections are distributed as what is offered.

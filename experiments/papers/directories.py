@@ -1,0 +1,45 @@
+"""Where the runs of cells are, and which of them another process works on."""
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from experiments.papers.grid import Cell, key
+
+
+class Directories(NamedTuple):
+    """Where runs, ledger and datasets are."""
+
+    runs: Path
+    ledger: Path
+    data_dir: str | None
+
+    def workdir(self, cell: Cell) -> Path:
+        """The directory of a cell's run."""
+        return self.runs.resolve() / key(cell)
+
+    def is_finished(self, cell: Cell) -> bool:
+        """Whether its run is finished here, whatever is left of its checkpoints."""
+        return (self.workdir(cell) / "summary.json").exists()
+
+
+class Busy(Exception):  # noqa: N818 (no error)
+    """Another process on this machine works on the cell."""
+
+
+@contextlib.contextmanager
+def locked(cell: Cell, directories: Directories) -> Iterator[None]:
+    """Keeps other processes on this machine from the cell.
+
+    Raises:
+        Busy: if one of them does the same.
+    """
+    directories.runs.mkdir(parents=True, exist_ok=True)
+    with (directories.runs / f"{key(cell)}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy from None
+        yield

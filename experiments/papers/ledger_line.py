@@ -1,0 +1,78 @@
+"""What the ledger keeps of a finished run."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import Settings
+from experiments.papers import ledger, observations
+from experiments.papers.cells import describe_cell, epochs_of, figures_of, positions_of
+from experiments.papers.cost import flops_per_step
+from experiments.papers.directories import Directories
+from experiments.papers.grid import Cell, identity, key, run_to_train
+from experiments.running.components import Inputs
+from experiments.running.workdir import read_config, read_lines
+
+_COPIED = (
+    "connections",
+    "sparsity",
+    "trained",
+    "untrained_test_accuracy",
+    "best_epoch",
+    "best_validation_accuracy",
+    "test_accuracy_at_best_validation",
+    "last_test_accuracy",
+    "seconds",
+)
+_OBSERVATIONS = {"changes": observations.selection_changes, "values": observations.weight_histograms}
+
+
+def ledger_line(cell: Cell, settings: Settings, summary: dict[str, Any], directories: Directories) -> ledger.LedgerLine:
+    """A finished run's line of the ledger."""
+    workdir = directories.workdir(cell)
+    history, config = read_lines(workdir / "metrics.jsonl"), read_config(workdir)
+    return {
+        "key": key(cell),
+        "what": describe_cell(cell),
+        "cells": positions_of(cell),
+        **identity(cell),
+        "epochs": settings.epochs,
+        "epochs_of_the_paper": resolve(cell.run.settings).epochs,
+        "epochs_scale": cell.scale,
+        **{name: summary[name] for name in _COPIED},
+        "flops": _flops(settings, history, config),
+        "start_flops": _start_flops(cell, directories),
+        "curve": {
+            "test": [record["test"]["accuracy"] for record in history],
+            "changed": [record["changed"] for record in history if "changed" in record],
+        },
+        **_observed(cell, directories),
+        **{name: config[name] for name in ("hardware", "versions", "commit")},
+        "machine": ledger.machine(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _flops(settings: Settings, history: list[dict[str, Any]], config: dict[str, Any]) -> float:
+    inputs = config["inputs"]
+    seen = Inputs(tuple(inputs["image_shape"]), inputs["dtype"], inputs["classes"])
+    return flops_per_step(settings, seen) * history[-1]["step"]
+
+
+def _start_flops(cell: Cell, directories: Directories) -> float:
+    """The operations of what a finetuning starts from: up to its epoch, or all, of which the best epoch was chosen."""
+    if cell.run.start is None:
+        return 0.0
+    start, epoch = cell._replace(run=cell.run.start), run_to_train(cell).start_epoch
+    workdir = directories.workdir(start)
+    history = read_lines(workdir / "metrics.jsonl")[: epoch + 1 if epoch else None]
+    settings = dataclasses.replace(resolve(run_to_train(start).settings), seed=start.seed)
+    return _flops(settings, history, read_config(workdir)) + _start_flops(start, directories)
+
+
+def _observed(cell: Cell, directories: Directories) -> dict[str, Any]:
+    """What figures show of the run's checkpoints."""
+    figures = [figure for figure in figures_of(cell.run) if figure.kind in _OBSERVATIONS]
+    workdir = directories.workdir(cell)
+    return {figure.kind: _OBSERVATIONS[figure.kind](workdir, epochs_of(figure.epochs, cell)) for figure in figures}

@@ -1,0 +1,61 @@
+"""Trains the network of one cell, and writes its line of the ledger."""
+
+import dataclasses
+
+import jax
+from jax.sharding import Mesh
+
+from experiments.configuration.recipes import resolve
+from experiments.configuration.settings import RunOptions, Settings
+from experiments.papers import ledger
+from experiments.papers.cells import describe_cell, kept_epochs
+from experiments.papers.directories import Directories, locked
+from experiments.papers.grid import Cell, key, run_to_train
+from experiments.papers.ledger_line import ledger_line
+from experiments.running.interruption import Interruption
+from experiments.running.run import run
+from slotjax import training
+
+
+def train_cell(cell: Cell, directories: Directories, interruption: Interruption | None = None) -> None:
+    """Trains a cell's network, or goes on with it, and adds its line to the ledger.
+
+    What a finetuning starts from is trained first, if it was not on this machine.
+
+    Raises:
+        Busy: if another process works on it, or on what it starts from.
+        RunError: if it cannot be trained.
+        Stopped: if it was interrupted.
+    """
+    with locked(cell, directories):
+        if key(cell) in ledger.read(directories.ledger) and directories.is_finished(cell):
+            return
+        start = cell.run.start and cell._replace(run=cell.run.start)
+        if start and not directories.is_finished(start):
+            train_cell(start, directories, interruption)
+        print(f"== {describe_cell(cell)}", flush=True)
+        settings = resolve(run_to_train(cell).settings)
+        settings = dataclasses.replace(settings, seed=cell.seed, init_from=_source(cell, directories))
+        options = RunOptions(
+            directories.data_dir, workdir=str(directories.workdir(cell)), keep_epochs=kept_epochs(cell)
+        )
+        try:
+            summary = run(settings, options, interruption, _mesh(settings))
+            ledger.append(ledger_line(cell, settings, summary, directories), directories.ledger)
+        finally:
+            jax.clear_caches()
+
+
+def _source(cell: Cell, directories: Directories) -> str | None:
+    """What a finetuning starts from, as `--init_from` takes it."""
+    if cell.run.start is None:
+        return None
+    workdir = directories.workdir(cell._replace(run=cell.run.start))
+    epoch = run_to_train(cell).start_epoch
+    return f"{workdir}@{epoch}" if epoch else str(workdir)
+
+
+def _mesh(settings: Settings) -> Mesh:
+    """As many devices as the batch can be split over: the batches of 60 that Adam has cannot over 8."""
+    devices, size = jax.devices(), settings.batch_size or 1
+    return training.data_mesh(devices[: max(n for n in range(1, len(devices) + 1) if size % n == 0)])
