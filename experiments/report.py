@@ -2,7 +2,8 @@
 
     python -m experiments.report                    all of them, into experiments/results and the README
 
-Beside every number stands the one that the paper prints, where its text prints one. What was not run says so.
+Beside every number stands the one that the paper prints, where its text prints one. What has no runs in the ledger is
+not drawn; a sentence says what is missing, and the command that trains it.
 """
 
 import sys
@@ -14,51 +15,62 @@ from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import chosen_figures
 from experiments.papers.grid import Figure
 from experiments.papers.networks import networks_table
-from experiments.papers.plots import draw
+from experiments.papers.plots import draw, panels_to_draw
 from experiments.papers.results import Ledger
-from experiments.papers.tables import figure_section, methods_table, printed_numbers
+from experiments.papers.tables import (
+    figure_section,
+    figure_tables,
+    methods_table,
+    printed_numbers,
+    printed_numbers_with_results,
+)
 from experiments.program import one_sentence, prepare
 
 HEAD = """# Results
 
 Written by `python -m experiments.report` from the ledger: one line of JSON per run, with its settings, seed, versions,
 hardware and, where it is known, commit. Where the paper's text prints a number, it stands beside ours; of other curves
-it has the figure only. No biases, and no scales of batch norm, are learned unless a row says so.
+it has the figure only. Pictures, panels, rows and columns without any run are left out; a sentence says how many runs
+are missing, and which command trains them. No biases, and no scales of batch norm, are learned unless a row says so.
 """
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags; to be called before `app.run`."""
     results = ledger.DIRECTORY.parent
-    flags.DEFINE_list("only", [], f"Figures and tables, all unless given: {', '.join(FIGURES)}.", flag_values=values)
+    flags.DEFINE_list("only", [], f"Figures and tables: {', '.join(FIGURES)}. Default: all.", flag_values=values)
     flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
     flags.DEFINE_string("out", str(results), "Where report.md and figures/ go.", flag_values=values)
     readme = str(results.parents[1] / "README.md")
     flags.DEFINE_string(
         "readme",
         readme,
-        "Whose tables of results are renewed; empty for none. With --only, --ledger or --out none unless given.",
+        "Whose tables of results are renewed; empty for none. Default: this project's, but none with --only, --ledger "
+        "or --out.",
         flag_values=values,
     )
 
 
 def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
-    """Draws the figures and writes `report.md`."""
-    (out / "figures").mkdir(parents=True, exist_ok=True)
+    """Draws the figures that have data and writes `report.md`; removes earlier pictures of those that have none."""
+    pictures = out / "figures"
+    pictures.mkdir(parents=True, exist_ok=True)
     sections = []
+    for name in FIGURES:
+        (pictures / f"{name}.png").unlink(missing_ok=True)
     for figure in figures:
         if figure.kind == "networks":
             sections.append(f"## {figure.name}: {figure.title}\n\n{networks_table(figure.name)}")
             continue
-        picture = None
-        if figure.kind != "table":
-            picture = f"figures/{figure.name}.png"
+        picture = f"{pictures.name}/{figure.name}.png" if panels_to_draw(figure, lines) else None
+        if picture:
             draw(figure, lines, out / picture)
         sections.append(figure_section(figure, lines, picture))
-    (out / "report.md").write_text("\n\n".join([HEAD.rstrip(), *sections]) + "\n")
+    printed = f"## Every number that the papers print\n\n{printed_numbers(tuple(figures), lines)}"
+    (out / "report.md").write_text("\n\n".join([HEAD.rstrip(), printed, *sections]) + "\n")
 
 
-def renew(readme: Path, name: str, table: str) -> None:
+def update_between_markers(readme: Path, name: str, table: str) -> None:
     """Puts a table between the README's two markers of that name.
 
     Raises:
@@ -72,19 +84,29 @@ def renew(readme: Path, name: str, table: str) -> None:
     readme.write_text(f"{before}{start}\n{table}\n{end}{rest.partition(end)[2]}")
 
 
-def renewed(values: flags.FlagValues) -> str:
+def readme_tables(lines: Ledger) -> dict[str, str]:
+    """What the README has of the ledger, by the name of its markers."""
+    results = printed_numbers_with_results(tuple(FIGURES.values()), lines, "experiments/results/report.md")
+    return {
+        "results": results,
+        "eighth": figure_tables(FIGURES["beyond.eighth"], lines),
+        "methods": methods_table(FIGURES["beyond.mnist"], lines),
+    }
+
+
+def readme_to_update(values: flags.FlagValues) -> str:
     """Whose tables of results are renewed: the project's own only by the project's whole ledger, in its place."""
-    return values.readme if values["readme"].present or not _asked(values) else ""
+    return values.readme if values["readme"].present or not _narrowing_flags(values) else ""
 
 
-def _asked(values: flags.FlagValues) -> list[str]:
+def _narrowing_flags(values: flags.FlagValues) -> list[str]:
     return [name for name in ("only", "ledger", "out") if values[name].present]
 
 
 def _check(values: flags.FlagValues) -> None:
-    asked = _asked(values)
-    if asked and "out" not in asked:
-        raise ValueError(f"--out: it must be given with --{asked[0]}, or the whole project's report would be lost")
+    given = _narrowing_flags(values)
+    if given and "out" not in given:
+        raise ValueError(f"--out: it must be given with --{given[0]}, or the whole project's report would be lost")
     if not list(Path(values.ledger).glob("*.jsonl")):
         raise ValueError(f"--ledger: {values.ledger!r} was given, but there is no ledger, which has files *.jsonl")
 
@@ -97,9 +119,9 @@ def main(arguments: list[str]) -> None:
         _check(values)
         figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger))
         report(figures, lines, Path(values.out))
-        if readme := renewed(values):
-            renew(Path(readme), "results", printed_numbers(tuple(figures), lines))
-            renew(Path(readme), "methods", methods_table(FIGURES["beyond.mnist"], lines))
+        if readme := readme_to_update(values):
+            for name, table in readme_tables(lines).items():
+                update_between_markers(Path(readme), name, table)
     print(f"{len(lines)} runs in the ledger; {len(figures)} figures and tables in {values.out}", file=sys.stderr)
 
 

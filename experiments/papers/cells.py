@@ -136,7 +136,7 @@ def describe_cell(cell: Cell) -> str:
         method = "finetuning" + (f" from epoch {cell.run.start_epoch}" if cell.run.start_epoch else "")
     else:
         method = describe(settings)
-        varied += [f"{settings.epochs} epochs"] if settings.epochs else []
+        varied += [f"{run_to_train(cell).settings.epochs} epochs"] if settings.epochs else []
     return ", ".join([f"{settings.model} on {settings.dataset}", method, *varied, f"seed {cell.seed}"])
 
 

@@ -1,5 +1,6 @@
 """The report's figures, in the papers' form."""
 
+import itertools
 import math
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -21,30 +22,47 @@ APART = 0.05  # inches between the error bars of two lines at one place
 SHOWN = 3  # weights whose values are shown: the first two convolutions and the first dense layer
 
 
+def panels_to_draw(figure: Figure, ledger: Ledger) -> list[Panel]:
+    """The panels of which the ledger has what they show; none of a figure that is a table."""
+    if figure.kind in ("table", "networks"):
+        return []
+    recorded = figure.kind if figure.kind in ("changes", "values") else "key"
+    return [
+        panel
+        for panel in figure.panels
+        if any(
+            recorded in one
+            for line in panel.lines
+            for place in line.runs
+            if (result := result_at(figure, line, place, ledger))
+            for one in result.lines
+        )
+    ]
+
+
 def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
-    """Draws a figure into a PNG file. What was not run, or not of all trials, is said in its legend."""
+    """Draws the panels that have data into a PNG file. Of how many runs and trials, their legends say."""
+    panels = panels_to_draw(figure, ledger)
     if figure.kind == "values":
         _draw_values(figure, ledger, path)
         return
-    columns = min(4, len(figure.panels))
-    rows = math.ceil(len(figure.panels) / columns)
-    labels = max(len(panel.lines) for panel in figure.panels)
+    columns = min(4, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    labels = max(len(panel.lines) for panel in panels)
     picture = Picture(figsize=(max(5.0, 4.2 * columns), (3.8 + 0.18 * labels) * rows), layout="constrained")
     grid = picture.subplots(rows, columns, squeeze=False)
-    for axes, panel in zip(grid.flat, figure.panels, strict=False):
+    for axes, panel in itertools.zip_longest(grid.flat, panels):
+        if panel is None:
+            axes.remove()
+            continue
         _KINDS[figure.kind](axes, figure, panel, ledger)
-        if not any(result_at(figure, line, place, ledger) for line in panel.lines for place in line.runs):
-            axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", fontsize=12)
-            if not any(line.printed for line in panel.lines):
-                axes.set_xticks([])
-                axes.set_yticks([])
         axes.set_title(panel.title)
         axes.grid(alpha=0.3)
-        # Below the axes, where it hides nothing.
         if axes is not grid.flat[0]:
             axes.set_ylabel("")
+        # Below the axes, where it hides nothing.
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    _save(picture, figure, path)
+    _save(picture, figure, panels, path)
 
 
 def label_of(figure: Figure, line: Line, known: dict[Any, Result]) -> str:
@@ -56,15 +74,20 @@ def label_of(figure: Figure, line: Line, known: dict[Any, Result]) -> str:
     return line.label + (f" ({', '.join(missing or ['not run'])})" if missing or not known else "")
 
 
-def _save(picture: Picture, figure: Figure, path: Path) -> None:
-    stars = "\nstars and dotted lines: printed in the paper" if _has_printed(figure) else ""
-    title = textwrap.fill(f"{figure.name}: {figure.title}", round(11 * picture.get_figwidth()))
+def _save(picture: Picture, figure: Figure, panels: list[Panel], path: Path) -> None:
+    has_printed = any(line.printed for panel in panels for line in panel.lines)
+    stars = "\nstars and dotted lines: printed in the paper" if has_printed else ""
+    title = _in_even_lines(f"{figure.name}: {figure.title}", round(11 * picture.get_figwidth()))
     picture.suptitle(title + stars, fontsize=11)
     picture.savefig(path, dpi=100, metadata={"Software": ""})
 
 
-def _has_printed(figure: Figure) -> bool:
-    return any(line.printed for panel in figure.panels for line in panel.lines)
+def _in_even_lines(text: str, width: int) -> str:
+    """As few lines as the width allows, of about the same length."""
+    count = len(textwrap.wrap(text, width))
+    return next(
+        "\n".join(lines) for narrow in range(1, width + 1) if len(lines := textwrap.wrap(text, narrow)) == count
+    )
 
 
 def _style(number: int) -> dict[str, Any]:
@@ -76,6 +99,8 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     for number, line in enumerate(panel.lines):
         results = {place: result_at(figure, line, place, ledger) for place in line.runs}
         known = {place: result for place, result in results.items() if result is not None}
+        if not known and not line.printed:
+            continue
         label = label_of(figure, line, known)
         if line.flat:
             _flat(axes, figure, number, label, [*known.values()], [*line.printed.values()])
@@ -92,7 +117,7 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
             # What has other coordinates than the axes' does not count for their limits by itself.
             axes.update_datalim([(at, end) for at, one in known.items() for end in one.spread(figure.spread)])
             axes.autoscale_view()
-        _stars(axes, number, line.printed)
+        _stars(axes, number, line.printed, beside)
     _name_axes(axes, figure)
     if figure.axis == "K":
         axes.set_xscale("log", base=2)
@@ -117,10 +142,13 @@ def _flat(axes: Axes, figure: Figure, number: int, label: str, known: list[Resul
         axes.axhline(value, color=COLORS[number % len(COLORS)], linewidth=0.8, alpha=0.6, linestyle=(0, (1, 4)))
 
 
-def _stars(axes: Axes, number: int, printed: Mapping[Any, float]) -> None:
-    """Stars in a line's colour at what the paper prints."""
+def _stars(axes: Axes, number: int, printed: Mapping[Any, float], transform: Transform | None = None) -> None:
+    """Stars in a line's colour at what the paper prints, behind what was measured and before bars."""
     style: dict[str, Any] = {"marker": "*", "markersize": 12, "markeredgecolor": "black", "linestyle": "none"}
-    axes.plot([*printed], [*printed.values()], color=COLORS[number % len(COLORS)], zorder=5, **style)
+    style |= {"color": COLORS[number % len(COLORS)], "zorder": 1.5, "transform": transform or axes.transData}
+    axes.plot([*printed], [*printed.values()], **style)
+    axes.update_datalim([*printed.items()])
+    axes.autoscale_view()
 
 
 def _bars_of(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
@@ -146,7 +174,7 @@ def _bars_of(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
 
 def _training(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     """Test accuracy against the operations spent, those of a selection before its finetuning included."""
-    for number, line, result in _run_lines(axes, figure, panel, ledger):
+    for number, line, result in _run_lines(figure, panel, ledger):
         before, flops = operations(result)
         curves = [[100 * accuracy for accuracy in one["curve"]["test"]] for one in result.lines]
         epochs = len(curves[0]) - 1
@@ -160,7 +188,7 @@ def _training(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
 
 def _changes(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     """The share of selections that changed since the mark before, on a logarithmic axis."""
-    for number, line, result in _run_lines(axes, figure, panel, ledger):
+    for number, line, result in _run_lines(figure, panel, ledger):
         recorded = [one["changes"] for one in result.lines if "changes" in one]
         if not recorded:
             axes.plot([], [], label=f"{line.label} (not recorded)", **_style(number))
@@ -176,14 +204,12 @@ def _changes(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     axes.set_ylabel("% of selections changed in five epochs")
 
 
-def _run_lines(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> Iterator[tuple[int, Line, Result]]:
-    """The lines of one run each that was run, numbered; the legend names the others."""
+def _run_lines(figure: Figure, panel: Panel, ledger: Ledger) -> Iterator[tuple[int, Line, Result]]:
+    """The lines of one run each that the ledger has, numbered."""
     for number, line in enumerate(panel.lines):
         (place,) = line.runs
         result = result_at(figure, line, place, ledger)
-        if result is None:
-            axes.plot([], [], label=label_of(figure, line, {}), **_style(number))
-        else:
+        if result is not None:
             yield number, line, result
 
 
@@ -191,13 +217,8 @@ def _draw_values(figure: Figure, ledger: Ledger, path: Path) -> None:
     """Histograms of selected weights: a row per weight, a column per epoch."""
     ((line,),) = (panel.lines for panel in figure.panels)
     (place,) = line.runs
-    result = result_at(figure, line, place, ledger)
-    if result is None or "values" not in result.lines[0]:
-        picture = Picture(figsize=(5, 3), layout="constrained")
-        picture.text(0.5, 0.5, "not run" if result is None else "not recorded", ha="center")
-        _save(picture, figure, path)
-        return
-    values = result.lines[0]["values"]
+    result: Any = result_at(figure, line, place, ledger)
+    values = next(one["values"] for one in result.lines if "values" in one)
     names = [*[name for name in values if "Conv" in name][:2], *[name for name in values if "Dense" in name][:1]]
     shown = (names or list(values))[:SHOWN]
     columns = {"offered": "before training", **{str(epoch): f"epoch {epoch}" for epoch in figure.epochs}}
@@ -208,7 +229,7 @@ def _draw_values(figure: Figure, ledger: Ledger, path: Path) -> None:
             axes.stairs(values[name][column], values[name]["edges"], fill=True, color=COLORS[0])
             axes.set_title(f"{name}, {when}", fontsize=9)
             axes.set_yticks([])
-    _save(picture, figure, path)
+    _save(picture, figure, [*figure.panels], path)
 
 
 def _bars(figure: Figure, results: list[Result]) -> Any:

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at
+from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at, runs_of
 from experiments.papers.ledger import LedgerLine
 
 Ledger = dict[str, LedgerLine]
@@ -63,6 +63,24 @@ def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger
         for one in ledger.values()
         if (one["epochs_scale"] != 1 or "examples" in one["settings"]) and name in one["cells"]
     ]
+
+
+def has_results(figure: Figure, panel: Panel, ledger: Ledger) -> bool:
+    """Whether the ledger has a run of the panel, try-outs not counted."""
+    return any(result_at(figure, line, place, ledger) for line in panel.lines for place in line.runs)
+
+
+def has_data(figure: Figure, panel: Panel, ledger: Ledger) -> bool:
+    """Whether the ledger has a run of the panel, or a try-out of one."""
+    return has_results(figure, panel, ledger) or any(
+        tryouts(figure, panel, line, place, ledger) for line in panel.lines for place in line.runs
+    )
+
+
+def missing_runs(figure: Figure, ledger: Ledger) -> tuple[int, int]:
+    """How many runs of a figure, one per seed, are not in the ledger, and how many it has in all."""
+    keys = {key(Cell(run, seed)) for run in runs_of(figure) for seed in range(figure.trials)}
+    return len(keys - ledger.keys()), len(keys)
 
 
 def operations(result: Result) -> tuple[float, float]:

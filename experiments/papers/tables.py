@@ -6,36 +6,109 @@ from typing import Any
 from experiments.configuration.recipes import resolve
 from experiments.configuration.settings import Settings
 from experiments.papers.grid import Figure, Line, Panel, Run, runs_at
-from experiments.papers.results import Ledger, Result, accuracy_of, result_at, tryouts
+from experiments.papers.results import (
+    Ledger,
+    Result,
+    accuracy_of,
+    has_data,
+    has_results,
+    missing_runs,
+    result_at,
+    tryouts,
+)
+
+NOT_RUN = "not run"
 
 
 def figure_section(figure: Figure, ledger: Ledger, picture: str | None) -> str:
-    """A figure's part of the report: its claim, its picture, and a table of its numbers."""
-    spread = "least and greatest" if figure.spread == "range" else "mean and one standard deviation"
-    which = "at the best validation accuracy" if figure.result == "test_at_best_validation" else "of the last epoch"
+    """A figure's part of the report: its claim, its picture, a table of its numbers, and what is missing."""
     parts = [f"## {figure.name}: {figure.title}"]
     by = "" if figure.name.startswith("beyond.") else "The paper: "
     parts += [by + figure.claim] if figure.claim else []
     parts += [f"![{figure.title}]({picture})"] if picture else []
-    parts += [f"Test accuracy in percent {which}, {figure.trials} trials: mean ({spread})."]
-    parts += [f"**{panel.title}**\n\n{panel_table(figure, panel, ledger)}" for panel in figure.panels]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, figure_tables(figure, ledger)])
+
+
+def figure_tables(figure: Figure, ledger: Ledger) -> str:
+    """The tables of a figure's panels, without those of which nothing was run, and a sentence on what is missing."""
+    spread = "least and greatest" if figure.spread == "range" else "one standard deviation"
+    which = "at the best validation accuracy" if figure.result == "test_at_best_validation" else "of the last epoch"
+    tables = [
+        f"**{panel.title}**\n\n{panel_table(figure, panel, ledger)}"
+        for panel in figure.panels
+        if has_data(figure, panel, ledger)
+    ]
+    trials = "1 trial" if figure.trials == 1 else f"{figure.trials} trials: mean ({spread})"
+    parts = [f"Test accuracy in percent {which}, {trials}.", *tables] if tables else []
+    return "\n\n".join(parts + [sentence for sentence in [missing_sentence(figure, ledger)] if sentence])
+
+
+def missing_sentence(figure: Figure, ledger: Ledger) -> str:
+    """What the ledger lacks of a figure, and the command that trains it; nothing if it has all."""
+    missing, total = missing_runs(figure, ledger)
+    if not missing:
+        return ""
+    is_not, them = ("is not", "it") if missing == 1 else ("are not", "them")
+    command = f"`python -m experiments.reproduce --only={figure.name} --data_dir=DIR` trains {them}."
+    if missing == total:
+        runs = "The only run" if total == 1 else f"All {total} runs"
+        return f"{runs} of {figure.name} {is_not} in the ledger yet; {command}"
+    empty = [panel.title for panel in figure.panels if not has_results(figure, panel, ledger)]
+    among = f", among them all those for {_enumerated(empty)}" if empty else ""
+    return f"{missing} of the {total} runs of {figure.name} {is_not} in the ledger yet{among}; {command}"
+
+
+def _enumerated(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def panel_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
-    """One row per line of a panel, one column per place; one column in all if every line has a single run."""
+    """One row per line of a panel, one column per place; one column in all if every line has a single run.
+
+    Rows and columns that have neither a run nor a printed number are left out.
+    """
     if figure.kind in ("training", "changes"):
-        single = [[line.label, _entry(figure, panel, line, next(iter(line.runs)), ledger)] for line in panel.lines]
-        return markdown(["", "test accuracy"], single)
-    places = list(dict.fromkeys(place for line in panel.lines for place in (*line.runs, *line.printed)))
-    head = [figure.axis, *("not varied" if place == "any" else str(place) for place in places)]
-    rows = [[line.label, *(_entry(figure, panel, line, place, ledger) for place in places)] for line in panel.lines]
-    return markdown(head, rows)
+        places, head = [next(iter(panel.lines[0].runs))], ["", "test accuracy"]
+        rows = [[_entry(figure, panel, line, next(iter(line.runs)), ledger)] for line in panel.lines]
+    else:
+        places = list(dict.fromkeys(place for line in panel.lines for place in (*line.runs, *line.printed)))
+        head = [figure.axis, *("not varied" if place == "any" else str(place) for place in places)]
+        rows = [[_entry(figure, panel, line, place, ledger) for place in places] for line in panel.lines]
+    columns = [index for index in range(len(places)) if any(_says_something(row[index]) for row in rows)]
+    shown = [
+        [line.label, *(row[index] for index in columns)]
+        for line, row in zip(panel.lines, rows, strict=True)
+        if any(map(_says_something, row))
+    ]
+    return markdown([head[0], *(head[1 + index] for index in columns)], shown)
+
+
+def _says_something(entry: str) -> bool:
+    return entry not in ("", NOT_RUN)
 
 
 def printed_numbers(figures: tuple[Figure, ...], ledger: Ledger) -> str:
     """Every number that the papers print, once, beside what the ledger has for it."""
-    rows: dict[Any, list[str]] = {}
+    return markdown(_PRINTED_HEAD, [row for row, _ in _printed_rows(figures, ledger)])
+
+
+def printed_numbers_with_results(figures: tuple[Figure, ...], ledger: Ledger, report: str) -> str:
+    """Those numbers of which the ledger has runs, and in one line how many more stand in the report."""
+    rows = _printed_rows(figures, ledger)
+    known = [row for row, has_result in rows if has_result]
+    if not (more := len(rows) - len(known)):
+        return markdown(_PRINTED_HEAD, known)
+    numbers = "number whose run is" if more == 1 else "numbers whose runs are"
+    rest = f"The papers print {more} more {numbers} not in the ledger; [the report]({report}) lists them."
+    return f"{markdown(_PRINTED_HEAD, known)}\n\n{rest}" if known else rest
+
+
+_PRINTED_HEAD = ["figure or table", "where", "what", "the paper", "here"]
+
+
+def _printed_rows(figures: tuple[Figure, ...], ledger: Ledger) -> list[tuple[list[str], bool]]:
+    """Rows of every printed number, each once, with whether the ledger has a run of it."""
+    rows: dict[Any, tuple[list[str], bool]] = {}
     for figure in figures:
         for panel in figure.panels:
             for line in panel.lines:
@@ -43,19 +116,20 @@ def printed_numbers(figures: tuple[Figure, ...], ledger: Ledger) -> str:
                     if runs := runs_at(line, place):
                         where = ", ".join([panel.title, *_place(figure, place)])
                         row = [figure.name, where, line.label, _printed(line, place)]
-                        ours = _ours(figure, panel, line, place, ledger)
-                        rows.setdefault((runs, line.printed[place]), [*row, ours])
-    return markdown(["figure or table", "where", "what", "the paper", "here"], list(rows.values()))
+                        row.append(_measured(figure, panel, line, place, ledger))
+                        has_result = result_at(figure, line, place, ledger) is not None
+                        rows.setdefault((runs, line.printed[place]), (row, has_result))
+    return list(rows.values())
 
 
 def methods_table(figure: Figure, ledger: Ledger) -> str:
-    """The methods of a figure: the flags by which each is trained, and what it comes to."""
+    """The methods of a figure: the flags by which each is trained, and its result."""
     (panel,) = figure.panels
     rows = []
     for line in panel.lines:
         ((place, _),) = line.runs.items()
         (run,) = runs_at(line, place)
-        ours = _ours(figure, panel, line, place, ledger)
+        ours = _measured(figure, panel, line, place, ledger)
         ours, _, zeros = ours.rpartition(", ") if ours.endswith("are 0") else (ours, "", "")
         epochs = str(resolve(run.settings).epochs) if run.settings.method != "random" else ""
         rows.append([line.label, flags_of(run), epochs, ours, zeros.removesuffix(" are 0"), _printed(line, place)])
@@ -107,21 +181,21 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 def _entry(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> str:
     printed = f"paper {text}" if (text := _printed(line, place)) else ""
-    ours = _ours(figure, panel, line, place, ledger) if place in line.runs else ""
+    ours = _measured(figure, panel, line, place, ledger) if place in line.runs else ""
     return "; ".join(text for text in (ours, printed) if text)
 
 
-def _ours(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> str:
+def _measured(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> str:
     result = result_at(figure, line, place, ledger)
     if result is not None:
         return _numbers(figure, result) + _of_several(figure, line, place, ledger, result)
     found = tryouts(figure, panel, line, place, ledger)
     if not found:
-        return "not run"
+        return NOT_RUN
     longest = max(found, key=lambda one: one["epochs"])
-    of = f"{longest['epochs']} of {longest['epochs_of_the_paper']} epochs"
-    of += f", {longest['settings']['examples']} images" if "examples" in longest["settings"] else ""
-    return f"not run (try-out of {of}: {accuracy_of(figure, longest):.1f})"
+    extent = f"{longest['epochs']} of {longest['epochs_of_the_paper']} epochs"
+    extent += f", {longest['settings']['examples']} images" if "examples" in longest["settings"] else ""
+    return f"{NOT_RUN} (try-out of {extent}: {accuracy_of(figure, longest):.1f})"
 
 
 def _of_several(figure: Figure, line: Line, place: Any, ledger: Ledger, result: Result) -> str:
