@@ -5,7 +5,8 @@
     python -m experiments.reproduce --examples=32 --epochs_scale=0.001 --trials=1 --data_dir=DIR   everything, a little
 
 Every run is checkpointed in a directory of its own, and can be interrupted, even killed: the same command goes on.
-Several such processes on one machine share the work. `python -m experiments.report` draws the figures.
+Several such processes on one machine share the work. Checkpoints are removed when a run's line is in the ledger, unless
+a finetuning that the ledger lacks starts from it. `python -m experiments.report` draws the figures.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from absl import app, flags
 
 from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import cells_of, chosen_figures, describe_cell, expected_seconds
+from experiments.papers.checkpoint_removal import remove_unneeded_checkpoints
 from experiments.papers.directories import Busy, Directories, locked
 from experiments.papers.grid import Cell, Figure, key
 from experiments.papers.train_cell import train_cell
@@ -39,13 +41,15 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_list(
         "only",
         [],
-        f"Figures and tables, all unless given: slot, hidden, beyond or {', '.join(FIGURES)}.",
+        f"Figures and tables: slot, hidden, beyond or {', '.join(FIGURES)}. Default: all.",
         flag_values=values,
     )
-    flags.DEFINE_list("models", [], "Only runs of these networks.", flag_values=values)
+    flags.DEFINE_list("models", [], "Only runs of these networks. Default: all.", flag_values=values)
     flags.DEFINE_bool("list", False, "Print what is done, running and missing, and train nothing.", flag_values=values)
     flags.DEFINE_float("budget_minutes", None, "Stop after this time, with everything saved.", flag_values=values)
-    flags.DEFINE_integer("trials", None, "Seeds; those of the paper unless given, and never more.", flag_values=values)
+    flags.DEFINE_integer(
+        "trials", None, "Seeds, at most as many as the figure has. Default: all of them.", flag_values=values
+    )
     flags.DEFINE_float(
         "epochs_scale",
         1.0,
@@ -55,7 +59,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_integer(
         "examples", None, "Only so many images of every split, in batches of as many. Nor do these.", flag_values=values
     )
-    flags.DEFINE_string("runs", "runs/reproduce", "Where the runs' directories are.", flag_values=values)
+    flags.DEFINE_string(
+        "runs",
+        "runs/reproduce",
+        "Where the runs' directories are. Checkpoints of finished runs are removed, unless a finetuning that the "
+        "ledger lacks starts from them.",
+        flag_values=values,
+    )
     flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
     flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)
 
@@ -63,9 +73,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 def train_missing(cells: list[Cell], directories: Directories, budget_minutes: float | None) -> dict[str, str]:
     """Runs the cells that the ledger lacks, one after another; returns what went wrong, by key.
 
+    Checkpoints that an earlier process did not come to remove are removed first.
     Cells that other processes work on are tried again when all others are done.
     """
     failures: dict[str, str] = {}
+    for cell in cells:
+        remove_unneeded_checkpoints(cell, directories)
     with Interruption() as interruption, _alarm(budget_minutes):
         while cells and not interruption:
             lines = ledger.read(directories.ledger)

@@ -81,6 +81,17 @@ def kept_epochs(cell: Cell) -> tuple[int, ...]:
     return epochs_of(looked_at | started_from, cell)
 
 
+def finetunings_of(cell: Cell) -> list[Cell]:
+    """The cells of all figures that start from a cell.
+
+    >>> from experiments.papers.slot_machines import finetuned, greedy
+    >>> [other.run == finetuned("lenet") for other in finetunings_of(Cell(greedy("lenet"), 0))]
+    [True]
+    """
+    runs = (run for figure in FIGURES.values() if cell.seed < figure.trials for run in runs_of(figure))
+    return [cell._replace(run=run) for run in dict.fromkeys(runs) if run.start == cell.run]
+
+
 def epochs_of(epochs: Iterable[int], cell: Cell) -> tuple[int, ...]:
     """Epochs of the paper's run as epochs of the cell's, which may be scaled; ascending, each once."""
     last: Any = resolve(run_to_train(cell).settings).epochs

@@ -10,7 +10,7 @@ from experiments.papers import ledger, observations
 from experiments.papers.cells import describe_cell, epochs_of, figures_of, positions_of
 from experiments.papers.cost import flops_per_step
 from experiments.papers.directories import Directories
-from experiments.papers.grid import Cell, identity, key, run_to_train
+from experiments.papers.grid import Cell, Figure, identity, key, run_to_train
 from experiments.running.components import Inputs
 from experiments.running.workdir import read_config, read_lines
 
@@ -71,8 +71,18 @@ def _start_flops(cell: Cell, directories: Directories) -> float:
     return _flops(settings, history, read_config(workdir)) + _start_flops(start, directories)
 
 
+def observed_epochs(cell: Cell) -> tuple[int, ...]:
+    """The epochs of a cell's run whose checkpoints its line of the ledger is made from."""
+    return epochs_of({epoch for figure in _observing(cell) for epoch in figure.epochs}, cell)
+
+
 def _observed(cell: Cell, directories: Directories) -> dict[str, Any]:
     """What figures show of the run's checkpoints."""
-    figures = [figure for figure in figures_of(cell.run) if figure.kind in _OBSERVATIONS]
     workdir = directories.workdir(cell)
-    return {figure.kind: _OBSERVATIONS[figure.kind](workdir, epochs_of(figure.epochs, cell)) for figure in figures}
+    return {
+        figure.kind: _OBSERVATIONS[figure.kind](workdir, epochs_of(figure.epochs, cell)) for figure in _observing(cell)
+    }
+
+
+def _observing(cell: Cell) -> list[Figure]:
+    return [figure for figure in figures_of(cell.run) if figure.kind in _OBSERVATIONS]

@@ -9,9 +9,14 @@ from experiments.configuration.recipes import resolve
 from experiments.configuration.settings import RunOptions, Settings
 from experiments.papers import ledger
 from experiments.papers.cells import describe_cell, kept_epochs
+from experiments.papers.checkpoint_removal import (
+    has_checkpoints,
+    remove_directory,
+    remove_unneeded_checkpoints,
+)
 from experiments.papers.directories import Directories, locked
 from experiments.papers.grid import Cell, key, run_to_train
-from experiments.papers.ledger_line import ledger_line
+from experiments.papers.ledger_line import ledger_line, observed_epochs
 from experiments.running.interruption import Interruption
 from experiments.running.run import run
 from slotjax import training
@@ -20,19 +25,27 @@ from slotjax import training
 def train_cell(cell: Cell, directories: Directories, interruption: Interruption | None = None) -> None:
     """Trains a cell's network, or goes on with it, and adds its line to the ledger.
 
-    What a finetuning starts from is trained first, if it was not on this machine.
+    What a finetuning starts from is trained first, if it was not on this machine. Checkpoints that nothing needs any
+    more are removed.
 
     Raises:
         Busy: if another process works on it, or on what it starts from.
         RunError: if it cannot be trained.
         Stopped: if it was interrupted.
     """
+    start = cell.run.start and cell._replace(run=cell.run.start)
     with locked(cell, directories):
         if key(cell) in ledger.read(directories.ledger) and directories.is_finished(cell):
             return
-        start = cell.run.start and cell._replace(run=cell.run.start)
-        if start and not directories.is_finished(start):
-            train_cell(start, directories, interruption)
+        if observed := observed_epochs(cell):
+            _forget_without_checkpoints(cell, observed, directories)
+        if start:
+            epoch = run_to_train(cell).start_epoch
+            with locked(start, directories):
+                if not directories.is_finished(cell):
+                    _forget_without_checkpoints(start, (epoch,) if epoch else (), directories)
+            if not directories.is_finished(start):
+                train_cell(start, directories, interruption)
         print(f"== {describe_cell(cell)}", flush=True)
         settings = resolve(run_to_train(cell).settings)
         settings = dataclasses.replace(settings, seed=cell.seed, init_from=_source(cell, directories))
@@ -44,6 +57,19 @@ def train_cell(cell: Cell, directories: Directories, interruption: Interruption 
             ledger.append(ledger_line(cell, settings, summary, directories), directories.ledger)
         finally:
             jax.clear_caches()
+    for finished in (cell, start):
+        if finished:
+            remove_unneeded_checkpoints(finished, directories)
+
+
+def _forget_without_checkpoints(cell: Cell, epochs: tuple[int, ...], directories: Directories) -> None:
+    """Forgets a finished run whose checkpoints of these epochs were removed, so that it is trained again."""
+    workdir = directories.workdir(cell)
+    if directories.is_finished(cell) and not has_checkpoints(workdir, epochs):
+        print(
+            f"{describe_cell(cell)}: its checkpoints were removed and are needed, so it is trained again.", flush=True
+        )
+        remove_directory(workdir)
 
 
 def _source(cell: Cell, directories: Directories) -> str | None:

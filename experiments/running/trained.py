@@ -104,7 +104,7 @@ def _restore(checkpoints: training.Checkpoints, state: Any, epoch: int | None, w
     if epoch is None:
         restored = checkpoints.restore_latest(state)
         if restored is None:
-            raise ValueError(f"--workdir: the run in {workdir} has no checkpoint yet")
+            raise ValueError(f"--workdir: the run in {workdir} has no checkpoint")
         epoch = int(best_record([record for record in restored[1] if record["epoch"] in epochs])["epoch"])
     if epoch not in epochs:
         raise ValueError(f"--epoch: {epoch} was given, but the run in {workdir} has checkpoints of epochs {epochs}")

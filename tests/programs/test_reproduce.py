@@ -87,6 +87,18 @@ def test_what_the_ledger_lacks_is_run(reproduced):
     assert {"hardware", "versions", "commit", "machine", "seconds", "finished"} <= set(trained)
 
 
+def test_checkpoints_that_nothing_needs_are_removed(reproduced, prepared_digits, tmp_path):
+    places = tmp_path / "copy"
+    shutil.copytree(reproduced[0], places)
+    workdirs = [places / "runs" / line["key"] for line in lines(places)]
+    assert [path.name for workdir in workdirs for path in workdir.glob("*checkpoints*")] == []
+    # Also those that a process was killed before removing.
+    for workdir in workdirs:
+        (workdir / "checkpoints" / "1").mkdir(parents=True)
+    assert finish(prepared_digits, places, *ONE, "--trials=1") == ""
+    assert [path.name for workdir in workdirs for path in workdir.glob("*checkpoints*")] == []
+
+
 def test_what_is_in_the_ledger_is_not_run_again(reproduced, prepared_digits):
     places, before = reproduced[0], lines(reproduced[0])
     assert finish(prepared_digits, places, *ONE, "--trials=1") == ""
@@ -200,6 +212,7 @@ def test_ten_interruptions_change_nothing(prepared_digits, tmp_path):
     assert len(found) == len({line["key"] for line in found})
     assert numbers(tmp_path / "broken") == numbers(tmp_path / "unbroken")
     assert any(line["start"] for line in found)
+    assert list((tmp_path / "broken" / "runs").glob("*/checkpoints")) == []
 
 
 @pytest.mark.slow

@@ -142,6 +142,20 @@ def test_recipes_are_the_papers():
     assert {resolve(run.settings).weight_decay for figure in imagenet for run in runs_of(figure)} == {2**-15}
 
 
+def test_the_eighth_trains_eight_methods_for_as_many_epochs_on_all_images():
+    figure = FIGURES["beyond.eighth"]
+    for model in ("conv2", "conv6"):
+        cells = cells_of([figure], trials=1, models=[model])
+        settings = [resolve(run_to_train(cell).settings) for cell in cells]
+        assert len(settings) == 8
+        assert {(one.epochs, one.restarts, one.examples) for one in settings} == {(25, (3, 9), None)}
+    # What the paper's schedule of slot machines becomes by --epochs_scale=0.125 is the same run.
+    scaled = Cell(slot_machines.greedy("conv2"), 0, scale=0.125)
+    assert key(scaled) in {key(cell) for cell in cells_of([figure])}
+    others = [other for other in FIGURES.values() if other is not figure]
+    assert not {key(cell) for cell in cells_of([figure])} & {key(cell) for cell in cells_of(others)}
+
+
 def test_a_network_with_fewer_parameters_per_width_keeps_as_many():
     for line in FIGURES["hidden.figure5"].panels[0].lines:
         kept = [run.settings.keep_fraction * width**2 for width, run in line.runs.items()]

@@ -14,10 +14,17 @@ from experiments import report
 from experiments.papers import FIGURES, plots, slot_machines
 from experiments.papers import ledger as ledger_module
 from experiments.papers.cells import positions_of
-from experiments.papers.grid import Cell, identity, key
+from experiments.papers.grid import Cell, identity, key, runs_of
 from experiments.papers.plots import label_of
-from experiments.papers.results import operations, result_at
-from experiments.papers.tables import methods_table, panel_table, printed_numbers
+from experiments.papers.results import has_data, operations, result_at
+from experiments.papers.tables import (
+    figure_tables,
+    methods_table,
+    missing_sentence,
+    panel_table,
+    printed_numbers,
+    printed_numbers_with_results,
+)
 
 FIGURE_3 = FIGURES["slot.figure3"]
 GREEDY = FIGURE_3.panels[0].lines[0]
@@ -69,7 +76,7 @@ def test_means_with_least_and_greatest():
     cells = row(FIGURE_3, ledger, "slot machine (GS)")
     assert cells["2"] == "97.50 (96.00 to 99.00); paper 97"
     assert cells["8"] == "not run; paper 98.2"
-    assert cells["4"] == "not run"
+    assert "4" not in cells  # of which there is nothing
 
 
 def test_means_with_standard_deviations_of_the_last_epoch():
@@ -169,17 +176,38 @@ def test_every_printed_number_stands_beside_what_was_run():
     assert "94.66" not in text  # which is of nobody's run here
 
 
+def test_the_readme_has_the_rows_with_a_result_and_counts_the_others():
+    figures = tuple(FIGURES.values())
+    ledger = four(slot_machines.greedy("lenet", 2), 0.97)
+    ledger |= ledger_of(line(Cell(slot_machines.learned("conv2"), 0, scale=0.1), 0.6))  # a try-out is no result
+    rows = printed_numbers(figures, ledger).splitlines()[2:]
+    with_result = [text for text in rows if "not run" not in text]
+    assert 1 <= len(with_result) < len(rows)
+    *table, blank, rest = printed_numbers_with_results(figures, ledger, "report.md").splitlines()
+    assert (table[2:], blank) == (with_result, "")
+    assert rest.startswith(f"The papers print {len(rows) - len(with_result)} more numbers ")
+    only = (FIGURES["slot.sparse"],)
+    all_run = four(slot_machines.greedy("conv6", 2), 0.8) | four(slot_machines.greedy("conv6", 2, sparse=True), 0.8)
+    all_run |= four(slot_machines.greedy("lenet", 2), 0.9)
+    assert "more number" not in printed_numbers_with_results(only, all_run, "report.md")
+
+
 def files(out):
     return {path.name for path in (out / "figures").iterdir()}
 
 
-@pytest.mark.parametrize("filled", [False, "half", pytest.param(True, marks=pytest.mark.slow)])
-def test_every_figure_is_drawn(filled, tmp_path):
+def runs_at_all_places(figures):
+    return {run for figure in figures for run in runs_of(figure)}
+
+
+@pytest.mark.parametrize("filled", ["half", pytest.param("whole", marks=pytest.mark.slow)])
+def test_every_figure_with_data_is_drawn(filled, tmp_path):
     names = ["slot.figure2", "slot.figure5", "slot.figure7", "slot.figure11", "hidden.figure6"]
-    names += ["slot.figure3"] if filled is True else []
+    names += ["slot.figure3"] if filled == "whole" else []
     figures = [FIGURES[name] for name in names]
-    runs = {run for figure in figures for panel in figure.panels for one in panel.lines for run in one.runs.values()}
-    ledger = ledger_of(*(line(Cell(run, seed), 0.9 + seed / 100) for run in runs for seed in (0, 1))) if filled else {}
+    ledger = ledger_of(
+        *(line(Cell(run, seed), 0.9 + seed / 100) for run in runs_at_all_places(figures) for seed in range(5))
+    )
     if filled == "half":
         ledger = {key: ledger[key] for key in sorted(ledger)[::2]}
     report.report(figures, ledger, tmp_path)
@@ -190,7 +218,82 @@ def test_every_figure_is_drawn(filled, tmp_path):
             assert len(picture.convert("RGB").getcolors(1 << 22)) > 20
     text = (tmp_path / "report.md").read_text()
     assert all(f"## {name}: " in text for name in names)
-    assert ("not run" in text) is (filled is not True)
+    assert ("are not in the ledger yet" in text) is (filled == "half")
+
+
+def test_a_figure_without_data_is_not_drawn_and_its_earlier_picture_removed(tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name in ("slot.figure2.png", "slot.figure9.png", "of_somebody_else.png"):
+        (tmp_path / "figures" / name).write_text("earlier")
+    report.report([FIGURE_3, FIGURES["slot.figure9"]], four(slot_machines.learned("lenet"), 0.98), tmp_path)
+    assert files(tmp_path) == {"slot.figure3.png", "of_somebody_else.png"}
+    text = (tmp_path / "report.md").read_text()
+    assert "figures/slot.figure3.png" in text
+    assert "figures/slot.figure9.png" not in text
+    assert (
+        "All 288 runs of slot.figure9 are not in the ledger yet; "
+        "`python -m experiments.reproduce --only=slot.figure9 --data_dir=DIR` trains them." in text
+    )
+
+
+def test_a_picture_has_the_panels_with_data_only():
+    def titles(*runs, figure=FIGURE_3, **more):
+        ledger = {key: one for run in runs for key, one in four(run, 0.9, **more).items()}
+        return [panel.title for panel in plots.panels_to_draw(figure, ledger)]
+
+    assert titles() == []
+    assert titles(slot_machines.learned("conv4"), slot_machines.greedy("lenet", 64)) == [
+        "LeNet-300-100 on MNIST",
+        "CONV-4 on CIFAR-10",
+    ]
+    # Histograms need what was recorded of the weights, tables no picture.
+    ledger = four(slot_machines.greedy("conv6"), 0.9)
+    assert len(plots.panels_to_draw(FIGURES["slot.figure11"], ledger)) == 1
+    (without,) = ledger.values()
+    del without["values"]
+    assert plots.panels_to_draw(FIGURES["slot.figure11"], ledger) == []
+    assert plots.panels_to_draw(FIGURES["slot.table2"], ledger) == []
+
+
+def test_a_try_out_stands_in_the_table_and_not_in_the_picture(tmp_path):
+    ledger = ledger_of(line(Cell(slot_machines.learned("conv2"), 0, scale=0.1), 0.6, epochs=20))
+    report.report([FIGURE_3], ledger, tmp_path)
+    assert files(tmp_path) == set()
+    text = (tmp_path / "report.md").read_text()
+    assert "**CONV-2 on CIFAR-10**" in text
+    assert "try-out of 20 of 200 epochs: 60.0" in text
+    assert "**CONV-4 on CIFAR-10**" not in text
+
+
+def test_a_sentence_says_what_is_missing_and_how_to_run_it():
+    def sentence(*runs, seeds=4, figure="slot.sparse"):
+        return missing_sentence(FIGURES[figure], {k: v for run in runs for k, v in four(run, *[0.9] * seeds).items()})
+
+    command = "`python -m experiments.reproduce --only=slot.sparse --data_dir=DIR` trains them."
+    assert sentence() == f"All 32 runs of slot.sparse are not in the ledger yet; {command}"
+    every = runs_of(FIGURES["slot.sparse"])
+    lenet = [run for run in every if run.settings.model == "lenet"]
+    assert sentence(*lenet) == (
+        "16 of the 32 runs of slot.sparse are not in the ledger yet, among them all those for CONV-6 on CIFAR-10; "
+        + command
+    )
+    assert sentence(*every, seeds=3) == f"8 of the 32 runs of slot.sparse are not in the ledger yet; {command}"
+    assert sentence(*every) == ""
+    assert sentence(figure="slot.figure11").startswith("The only run of slot.figure11 is not in the ledger yet; ")
+    assert sentence(figure="slot.figure11").endswith(" trains it.")
+
+
+def test_the_eighth_has_one_row_per_method_and_fills_no_cell_of_the_papers():
+    figure = FIGURES["beyond.eighth"]
+    runs = {one.label: one.runs["CONV-2"] for one in figure.panels[0].lines}
+    ledger = {key: one for run in runs.values() for key, one in four(run, 0.6, 0.7).items()}
+    text = figure_tables(figure, ledger)
+    assert [text.count(f"| {label} | 65.00 (60.00 to 70.00), 2 of 3 trials |") for label in runs] == [1] * 8
+    assert "CONV-6 |" not in text
+    for other in FIGURES.values():
+        if other is not figure and other.kind != "networks":
+            assert "not run (" not in figure_tables(other, ledger)
+            assert not any(has_data(other, panel, ledger) for panel in other.panels)
 
 
 def test_axes_reach_to_all_error_bars():
@@ -214,9 +317,15 @@ def test_methods_have_their_flags_and_what_they_come_to():
 
 
 def test_the_readmes_tables_are_those_of_the_ledger():
-    lines, readme = ledger_module.read(), (ROOT / "README.md").read_text()
-    for table in (printed_numbers(tuple(FIGURES.values()), lines), methods_table(FIGURES["beyond.mnist"], lines)):
-        assert f"written by experiments.report -->\n{table}\n<!-- end of" in readme
+    readme = (ROOT / "README.md").read_text()
+    for name, table in report.readme_tables(ledger_module.read()).items():
+        assert f"<!-- {name}: written by experiments.report -->\n{table}\n<!-- end of {name} -->" in readme
+
+
+def test_the_committed_pictures_are_those_of_the_ledger():
+    lines = ledger_module.read()
+    drawn = {f"{name}.png" for name, figure in FIGURES.items() if plots.panels_to_draw(figure, lines)}
+    assert files(ROOT / "experiments" / "results") == drawn
 
 
 def test_the_readme_is_renewed_between_its_markers(tmp_path):
@@ -224,11 +333,11 @@ def test_the_readme_is_renewed_between_its_markers(tmp_path):
     start, end = "<!-- table: written by experiments.report -->", "<!-- end of table -->"
     readme.write_text(f"before\n{start}\nold\n{end}\nafter\n")
     for _ in range(2):
-        report.renew(readme, "table", "new")
+        report.update_between_markers(readme, "table", "new")
         assert readme.read_text() == f"before\n{start}\nnew\n{end}\nafter\n"
     readme.write_text("no markers")
     with pytest.raises(ValueError, match=r"^--readme: .* must have the lines "):
-        report.renew(readme, "table", "new")
+        report.update_between_markers(readme, "table", "new")
     assert readme.read_text() == "no markers"
 
 
@@ -256,7 +365,7 @@ def test_the_projects_readme_is_renewed_by_its_own_ledger_only(arguments, renews
     values = flags.FlagValues()
     report.define_flags(values)
     values(["report", *arguments])
-    assert bool(report.renewed(values)) == renews
+    assert bool(report.readme_to_update(values)) == renews
 
 
 @pytest.mark.parametrize(
