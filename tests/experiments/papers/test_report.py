@@ -14,7 +14,7 @@ from experiments import report
 from experiments.papers import FIGURES, plots, slot_machines
 from experiments.papers import ledger as ledger_module
 from experiments.papers.cells import positions_of
-from experiments.papers.grid import Cell, identity, key, runs_of
+from experiments.papers.grid import Cell, identity, is_tryout, key, runs_of
 from experiments.papers.plots import label_of
 from experiments.papers.results import has_data, operations, result_at
 from experiments.papers.tables import (
@@ -35,7 +35,7 @@ def line(cell, accuracy, **more):
     """A line of the ledger, of which the report needs no more."""
     fields = {
         "key": key(cell),
-        "cells": positions_of(cell),
+        "cells": positions_of(cell) if is_tryout(cell) else [],  # of which only those of try-outs are read
         **identity(cell),
         "epochs": 200,
         "epochs_of_the_paper": 200,
