@@ -5,6 +5,7 @@
 A second on two CPU cores for LeNet and MNIST, without starting.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import jax
 from absl import app, flags
 
 import slotjax
-from experiments.configuration.settings import Settings
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request, Settings
 from experiments.program import one_sentence, prepare
-from experiments.running.components import Inputs, inputs_of, load_source, network
+from experiments.running.components import inputs_from, inputs_of, load_source, network
 from experiments.running.failure import RunError
+from experiments.running.numbers import number
 from experiments.running.streamed import evaluate_stream
 from slotjax import data, models, training
 
@@ -29,13 +32,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string(
         "dataset",
         None,
-        "As in experiments.train. Unless given, the one that the network was trained on.",
+        "As in experiments.train. Default: the one that the network was trained on.",
         flag_values=values,
     )
     flags.DEFINE_string(
         "data_dir",
         None,
-        "Where datasets are prepared. Unless given, TFDS_DATA_DIR or ~/tensorflow_datasets.",
+        "Where datasets are prepared. Default: TFDS_DATA_DIR or ~/tensorflow_datasets.",
         flag_values=values,
     )
 
@@ -55,11 +58,10 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
         raise ValueError(
             f"--ticket: {path} does not say of which network it is, so experiments.export did not write it"
         )
-    inputs = Inputs(tuple(known["image_shape"]), known["dtype"], known["classes"])
-    source = load_source(Settings(dataset=name or known["dataset"], image_size=inputs.image_shape[0]), data_dir)
+    inputs, settings = inputs_from(known), _settings(known)
+    source = load_source(replace(settings, dataset=name or settings.dataset), data_dir)
     if inputs_of(source) != inputs:
         raise ValueError(f"--dataset: it has {inputs_of(source)}, but the ticket was trained for {inputs}")
-    settings = Settings(model=known["model"], dataset=known["dataset"], **known.get("model_settings", {}))
     built = network(settings, inputs)
     arrays = ticket.weights, ticket.collections.get("batch_stats", {})
     _check_fits(arrays, (built.shapes, built.batch_stats), path)
@@ -72,7 +74,14 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
         measure = jax.jit(lambda weights, stats, split: training.evaluate(built.apply, weights, stats, split, mesh))
         splits = {split: training.replicate(getattr(source, split), mesh) for split in SPLITS}
         metrics = {split: measure(weights, batch_stats, splits[split]) for split in SPLITS}
-    return {split: {key: float(str(value)) for key, value in metrics[split].items()} for split in SPLITS}
+    return {split: {key: number(value) for key, value in metrics[split].items()} for split in SPLITS}
+
+
+def _settings(known: dict[str, Any]) -> Settings:
+    """Those that a ticket's network and its images need."""
+    given = {"padding": "SAME"} | known.get("model_settings", {})  # the padding of the first tickets, which have none
+    image_size = known["image_shape"][0]
+    return resolve(Request(model=known["model"], dataset=known["dataset"], image_size=image_size, **given))
 
 
 def _check_fits(weights: Any, shapes: Any, path: Path) -> None:

@@ -23,7 +23,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_integer(
         "epoch",
         None,
-        "Epoch whose checkpoint is taken. Unless given, that of the best validation accuracy.",
+        "Epoch whose checkpoint is taken. Default: that of the best validation accuracy.",
         flag_values=values,
     )
 
@@ -34,18 +34,19 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
     Raises:
         ValueError: if there is no run, no checkpoint of that epoch, or if the ticket cannot be written.
     """
-    settings, inputs, selector, variables, batch_stats, history = load_trained(workdir, epoch)
+    trained = load_trained(workdir, epoch)
+    settings, history = trained.settings, trained.history
     model = {name: getattr(settings, name) for name in (*MODEL_SETTINGS, "compute_dtype")}
     metadata = {
         "model": settings.model,
         "model_settings": model,
         "dataset": settings.dataset,
-        **inputs._asdict(),
+        **trained.inputs._asdict(),
         "epoch": len(history) - 1,
     }
-    collections = {"batch_stats": batch_stats} if batch_stats else None
+    collections = {"batch_stats": trained.batch_stats} if trained.batch_stats else None
     try:
-        slotjax.save_ticket(out, selector, variables, collections, metadata)
+        slotjax.save_ticket(out, trained.selector, trained.variables, collections, metadata)
     except OSError as error:
         raise ValueError(f"--out: {out} cannot be written ({error.strerror})") from error
     return metadata | {"test": history[-1]["test"]}

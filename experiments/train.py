@@ -20,11 +20,11 @@ def main(arguments: list[str]) -> None:
     """Trains with the settings of the flags and prints what it came to."""
     prepare(arguments)
     with one_sentence(ValueError):
-        chosen, options = parse.from_flags(flags.FLAGS)
-        join(options)
+        settings, execution = parse.from_flags(flags.FLAGS)
+        join(execution)
     with ended_together(), one_sentence(RunError):
         try:
-            print(table(run(chosen, options), chosen))
+            print(table(run(settings, execution), settings))
         except Stopped as stopped:
             print(stopped)
 

@@ -1,32 +1,45 @@
 """From flags to settings: defined, parsed, completed by the recipes, and checked."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from experiments.configuration.recipes import resolve
+from experiments.configuration.execution import Execution
+from experiments.configuration.explain import help_of
+from experiments.configuration.resolve import resolve
 from experiments.configuration.rules import check
-from experiments.configuration.settings import RunOptions, Settings, default_workdir
+from experiments.configuration.settings import Request, Settings
+from experiments.methods import method_of
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one absl flag per field; to be called before `app.run`."""
-    for field in (*dataclasses.fields(Settings), *dataclasses.fields(RunOptions)):
+    for field in (*dataclasses.fields(Request), *dataclasses.fields(Execution)):
         default = [str(item) for item in field.default] if isinstance(field.default, tuple) else field.default
-        field.metadata["define"](field.name, default, field.metadata["help"], flag_values=values)
+        field.metadata["define"](field.name, default, help_of(field), flag_values=values)
 
 
-def from_flags(values: flags.FlagValues) -> tuple[Settings, RunOptions]:
-    """Settings, completed and checked, and options of parsed flags.
+def from_flags(values: flags.FlagValues) -> tuple[Settings, Execution]:
+    """Settings and execution of parsed flags, completed and checked.
 
     Raises:
         ValueError: for a value that is not allowed, in one sentence that names the flag.
     """
-    settings, options = Settings(**_values(values, Settings)), RunOptions(**_values(values, RunOptions))
-    settings = resolve(settings)
-    check(settings, options)
-    return settings, dataclasses.replace(options, workdir=options.workdir or default_workdir(settings))
+    settings, execution = resolve(Request(**_values(values, Request))), Execution(**_values(values, Execution))
+    check(settings, execution)
+    return settings, dataclasses.replace(execution, workdir=execution.workdir or default_workdir(settings))
+
+
+def default_workdir(settings: Settings) -> str:
+    """A directory named after the settings that vary most.
+
+    >>> default_workdir(resolve(Request())), default_workdir(resolve(Request(method="edge_popup", seed=3)))
+    ('runs/mnist_sample-lenet-greedy-k8-seed0', 'runs/mnist_sample-lenet-edge_popup-0.5-seed3')
+    """
+    dataset = Path(settings.dataset).stem if settings.dataset.startswith("npz:") else settings.dataset
+    return f"runs/{dataset}-{settings.model}-{method_of(settings).short(settings)}-seed{settings.seed}"
 
 
 def _values(values: flags.FlagValues, kind: Any) -> dict[str, Any]:

@@ -1,100 +1,105 @@
-"""The papers' recipes: what a setting is where the user gives none."""
+"""The papers' recipes as data: for each setting, its values, of which the first whose condition holds counts.
 
-import dataclasses
+Slot machines, learned weights and finetuning: section 4.1 of Aladago & Torresani (2021), epochs of learned weights
+in their Table 1. Edge-popup and supermasks: sections 4.1 and 4.4 of Ramanujan et al. (2020), which gives the latter the
+absurd rate of 200 as Zhou et al. do. Adam, of learned weights: section 4.1 there. ImageNet: the configuration that they
+released. Nearest initial scores, which are not in the papers, train like weights.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from experiments.configuration.settings import Settings
-
-_LEARNED_EPOCHS = {"conv4": 330, "conv6": 330, "vgg19": 320}  # Table 1 of Aladago & Torresani
+from experiments.configuration.settings import Request
 
 
-class Recipe(NamedTuple):
-    """Optimization, distribution, network and data of one method."""
+class When(NamedTuple):
+    """A condition on what is asked for, as a function and in the words of the flags' help."""
 
-    learning_rate: float
-    weight_decay: float
-    schedule: str
-    epochs: int
-    distribution: str
-    padding: str
-    dropout: float
-    augmentation: str
-    batch_size: int = 128
-    momentum: float = 0.9
-    warmup_epochs: int = 0
-    label_smoothing: float = 0.0
+    words: str
+    holds: Callable[[Request], bool]
 
 
-def recipe(settings: Settings) -> Recipe:
-    """What the papers do with the method of the settings.
+Rows = tuple[tuple[Any, When], ...]
+Recipe = Mapping[str, Rows]
 
-    Slot machines, learned weights and finetuning: section 4.1 of Aladago & Torresani (2021). Edge-popup and supermasks:
-    sections 4.1 and 4.4 of Ramanujan et al. (2020), which gives the latter the absurd rate of 200 as Zhou et al. do.
-    Adam, of learned weights: section 4.1 there. ImageNet: the configuration that they released. Nearest initial scores,
-    which are not in the papers, train like weights.
 
-    >>> recipe(Settings(k=64)).learning_rate, recipe(Settings(selection="probabilistic")).weight_decay
-    (0.1, 0.0)
-    >>> recipe(Settings(method="edge_popup"))[2:5]
-    ('cosine', 100, 'signed_kaiming_constant')
-    >>> recipe(Settings(model="vgg19", dataset="cifar10", method="learned"))[5:8]
-    ('VALID', 0.5, 'flip')
-    >>> recipe(Settings(model="resnet50", dataset="imagenet2012", method="edge_popup"))[:4]
-    (0.256, 3.0517578125e-05, 'cosine', 100)
+def value_of(rows: Rows, request: Request) -> Any:
+    """The value of the first row whose condition holds.
+
+    >>> [value_of(SLOT_MACHINE["learning_rate"], Request(k=k)) for k in (8, 9)]
+    [0.2, 0.1]
     """
-    optimization, masks = _optimization(settings), settings.method in ("edge_popup", "supermask")
-    distribution = "signed_kaiming_constant" if masks else "glorot_uniform"
-    augmentation = ("flip_and_crop" if masks else "flip") if settings.dataset in ("cifar10", "cifar100") else "none"
-    padding, dropout = ("SAME", 0.0) if masks else ("VALID", 0.5)
-    papers = Recipe(*optimization, distribution, padding, dropout, augmentation)
-    if settings.optimizer == "adam":
-        rate = 2e-4 if settings.model == "conv2" else 3e-4
-        papers = papers._replace(learning_rate=rate, weight_decay=0.0, schedule="constant", batch_size=60)
-    return _of_imagenet(papers, settings) if settings.dataset == "imagenet2012" else papers
+    return next(value for value, when in rows if when.holds(request))
 
 
-def resolve(settings: Settings) -> Settings:
-    """The settings with the recipe's values where none is given.
+ALWAYS = When("", lambda request: True)
+IMAGENET = When("on ImageNet", lambda request: request.dataset == "imagenet2012")
+# The rates of slot machines and supermasks are of their scores, not of the data.
+IMAGENET_RATES = When(
+    "on ImageNet, from scratch, with any optimizer", lambda request: IMAGENET.holds(request) and not request.init_from
+)
+CIFAR = When("on CIFAR", lambda request: request.dataset in ("cifar10", "cifar100"))
+ADAM = When("with Adam", lambda request: request.optimizer == "adam")
+ADAM_CONV2 = When("with Adam for CONV-2", lambda request: ADAM.holds(request) and request.model == "conv2")
+PROBABILISTIC = When("with probabilistic selection", lambda request: request.selection == "probabilistic")
+NEAREST = When("with nearest initial scores", lambda request: request.initial == "nearest")
+FEW_OPTIONS = When("for K up to 8", lambda request: request.k <= 8)
+FINETUNING = When("in finetuning", lambda request: bool(request.init_from))
+CONV4_CONV6 = When("for CONV-4 and CONV-6", lambda request: request.model in ("conv4", "conv6"))
+VGG19 = When("for VGG-19", lambda request: request.model == "vgg19")
+VGG19_RESNETS = When("for VGG-19 and ResNets", lambda request: VGG19.holds(request) or "resnet" in request.model)
 
-    >>> resolve(Settings(k=64)).learning_rate
-    0.1
-    """
-    values: dict[str, Any] = recipe(settings)._asdict()
-    return dataclasses.replace(settings, **{name: values[name] for name in values if getattr(settings, name) is None})
+_ADAM_RATES: Rows = ((2e-4, ADAM_CONV2), (3e-4, ADAM))
+_EVERY_METHOD: Recipe = {
+    "batch_size": ((256, IMAGENET), (60, ADAM), (128, ALWAYS)),
+    "momentum": ((0.875, IMAGENET), (0.9, ALWAYS)),
+    "warmup_epochs": ((5, IMAGENET), (0, ALWAYS)),
+    "label_smoothing": ((0.1, IMAGENET), (0.0, ALWAYS)),
+}
+_LIKE_SLOT_MACHINES: Recipe = {
+    **_EVERY_METHOD,
+    "distribution": (("glorot_uniform", ALWAYS),),
+    "padding": (("VALID", ALWAYS),),
+    "dropout": ((0.5, ALWAYS),),
+    "augmentation": (("flip", CIFAR), ("none", ALWAYS)),
+    "schedule": (("cosine", IMAGENET), ("constant", ADAM), ("warm_restarts", ALWAYS)),
+}
+_LIKE_EDGE_POPUP: Recipe = {
+    **_EVERY_METHOD,
+    "distribution": (("signed_kaiming_constant", ALWAYS),),
+    "padding": (("SAME", ALWAYS),),
+    "dropout": ((0.0, ALWAYS),),
+    "augmentation": (("flip_and_crop", CIFAR), ("none", ALWAYS)),
+    "schedule": (("cosine", IMAGENET), ("constant", ADAM), ("cosine", ALWAYS)),
+    "epochs": ((100, ALWAYS),),
+}
 
-
-def _optimization(settings: Settings) -> tuple[float, float, str, int]:
-    """Learning rate, weight decay, schedule and epochs."""
-    if settings.method == "slot_machine":
-        return *_slot_machine(settings), "warm_restarts", 220 if settings.model == "vgg19" else 200
-    if settings.method == "learned":
-        rate = 0.1 if settings.model == "vgg19" or "resnet" in settings.model else 0.01
-        return rate, 1e-4, "warm_restarts", 100 if settings.init_from else _LEARNED_EPOCHS.get(settings.model, 200)
-    if settings.method == "edge_popup":
-        return 0.1, 1e-4, "cosine", 100
-    if settings.method == "supermask":
-        return 200.0, 0.0, "cosine", 100
-    return 0.0, 0.0, "constant", 1
-
-
-def _of_imagenet(papers: Recipe, settings: Settings) -> Recipe:
-    # The rates of slot machines and supermasks are of their scores, not of the data.
-    if settings.method in ("edge_popup", "learned") and not settings.init_from:
-        papers = papers._replace(learning_rate=0.256, weight_decay=2**-15)
-    epochs = papers.epochs if settings.method == "random" else 100
-    return papers._replace(
-        schedule="cosine",
-        epochs=epochs,
-        batch_size=256,
-        momentum=0.875,
-        warmup_epochs=min(5, (settings.epochs or epochs) - 1),  # those who ask for fewer want to see an epoch
-        label_smoothing=0.1,
-    )
-
-
-def _slot_machine(settings: Settings) -> tuple[float, float]:
-    if settings.selection == "probabilistic":
-        return 25.0, 0.0
-    if settings.initial == "nearest":
-        return 0.05, 0.0
-    return (0.2 if settings.k <= 8 else 0.1), 1e-4
+SLOT_MACHINE: Recipe = {
+    **_LIKE_SLOT_MACHINES,
+    "learning_rate": (*_ADAM_RATES, (25.0, PROBABILISTIC), (0.05, NEAREST), (0.2, FEW_OPTIONS), (0.1, ALWAYS)),
+    "weight_decay": ((0.0, ADAM), (0.0, PROBABILISTIC), (0.0, NEAREST), (1e-4, ALWAYS)),
+    "epochs": ((100, IMAGENET), (220, VGG19), (200, ALWAYS)),
+}
+EDGE_POPUP: Recipe = {
+    **_LIKE_EDGE_POPUP,
+    "learning_rate": ((0.256, IMAGENET_RATES), *_ADAM_RATES, (0.1, ALWAYS)),
+    "weight_decay": ((2**-15, IMAGENET_RATES), (0.0, ADAM), (1e-4, ALWAYS)),
+}
+SUPERMASK: Recipe = {
+    **_LIKE_EDGE_POPUP,
+    "learning_rate": (*_ADAM_RATES, (200.0, ALWAYS)),
+    "weight_decay": ((0.0, ADAM), (0.0, ALWAYS)),
+}
+LEARNED: Recipe = {
+    **_LIKE_SLOT_MACHINES,
+    "learning_rate": ((0.256, IMAGENET_RATES), *_ADAM_RATES, (0.1, VGG19_RESNETS), (0.01, ALWAYS)),
+    "weight_decay": ((2**-15, IMAGENET_RATES), (0.0, ADAM), (1e-4, ALWAYS)),
+    "epochs": ((100, IMAGENET), (100, FINETUNING), (330, CONV4_CONV6), (320, VGG19), (200, ALWAYS)),
+}
+RANDOM: Recipe = {
+    **_LIKE_SLOT_MACHINES,
+    "learning_rate": (*_ADAM_RATES, (0.0, ALWAYS)),
+    "weight_decay": ((0.0, ADAM), (0.0, ALWAYS)),
+    "schedule": (("cosine", IMAGENET), ("constant", ADAM), ("constant", ALWAYS)),
+    "epochs": ((1, ALWAYS),),
+}

@@ -5,11 +5,14 @@ import statistics
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from experiments.configuration.recipes import resolve
-from experiments.configuration.settings import Settings, describe
+from experiments.configuration.settings import Request
+from experiments.methods import method_of
 from experiments.papers import FIGURES
-from experiments.papers.grid import Cell, Figure, Line, Run, key, run_to_train, runs_at, runs_of, scaled_epochs
+from experiments.papers.grid import Cell, Figure, Line, Run, key, runs_at, runs_of, scaled_epochs, settings_of
 from experiments.papers.ledger import LedgerLine
+
+# By what runs of the papers differ, beside what `describe` says.
+_VARIED = ("width_multiplier", "padding", "distribution", "scale_for_kept", "optimizer", "evaluation", "rescale")
 
 
 def chosen_figures(only: Iterable[str]) -> list[Figure]:
@@ -58,7 +61,7 @@ def cells_of(
 
 def _rank(line: Line, place: Any, run: Run, seed: int) -> tuple[int, ...]:
     alone, printed = len(runs_at(line, place)) == 1, place in line.printed
-    is_usual = run.settings.method == "slot_machine" and run.settings.k == 8
+    is_usual = "k" in method_of(run.settings).flags and run.settings.k == 8
     group = 0 if alone and printed else 1 if is_usual else 2 if printed else 3
     dataset = {"mnist": 0, "cifar10": 1, "imagenet2012": 2}[run.settings.dataset]
     return int(dataset == 2), seed, group, dataset
@@ -94,13 +97,13 @@ def finetunings_of(cell: Cell) -> list[Cell]:
 
 def epochs_of(epochs: Iterable[int], cell: Cell) -> tuple[int, ...]:
     """Epochs of the paper's run as epochs of the cell's, which may be scaled; ascending, each once."""
-    last: Any = resolve(run_to_train(cell).settings).epochs
+    last = settings_of(cell).epochs
     return tuple(sorted({min(last, scaled_epochs(epoch, cell.scale)) for epoch in epochs}))
 
 
 def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
     """What a cell will take, from runs of the same network and method that were finished on this machine; else None."""
-    settings = dataclasses.asdict(resolve(run_to_train(cell).settings))
+    settings = dataclasses.asdict(settings_of(cell))
     names = ("model", "method", "selection", "k", "width_multiplier")
     for count in (5, 4, 3, 1):
         similar = [line for line in lines if all(_setting(line, name) == settings[name] for name in names[:count])]
@@ -117,7 +120,7 @@ def _epoch_seconds(line: LedgerLine, settings: dict[str, Any]) -> float:
 
 
 def _setting(line: LedgerLine, name: str) -> Any:
-    return line["settings"].get(name, getattr(Settings(), name))
+    return line["settings"].get(name, getattr(Request(), name))
 
 
 def positions_of(cell: Cell) -> list[str]:
@@ -136,23 +139,19 @@ def positions_of(cell: Cell) -> list[str]:
 def describe_cell(cell: Cell) -> str:
     """A cell in words.
 
-    >>> describe_cell(Cell(Run(Settings(k=2)), 3))
+    >>> describe_cell(Cell(Run(Request(k=2)), 3))
     'lenet on mnist_sample, greedy slot machine, K = 2, seed 3'
-    >>> describe_cell(Cell(Run(Settings(method="learned", width_multiplier=0.5, epochs=25)), 0))
+    >>> describe_cell(Cell(Run(Request(method="learned", width_multiplier=0.5, epochs=25)), 0))
     'lenet on mnist_sample, learned weights, width_multiplier=0.5, 25 epochs, seed 0'
     """
     settings, start = cell.run.settings, cell.run.start
-    varied = [f"{name}={value}" for name in _VARIED if (value := getattr(settings, name)) != getattr(Settings(), name)]
+    varied = [f"{name}={value}" for name in _VARIED if (value := getattr(settings, name)) != getattr(Request(), name)]
     if start:
         method = "finetuning" + (f" from epoch {cell.run.start_epoch}" if cell.run.start_epoch else "")
     else:
-        method = describe(settings)
-        varied += [f"{run_to_train(cell).settings.epochs} epochs"] if settings.epochs else []
+        method = method_of(settings).describe(settings)
+        varied += [f"{settings_of(cell).epochs} epochs"] if settings.epochs else []
     return ", ".join([f"{settings.model} on {settings.dataset}", method, *varied, f"seed {cell.seed}"])
-
-
-# By what runs of the papers differ, beside what `describe` says.
-_VARIED = ("width_multiplier", "padding", "distribution", "scale_for_kept", "optimizer", "evaluation", "rescale")
 
 
 def _starts(cell: Cell) -> Iterator[Cell]:

@@ -1,11 +1,11 @@
 """Where the runs of cells are, and which of them another process works on."""
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments.files import open_locked
 from experiments.papers.grid import Cell, key
 
 
@@ -37,9 +37,9 @@ def locked(cell: Cell, directories: Directories) -> Iterator[None]:
         Busy: if one of them does the same.
     """
     directories.runs.mkdir(parents=True, exist_ok=True)
-    with (directories.runs / f"{key(cell)}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy from None
+    try:
+        lock = open_locked(directories.runs / f"{key(cell)}.lock")
+    except BlockingIOError:
+        raise Busy from None
+    with lock:
         yield

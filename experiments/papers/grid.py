@@ -6,20 +6,20 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from experiments.configuration.recipes import resolve
-from experiments.configuration.settings import Settings
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request, Settings
 
 
 class Run(NamedTuple):
     """A network to train, whatever its seed.
 
     Attributes:
-        settings: those that are None are the papers' (`experiments.configuration.recipes`).
+        settings: what is asked for; the rest are the papers' recipes (`experiments.configuration.recipes`).
         start: the run that a finetuning starts from.
         start_epoch: the epoch of it. Default: that of the best validation accuracy.
     """
 
-    settings: Settings
+    settings: Request
     start: "Run | None" = None
     start_epoch: int | None = None
 
@@ -128,49 +128,51 @@ def scaled_epochs(epochs: int, scale: float) -> int:
     return max(1, round(epochs * scale))
 
 
-def run_to_train(cell: Cell) -> Run:
-    """The cell's run; of a try-out with its epochs, restarts and starting epoch scaled, and its number of examples.
+def settings_of(cell: Cell) -> Settings:
+    """What a cell is trained with; of a try-out with epochs and restarts scaled, and its number of examples.
 
-    >>> settings = run_to_train(Cell(Run(Settings()), 0, scale=0.1, examples=50)).settings
+    >>> settings = settings_of(Cell(Run(Request()), 0, scale=0.1, examples=50))
     >>> settings.epochs, settings.restarts, settings.examples, settings.batch_size
     (20, (2, 8), 50, 50)
     """
-    run, scale = cell.run, cell.scale
+    settings = resolve(dataclasses.replace(cell.run.settings, seed=cell.seed))
     if not is_tryout(cell):
-        return run
-    complete: Any = resolve(run.settings)
-    restarts = tuple(sorted({scaled_epochs(epoch, scale) for epoch in complete.restarts}))
-    settings = dataclasses.replace(
-        run.settings,
-        epochs=scaled_epochs(complete.epochs, scale),
-        restarts=restarts,
+        return settings
+    epochs = scaled_epochs(settings.epochs, cell.scale)
+    return dataclasses.replace(
+        settings,
+        epochs=epochs,
+        warmup_epochs=min(settings.warmup_epochs, epochs - 1),
+        restarts=tuple(sorted({scaled_epochs(epoch, cell.scale) for epoch in settings.restarts})),
         examples=cell.examples,
-        batch_size=min(complete.batch_size, cell.examples or complete.batch_size),
+        batch_size=min(settings.batch_size, cell.examples or settings.batch_size),
     )
-    start = run.start and run_to_train(cell._replace(run=run.start))
-    return Run(settings, start, run.start_epoch and scaled_epochs(run.start_epoch, scale))
+
+
+def start_epoch_of(cell: Cell) -> int | None:
+    """The epoch of the run that a cell's starts from; that of the best validation accuracy, if it is None."""
+    return cell.run.start_epoch and scaled_epochs(cell.run.start_epoch, cell.scale)
 
 
 def identity(cell: Cell) -> dict[str, Any]:
     """What decides a cell's numbers: settings other than the defaults, seed, and what it starts from.
 
-    >>> identity(Cell(Run(Settings(k=2)), 3))["settings"]["learning_rate"]
+    >>> identity(Cell(Run(Request(k=2)), 3))["settings"]["learning_rate"]
     0.2
     """
-    run = run_to_train(cell)
-    complete = dataclasses.asdict(resolve(dataclasses.replace(run.settings, seed=cell.seed)))
     # Those of their defaults are left out, so that a setting that is added later changes no identity.
-    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    defaults = {field.name: field.default for field in dataclasses.fields(Request)}
     named = ("model", "dataset", "method", "seed")
-    settings = {name: value for name, value in complete.items() if value != defaults[name] or name in named}
-    start = None if cell.run.start is None else [key(cell._replace(run=cell.run.start)), run.start_epoch]
+    values = dataclasses.asdict(settings_of(cell))
+    settings = {name: value for name, value in values.items() if value != defaults[name] or name in named}
+    start = None if cell.run.start is None else [key(cell._replace(run=cell.run.start)), start_epoch_of(cell)]
     return {"settings": settings, "start": start}
 
 
 def key(cell: Cell) -> str:
     """A short name of a cell's identity.
 
-    >>> key(Cell(Run(Settings()), 0)) == key(Cell(Run(Settings(learning_rate=0.2)), 0))  # which is the recipe's
+    >>> key(Cell(Run(Request()), 0)) == key(Cell(Run(Request(learning_rate=0.2)), 0))  # which is the recipe's
     True
     """
     text = json.dumps(identity(cell), sort_keys=True)

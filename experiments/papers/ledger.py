@@ -1,13 +1,12 @@
 """The ledger: one JSON line per finished run, in a file per machine, so that several merge without conflict."""
 
-import fcntl
 import hashlib
 import json
-import os
 import platform
 from pathlib import Path
 from typing import IO, Any
 
+from experiments.files import open_locked, sync
 from experiments.running.environment import processor
 
 DIRECTORY = Path(__file__).parents[1] / "results" / "ledger"
@@ -30,14 +29,12 @@ def append(line: LedgerLine, directory: Path = DIRECTORY) -> bool:
     """Adds a line to this machine's file, whole or not at all, and returns whether it was not there already."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{machine()}.jsonl"
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with open_locked(path, "a+b", wait=True) as file:
         _remove_unfinished(file)
         if line["key"] in read(directory):
             return False
         file.write(json.dumps(line).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
     return True
 
 

@@ -1,17 +1,15 @@
 """What the ledger keeps of a finished run."""
 
-import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
-from experiments.configuration.recipes import resolve
 from experiments.configuration.settings import Settings
 from experiments.papers import ledger, observations
 from experiments.papers.cells import describe_cell, epochs_of, figures_of, positions_of
 from experiments.papers.cost import flops_per_step
 from experiments.papers.directories import Directories
-from experiments.papers.grid import Cell, Figure, identity, key, run_to_train
-from experiments.running.components import Inputs
+from experiments.papers.grid import Cell, Figure, identity, key, settings_of, start_epoch_of
+from experiments.running.components import inputs_from
 from experiments.running.workdir import read_config, read_lines
 
 _COPIED = (
@@ -38,7 +36,7 @@ def ledger_line(cell: Cell, settings: Settings, summary: dict[str, Any], directo
         "cells": positions_of(cell),
         **identity(cell),
         "epochs": settings.epochs,
-        "epochs_of_the_paper": resolve(cell.run.settings).epochs,
+        "epochs_of_the_paper": settings_of(Cell(cell.run, cell.seed)).epochs,
         "epochs_scale": cell.scale,
         **{name: summary[name] for name in _COPIED},
         "flops": _flops(settings, history, config),
@@ -55,20 +53,17 @@ def ledger_line(cell: Cell, settings: Settings, summary: dict[str, Any], directo
 
 
 def _flops(settings: Settings, history: list[dict[str, Any]], config: dict[str, Any]) -> float:
-    inputs = config["inputs"]
-    seen = Inputs(tuple(inputs["image_shape"]), inputs["dtype"], inputs["classes"])
-    return flops_per_step(settings, seen) * history[-1]["step"]
+    return flops_per_step(settings, inputs_from(config["inputs"])) * history[-1]["step"]
 
 
 def _start_flops(cell: Cell, directories: Directories) -> float:
     """The operations of what a finetuning starts from: up to its epoch, or all, of which the best epoch was chosen."""
     if cell.run.start is None:
         return 0.0
-    start, epoch = cell._replace(run=cell.run.start), run_to_train(cell).start_epoch
+    start, epoch = cell._replace(run=cell.run.start), start_epoch_of(cell)
     workdir = directories.workdir(start)
     history = read_lines(workdir / "metrics.jsonl")[: epoch + 1 if epoch else None]
-    settings = dataclasses.replace(resolve(run_to_train(start).settings), seed=start.seed)
-    return _flops(settings, history, read_config(workdir)) + _start_flops(start, directories)
+    return _flops(settings_of(start), history, read_config(workdir)) + _start_flops(start, directories)
 
 
 def observed_epochs(cell: Cell) -> tuple[int, ...]:

@@ -4,9 +4,8 @@ import math
 
 import jax
 
-from experiments.configuration.recipes import resolve
 from experiments.papers import hidden_networks, slot_machines
-from experiments.papers.grid import Run
+from experiments.papers.grid import Cell, Run, settings_of
 from experiments.papers.tables import markdown
 from experiments.running.components import Inputs, network
 
@@ -44,11 +43,11 @@ def networks_table(table: str) -> str:
 
 
 def _described(selected: Run, learned: Run, printed_epochs: tuple[int, int]) -> list[str]:
-    settings = resolve(selected.settings)
+    settings = settings_of(Cell(selected, 0))
     inputs = Inputs((28, 28, 1) if settings.model == "lenet" else (32, 32, 3), "uint8", 10)
     kernels = [leaf.shape for leaf in jax.tree.leaves(network(settings, inputs).shapes)]
     order = sorted(kernels, key=lambda shape: (len(shape) == 2, shape[-2] if len(shape) == 4 else -shape[0]))
-    epochs = settings.epochs, resolve(learned.settings).epochs
+    epochs = settings.epochs, settings_of(Cell(learned, 0)).epochs
     printed = [f"{own} (paper {paper})" for own, paper in zip(epochs, printed_epochs, strict=True)]
     shapes = ", ".join("x".join(map(str, shape)) for shape in order)
     return [shapes, f"{sum(map(math.prod, kernels)):,}", *printed]

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
+from experiments.running.numbers import number
 from experiments.running.trained import Trained, load_trained
 from slotjax import analysis
 
@@ -24,7 +24,7 @@ def selection_changes(workdir: Path, epochs: tuple[int, ...]) -> dict[str, float
         trained = load_trained(workdir, epoch)
         after = trained.selector.selection(trained.variables, _key(trained, epoch))
         if before is not None:
-            shares[str(epoch)] = float(str(np.asarray(analysis.share_changed(before, after))))
+            shares[str(epoch)] = number(analysis.share_changed(before, after))
         before = after
     return shares
 

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any
 
-from experiments.configuration.recipes import resolve
-from experiments.configuration.settings import Settings
-from experiments.papers.grid import Figure, Line, Panel, Run, runs_at
+from experiments.configuration.settings import Request
+from experiments.methods import method_of
+from experiments.papers.grid import Cell, Figure, Line, Panel, Run, runs_at, settings_of
 from experiments.papers.results import (
     Ledger,
     Result,
@@ -131,7 +131,7 @@ def methods_table(figure: Figure, ledger: Ledger) -> str:
         (run,) = runs_at(line, place)
         ours = _measured(figure, panel, line, place, ledger)
         ours, _, zeros = ours.rpartition(", ") if ours.endswith("are 0") else (ours, "", "")
-        epochs = str(resolve(run.settings).epochs) if run.settings.method != "random" else ""
+        epochs = str(settings_of(Cell(run, 0)).epochs) if method_of(run.settings).trains else ""
         rows.append([line.label, flags_of(run), epochs, ours, zeros.removesuffix(" are 0"), _printed(line, place)])
     return markdown(["method", "flags", "epochs", "test accuracy", "weights that are 0", "the paper"], rows)
 
@@ -139,10 +139,10 @@ def methods_table(figure: Figure, ledger: Ledger) -> str:
 def flags_of(run: Run) -> str:
     """The flags of `experiments.train` for a run, beside those of its network and dataset.
 
-    >>> flags_of(Run(Settings(method="supermask", rescale=True, learning_rate=50.0)))
+    >>> flags_of(Run(Request(method="supermask", rescale=True, learning_rate=50.0)))
     '`--method=supermask --rescale --learning_rate=50`'
     """
-    default = dataclasses.asdict(Settings())
+    default = dataclasses.asdict(Request())
     given = {name: value for name, value in dataclasses.asdict(run.settings).items() if value != default[name]}
     flags = [_flag(name, value) for name, value in given.items() if name not in ("model", "dataset")]
     flags += ["--init_from=WORKDIR"] if run.start else []

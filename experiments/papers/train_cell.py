@@ -5,8 +5,8 @@ import dataclasses
 import jax
 from jax.sharding import Mesh
 
-from experiments.configuration.recipes import resolve
-from experiments.configuration.settings import RunOptions, Settings
+from experiments.configuration.execution import Execution
+from experiments.configuration.settings import Settings
 from experiments.papers import ledger
 from experiments.papers.cells import describe_cell, kept_epochs
 from experiments.papers.checkpoint_removal import (
@@ -15,7 +15,7 @@ from experiments.papers.checkpoint_removal import (
     remove_unneeded_checkpoints,
 )
 from experiments.papers.directories import Directories, locked
-from experiments.papers.grid import Cell, key, run_to_train
+from experiments.papers.grid import Cell, key, settings_of, start_epoch_of
 from experiments.papers.ledger_line import ledger_line, observed_epochs
 from experiments.running.interruption import Interruption
 from experiments.running.run import run
@@ -40,20 +40,19 @@ def train_cell(cell: Cell, directories: Directories, interruption: Interruption 
         if observed := observed_epochs(cell):
             _forget_without_checkpoints(cell, observed, directories)
         if start:
-            epoch = run_to_train(cell).start_epoch
+            epoch = start_epoch_of(cell)
             with locked(start, directories):
                 if not directories.is_finished(cell):
                     _forget_without_checkpoints(start, (epoch,) if epoch else (), directories)
             if not directories.is_finished(start):
                 train_cell(start, directories, interruption)
         print(f"== {describe_cell(cell)}", flush=True)
-        settings = resolve(run_to_train(cell).settings)
-        settings = dataclasses.replace(settings, seed=cell.seed, init_from=_source(cell, directories))
-        options = RunOptions(
-            directories.data_dir, workdir=str(directories.workdir(cell)), keep_epochs=kept_epochs(cell)
+        settings = dataclasses.replace(settings_of(cell), init_from=_source(cell, directories))
+        execution = Execution(
+            data_dir=directories.data_dir, workdir=str(directories.workdir(cell)), keep_epochs=kept_epochs(cell)
         )
         try:
-            summary = run(settings, options, interruption, _mesh(settings))
+            summary = run(settings, execution, interruption, _mesh(settings))
             ledger.append(ledger_line(cell, settings, summary, directories), directories.ledger)
         finally:
             jax.clear_caches()
@@ -77,11 +76,11 @@ def _source(cell: Cell, directories: Directories) -> str | None:
     if cell.run.start is None:
         return None
     workdir = directories.workdir(cell._replace(run=cell.run.start))
-    epoch = run_to_train(cell).start_epoch
+    epoch = start_epoch_of(cell)
     return f"{workdir}@{epoch}" if epoch else str(workdir)
 
 
 def _mesh(settings: Settings) -> Mesh:
     """As many devices as the batch can be split over: the batches of 60 that Adam has cannot over 8."""
-    devices, size = jax.devices(), settings.batch_size or 1
+    devices, size = jax.devices(), settings.batch_size
     return training.data_mesh(devices[: max(n for n in range(1, len(devices) + 1) if size % n == 0)])

@@ -1,5 +1,6 @@
 """The parts of a run that its settings decide, whatever the data."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -10,10 +11,8 @@ import optax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.configuration.recipes import recipe, resolve
 from experiments.configuration.settings import Settings
 from slotjax import data, models, training
-from slotjax.training.apply import Apply
 
 STARTS = {"scale": 1, "bias": 0, "var": 1, "mean": 0}
 MODEL_SETTINGS = ("padding", "width_multiplier", "dropout", "affine")  # of those networks that have them
@@ -38,7 +37,7 @@ class Network(NamedTuple):
         batch_stats: running statistics of batches before training, `{}` where there is no batch norm.
     """
 
-    apply: Apply
+    apply: training.Apply
     shapes: PyTree
     batch_stats: PyTree
 
@@ -46,9 +45,10 @@ class Network(NamedTuple):
 def load_source(settings: Settings, data_dir: str | None) -> Source:
     """The dataset, or a stream of one that fits into no memory.
 
-    >>> len(load_source(Settings(train_on_all=True), None).train.labels)
+    >>> from experiments.configuration.resolve import Request, resolve
+    >>> len(load_source(resolve(Request(train_on_all=True)), None).train.labels)
     4000
-    >>> [len(split.labels) for split in load_source(Settings(examples=600), None)[:3]]
+    >>> [len(split.labels) for split in load_source(resolve(Request(examples=600)), None)[:3]]
     [600, 500, 600]
     """
     if settings.dataset in data.STREAMS:
@@ -72,6 +72,15 @@ def inputs_of(source: Source) -> Inputs:
     return Inputs(images.shape[1:], str(images.dtype), source.classes)
 
 
+def inputs_from(described: Mapping[str, Any]) -> Inputs:
+    """The inputs that `Inputs._asdict` described, read back from JSON.
+
+    >>> inputs_from({"image_shape": [28, 28, 1], "dtype": "uint8", "classes": 10}).image_shape
+    (28, 28, 1)
+    """
+    return Inputs(tuple(described["image_shape"]), described["dtype"], described["classes"])
+
+
 def examples_of(source: Source) -> int:
     """How many examples there are to train on."""
     return source.train_examples if isinstance(source, data.Stream) else len(source.train.labels)
@@ -87,7 +96,7 @@ def network(settings: Settings, inputs: Inputs) -> Network:
         raise ValueError(
             f"--model: {settings.model} needs images of height, width and channels, not {inputs.image_shape}"
         )
-    if settings.augmentation not in (None, "none") and len(inputs.image_shape) != 3:
+    if settings.augmentation != "none" and len(inputs.image_shape) != 3:
         raise ValueError(f"--augmentation: it needs images of height, width and channels, not {inputs.image_shape}")
     model = module(settings, inputs.classes)
     normalization = data.NORMALIZATIONS.get(settings.dataset)
@@ -96,7 +105,7 @@ def network(settings: Settings, inputs: Inputs) -> Network:
     def apply(weights: PyTree, batch_stats: PyTree, images: jax.Array, key: Any = None) -> Any:
         if key is not None:
             augment_key, key = jax.random.split(key)
-            images = data.augment(images, augment_key, settings.augmentation or "none")
+            images = data.augment(images, augment_key, settings.augmentation)
         return model_apply(weights, batch_stats, data.as_float(images, normalization), key)
 
     shapes = _shapes(model, inputs)
@@ -135,13 +144,14 @@ def draw(selector: slotjax.Selector, key: jax.Array, weights: PyTree) -> dict[st
 
 
 def module(settings: Settings, classes: int) -> nn.Module:
-    """The Flax module, with those of its settings that are given.
+    """The Flax module, with those of the settings that it has.
 
-    >>> module(Settings(model="conv2", width_multiplier=0.5), 10).width_multiplier
+    >>> from experiments.configuration.resolve import Request, resolve
+    >>> module(resolve(Request(model="conv2", width_multiplier=0.5)), 10).width_multiplier
     0.5
     """
     model = models.MODELS[settings.model](classes=classes)
-    given = {name: getattr(settings, name) for name in MODEL_SETTINGS if getattr(settings, name) is not None}
+    given = {name: getattr(settings, name) for name in MODEL_SETTINGS}
     if settings.compute_dtype != "float32":
         given["dtype"] = jnp.dtype(settings.compute_dtype)
     return model.clone(**{name: value for name, value in given.items() if hasattr(model, name)})
@@ -161,69 +171,16 @@ def initial(shapes: PyTree) -> PyTree:
     return jax.tree_util.tree_map_with_path(start, shapes)
 
 
-def selector_of(settings: Settings) -> slotjax.Selector:
-    """The selector that the settings describe."""
-    if settings.biases_and_scales == "fixed":
-        return slotjax.partition({"(.*/)?(bias|scale)": slotjax.fixed(), ".*": _method_of(settings)})
-    return _method_of(settings)
-
-
-def _method_of(settings: Settings) -> slotjax.Selector:
-    distribution = distribution_of(settings)
-    if settings.method == "slot_machine":
-        return slotjax.slot_machine(
-            settings.k,
-            settings.selection,
-            scores=settings.scores,
-            options=settings.options,
-            distribution=distribution,
-            score_scale=settings.score_scale,
-            share=settings.share,
-            sparse=settings.sparse,
-            initial=settings.initial,
-        )
-    if settings.method == "edge_popup":
-        return slotjax.edge_popup(
-            settings.keep_fraction, ranking=settings.ranking, options=settings.options, distribution=distribution
-        )
-    if settings.method == "supermask":
-        return slotjax.supermask(
-            evaluation=settings.evaluation,
-            rescale=settings.rescale,
-            options=settings.options,
-            distribution=distribution,
-        )
-    if settings.method == "learned":
-        return slotjax.learned(None if settings.init_from else distribution)
-    return slotjax.random_selection(distribution)
-
-
-def distribution_of(settings: Settings) -> slotjax.distributions.Distribution:
-    """What random values are drawn from.
-
-    >>> distribution_of(Settings(distribution="kaiming_normal", fan="fan_out")).scale((8, 2))
-    1.0
-    """
-    name = settings.distribution or recipe(settings).distribution
-    counts_one_fan = not name.startswith("glorot")
-    distribution = (
-        getattr(slotjax.distributions, name)(settings.fan) if counts_one_fan else getattr(slotjax.distributions, name)()
-    )
-    scaled = settings.method == "edge_popup" and settings.scale_for_kept
-    return slotjax.distributions.scaled_for(settings.keep_fraction, distribution) if scaled else distribution
-
-
 def optimizer_of(settings: Settings, steps_per_epoch: int) -> tuple[optax.Schedule, optax.GradientTransformation]:
     """The learning rate schedule and the optimizer that the settings describe."""
-    complete: Any = resolve(settings)
     schedule = training.learning_rate_schedule(
-        complete.schedule,
-        complete.learning_rate,
-        complete.epochs,
+        settings.schedule,
+        settings.learning_rate,
+        settings.epochs,
         steps_per_epoch,
-        complete.restarts,
-        complete.warmup_epochs,
+        settings.restarts,
+        settings.warmup_epochs,
     )
     if settings.optimizer == "adam":
-        return schedule, training.adam(schedule, complete.weight_decay)
-    return schedule, training.sgd(schedule, complete.momentum, complete.weight_decay, complete.nesterov)
+        return schedule, training.adam(schedule, settings.weight_decay)
+    return schedule, training.sgd(schedule, settings.momentum, settings.weight_decay, settings.nesterov)

@@ -29,12 +29,12 @@ def check_finite(losses: np.ndarray, first: int, steps_per_epoch: int, schedule:
         )
 
 
-def of_system(error: OSError, workdir: Path) -> RunError:
+def system_error(error: OSError, workdir: Path) -> RunError:
     """What is wrong, as far as the operating system says it: with a file elsewhere, the output, or else the workdir.
 
-    >>> of_system(FileNotFoundError(2, "No such file or directory", "data/train.npz"), Path("runs/a"))
+    >>> system_error(FileNotFoundError(2, "No such file or directory", "data/train.npz"), Path("runs/a"))
     RunError('data/train.npz cannot be read or written (No such file or directory)')
-    >>> of_system(OSError(28, "No space left on device"), Path("runs/a"))
+    >>> system_error(OSError(28, "No space left on device"), Path("runs/a"))
     RunError('--workdir: runs/a cannot be written (No space left on device)')
     """
     if isinstance(error, BrokenPipeError):

@@ -13,9 +13,9 @@ from typing import Any
 
 import jax
 
-from experiments.configuration.settings import RunOptions
+from experiments.configuration.execution import Execution
 from experiments.running.watcher import start_watcher
-from slotjax.training.devices import all_processes
+from slotjax import training
 
 # Where a scheduler that JAX knows says that a process is one of several, and what it says otherwise. Slurm says so in
 # every shell of an allocation, but that a process is one of a step only to those that srun starts.
@@ -28,14 +28,14 @@ _SILENCE = 20  # seconds after which a process that is not heard of counts as de
 _VERDICT = 28  # seconds within which JAX's runtime aborts all others then
 
 
-def join(options: RunOptions) -> None:
+def join(execution: Execution) -> None:
     """Joins the other processes, if there are any; to be called before JAX is used. Only process 0 prints.
 
     Raises:
         ValueError: if some of the three flags are given and others not, if they do not fit each other, or if there are
             others, as a scheduler says, which JAX cannot find.
     """
-    flags = {name: getattr(options, name) for name in ("coordinator_address", "num_processes", "process_id")}
+    flags = {name: getattr(execution, name) for name in ("coordinator_address", "num_processes", "process_id")}
     missing = [name for name, value in flags.items() if value is None]
     if missing and len(missing) < len(flags):
         raise ValueError(
@@ -128,6 +128,10 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def any_of_all(here: bool) -> bool:
-    """Whether it holds in any process; all have to ask."""
-    return not all_processes(not here)
+def holds_in_any_process(here: bool) -> bool:
+    """Whether it holds in at least one process; all have to ask.
+
+    >>> holds_in_any_process(False)
+    False
+    """
+    return not training.all_processes(not here)

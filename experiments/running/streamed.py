@@ -14,14 +14,12 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
-from experiments.configuration.settings import RunOptions
+from experiments.configuration.execution import Execution
+from experiments.running.experiment import Experiment, Metrics, Trainer
 from experiments.running.failure import RunError, Stopped, check_finite
 from experiments.running.interruption import Interruption
-from experiments.running.passes import Experiment, Metrics, Passes
-from experiments.running.processes import any_of_all
-from slotjax import data, training
-from slotjax.analysis import share_changed
-from slotjax.training.stream import BatchEvaluation, StreamStep
+from experiments.running.processes import holds_in_any_process
+from slotjax import analysis, data, training
 
 IN_FLIGHT = 2  # steps that the host may be ahead of the devices, so that few batches wait in their memory
 ASKED = 20  # steps after which several processes ask each other whether one was told to stop
@@ -30,8 +28,8 @@ _PREPARED_SPLITS = {"train": "train", "validation": "train", "test": "validation
 
 
 class _Compiled(NamedTuple):
-    step: StreamStep
-    add: BatchEvaluation
+    step: training.StreamStep
+    add: training.BatchEvaluation
     select: Callable[[PyTree], PyTree]
     selection: Callable[[PyTree], PyTree]
 
@@ -42,7 +40,7 @@ class _Streamed(NamedTuple):
     experiment: Experiment
     stream: data.Stream
     seed: int
-    options: RunOptions
+    execution: Execution
     workdir: Path
     interruption: Interruption
     compiled: _Compiled
@@ -56,15 +54,15 @@ class _Position(NamedTuple):
     before: PyTree
 
 
-def streamed(
+def streamed_trainer(
     experiment: Experiment,
     stream: data.Stream,
     seed: int,
-    options: RunOptions,
+    execution: Execution,
     workdir: Path,
     interruption: Interruption,
-) -> Passes:
-    """The passes over a stream; an epoch leaves checkpoints in `partial` under the workdir, and goes on from them."""
+) -> Trainer:
+    """Trains on a stream; an epoch leaves checkpoints in `partial` under the workdir, and goes on from them."""
     learner, mesh = experiment.learner, experiment.mesh
     compiled = _Compiled(
         training.compile_stream_step(learner, mesh, experiment.state_shardings),
@@ -72,12 +70,20 @@ def streamed(
         jax.jit(learner.selector.select),
         jax.jit(learner.selector.selection),
     )
-    every = _Streamed(experiment, stream, seed, options, workdir, interruption, compiled)
-    return Passes(partial(_epoch, every), partial(_evaluate, every), stream.sha256)
+    every = _Streamed(
+        experiment=experiment,
+        stream=stream,
+        seed=seed,
+        execution=execution,
+        workdir=workdir,
+        interruption=interruption,
+        compiled=compiled,
+    )
+    return Trainer(partial(_train_epoch, every), partial(_evaluate, every), dataset_sha256=stream.sha256)
 
 
 def evaluate_stream(
-    add: BatchEvaluation,
+    add: training.BatchEvaluation,
     weights: PyTree,
     batch_stats: PyTree,
     stream: data.Stream,
@@ -99,7 +105,9 @@ def evaluate_stream(
     return metrics | {"skipped": skipped}
 
 
-def _epoch(every: _Streamed, state: training.TrainState, frozen: PyTree) -> tuple[training.TrainState, Metrics, int]:
+def _train_epoch(
+    every: _Streamed, state: training.TrainState, frozen: PyTree
+) -> tuple[training.TrainState, Metrics, int]:
     experiment, compiled = every.experiment, every.compiled
     sums = training.replicate(training.zero_sums(), experiment.mesh)
     start = _Position(state, sums, compiled.selection({"params": state.params, "frozen": frozen}))
@@ -112,7 +120,7 @@ def _epoch(every: _Streamed, state: training.TrainState, frozen: PyTree) -> tupl
     metrics["skipped"] = {"train": steps * batch_size - int(sums.examples), **metrics["skipped"]}
     if jax.tree.leaves(position.before):
         after = compiled.selection({"params": state.params, "frozen": frozen})
-        metrics["changed"] = share_changed(position.before, after)
+        metrics["changed"] = analysis.share_changed(position.before, after)
     return state._replace(epoch=state.epoch + 1), metrics, (int(state.step) - first) * batch_size
 
 
@@ -147,15 +155,15 @@ def _train(
             oldest = np.asarray(losses.popleft())[None]
             check_finite(oldest, steps - len(losses) - 1, experiment.steps_per_epoch, experiment.schedule)
 
-    read = every.stream.train(every.seed, first, last, experiment.batch_size, **_reading(every.options.workers))
-    profile = every.workdir / "profile" if every.options.profile and first == 0 else None
+    read = every.stream.train(every.seed, first, last, experiment.batch_size, **_reading(every.execution.workers))
+    profile = every.workdir / "profile" if every.execution.profile and first == 0 else None
     with contextlib.closing(_placed(read, "train", experiment.mesh)) as batches:
         for steps, (batch, valid) in enumerate(_traced(batches, profile), first + 1):
             state, sums, loss = every.compiled.step(state, sums, frozen, batch, valid)
             losses.append(loss)
             wait(steps, IN_FLIGHT)
-            stop = (jax.process_count() == 1 or steps % ASKED == 0) and any_of_all(bool(every.interruption))
-            if (stop or steps % every.options.checkpoint_steps == 0) and steps < last:
+            stop = (jax.process_count() == 1 or steps % ASKED == 0) and holds_in_any_process(bool(every.interruption))
+            if (stop or steps % every.execution.checkpoint_steps == 0) and steps < last:
                 wait(steps, 0)
                 checkpoints.save(steps, _Position(state, sums, before), [])
                 if stop:
@@ -174,7 +182,7 @@ def _evaluate(every: _Streamed, state: training.TrainState, frozen: PyTree) -> M
         every.stream,
         experiment.mesh,
         experiment.batch_size,
-        every.options.workers,
+        every.execution.workers,
     )
 
 

@@ -3,17 +3,17 @@
 from typing import Any
 
 import jax
-import numpy as np
 from jax.tree_util import keystr, tree_leaves_with_path
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.configuration.settings import Settings, describe
-from slotjax import analysis
-from slotjax.training.checkpoints import History
+from experiments.configuration.settings import Request
+from experiments.methods import describe
+from experiments.running.numbers import number
+from slotjax import analysis, training
 
 
-def best_record(history: History) -> dict[str, Any]:
+def best_record(history: training.History) -> dict[str, Any]:
     """The trained epoch of the best validation accuracy, the first if several are equal.
 
     >>> history = [{"epoch": e, "validation": {"accuracy": a}} for e, a in ((0, 0.99), (1, 0.8), (2, 0.9), (3, 0.9))]
@@ -25,7 +25,9 @@ def best_record(history: History) -> dict[str, Any]:
     )
 
 
-def summarize(history: History, selector: slotjax.Selector, variables: PyTree, frozen_sha256: str) -> dict[str, Any]:
+def summarize(
+    history: training.History, selector: slotjax.Selector, variables: PyTree, frozen_sha256: str
+) -> dict[str, Any]:
     """The content of `summary.json`: connections, accuracies, seconds, and the frozen values' hash before and after."""
     best = best_record(history)
     weights = _named(jax.eval_shape(selector.select, variables))
@@ -39,7 +41,7 @@ def summarize(history: History, selector: slotjax.Selector, variables: PyTree, f
 
     return {
         "connections": sum(weights[name].size for name in chosen),
-        "sparsity": float(str(np.asarray(sparsity(variables)))),
+        "sparsity": number(sparsity(variables)),
         "trained": _trained(list(weights), selected, list(_named(variables["params"]))),
         "untrained_test_accuracy": history[0]["test"]["accuracy"],
         "best_epoch": best["epoch"],
@@ -52,18 +54,18 @@ def summarize(history: History, selector: slotjax.Selector, variables: PyTree, f
     }
 
 
-def table(summary: dict[str, Any], settings: Settings) -> str:
+def table(summary: dict[str, Any], request: Request) -> str:
     """The summary, one row per line.
 
     >>> accuracies = {"untrained_test_accuracy": 0.1, "best_validation_accuracy": 0.98, "best_epoch": 7}
     >>> hashes = {"frozen_sha256_before": "ab", "frozen_sha256_after": "ab"}
     >>> rest = {"connections": 266200, "trained": "scores only", "test_accuracy_at_best_validation": 0.97, "seconds": 9}
-    >>> print(table(accuracies | hashes | rest | {"sparsity": 0.0}, Settings()).splitlines()[2])
+    >>> print(table(accuracies | hashes | rest | {"sparsity": 0.0}, Request()).splitlines()[2])
     test accuracy before training      10.00 %
     """
     before, after = summary["frozen_sha256_before"], summary["frozen_sha256_after"]
     rows = {
-        "method": describe(settings),
+        "method": describe(request),
         "connections": f"{summary['connections']:,}, of which {_percent(summary['sparsity'])} are 0",
         "test accuracy before training": _percent(summary["untrained_test_accuracy"]),
         "best validation accuracy": f"{_percent(summary['best_validation_accuracy'])} (epoch {summary['best_epoch']})",

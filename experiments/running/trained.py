@@ -8,13 +8,14 @@ import jax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.configuration.settings import Settings
-from experiments.running.components import Inputs, draw, network, optimizer_of, selector_of
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request, Settings
+from experiments.methods import selector_of
+from experiments.running.components import Inputs, draw, inputs_from, network, optimizer_of
 from experiments.running.fingerprint import fingerprint
-from experiments.running.summary import History, best_record
+from experiments.running.summary import best_record
 from experiments.running.workdir import read_config
 from slotjax import training
-from slotjax.training.checkpoints import restore_arrays
 
 
 class Trained(NamedTuple):
@@ -25,7 +26,7 @@ class Trained(NamedTuple):
     selector: slotjax.Selector
     variables: dict[str, PyTree]
     batch_stats: PyTree
-    history: History
+    history: training.History
 
 
 def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
@@ -35,8 +36,9 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
         ValueError: if there is no run, or no checkpoint of that epoch, or if what was frozen is lost.
     """
     config = read_config(workdir)
-    settings = Settings(**{name: _hashable(value) for name, value in config["settings"].items()})
-    inputs = Inputs(tuple(config["inputs"]["image_shape"]), config["inputs"]["dtype"], config["inputs"]["classes"])
+    # As a request, because a run of an earlier version lacks what was added later.
+    settings = resolve(Request(**{name: _hashable(value) for name, value in config["settings"].items()}))
+    inputs = inputs_from(config["inputs"])
     selector, built = selector_of(settings), network(settings, inputs)
     # What a finetuning started from is not needed again, only its structure.
     like = built.shapes if settings.init_from is None else jax.tree.map(_zeros, built.shapes)
@@ -46,7 +48,14 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     with training.Checkpoints(workdir / "checkpoints") as checkpoints:
         state, history = _restore(checkpoints, state, epoch, workdir)
     frozen = restore_frozen(workdir, variables["frozen"], history[0]["frozen_sha256"])
-    return Trained(settings, inputs, selector, {"params": state.params, "frozen": frozen}, state.batch_stats, history)
+    return Trained(
+        settings=settings,
+        inputs=inputs,
+        selector=selector,
+        variables={"params": state.params, "frozen": frozen},
+        batch_stats=state.batch_stats,
+        history=history,
+    )
 
 
 def restore_frozen(workdir: Path, redrawn: PyTree, sha256: str | None) -> PyTree:
@@ -72,7 +81,7 @@ def restore_frozen(workdir: Path, redrawn: PyTree, sha256: str | None) -> PyTree
 
 
 def _read_frozen(directory: Path, like: PyTree, sha256: str | None) -> PyTree:
-    frozen = restore_arrays(directory, like)
+    frozen = training.restore_arrays(directory, like)
     if sha256 not in (None, fingerprint(frozen)):
         raise ValueError(f"{directory} is damaged (its values are not those that the run started with)")
     return frozen
@@ -99,7 +108,9 @@ def starting_weights(source: str, settings: Settings, inputs: Inputs) -> tuple[P
     return jax.jit(trained.selector.select)(trained.variables), trained.batch_stats
 
 
-def _restore(checkpoints: training.Checkpoints, state: Any, epoch: int | None, workdir: Path) -> tuple[Any, History]:
+def _restore(
+    checkpoints: training.Checkpoints, state: Any, epoch: int | None, workdir: Path
+) -> tuple[Any, training.History]:
     epochs = checkpoints.epochs()
     if epoch is None:
         restored = checkpoints.restore_latest(state)

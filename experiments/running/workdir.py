@@ -5,14 +5,14 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import IO, Any
 
-from experiments.configuration.settings import RunOptions, Settings
+from experiments.configuration.execution import Execution
+from experiments.configuration.settings import Settings
+from experiments.files import open_locked, write_whole
 from experiments.running.components import Inputs
 from experiments.running.environment import environment
 
@@ -20,14 +20,14 @@ FILES = ("config.json", "metrics.jsonl", "curves.png", "summary.json")
 DIRECTORIES = ("checkpoints", "partial", "damaged", "frozen", "tensorboard", "profile")
 
 
-def find_run(settings: Settings, options: RunOptions) -> dict[str, Any] | None:
+def find_run(settings: Settings, execution: Execution) -> dict[str, Any] | None:
     """The summary of the run in the workdir if it is finished, else None. Changes nothing.
 
     Raises:
         ValueError: if the workdir belongs to a run with other settings, or to something that is not a run.
     """
-    workdir = Path(str(options.workdir))
-    if options.overwrite or not workdir.exists() or not _contents(workdir):
+    workdir = Path(str(execution.workdir))
+    if execution.overwrite or not workdir.exists() or not _contents(workdir):
         return None
     config = workdir / "config.json"
     if not config.is_file():
@@ -37,7 +37,7 @@ def find_run(settings: Settings, options: RunOptions) -> dict[str, Any] | None:
     return _read(summary, "frozen_sha256_after") if summary.is_file() else None
 
 
-def open_run(settings: Settings, options: RunOptions, inputs: Inputs) -> tuple[Path, IO[str]]:
+def open_run(settings: Settings, execution: Execution, inputs: Inputs) -> tuple[Path, IO[str]]:
     """The workdir, made if missing and with its `config.json`; with `overwrite`, without anything of an earlier run.
 
     With it comes its lock, an open file: no other process can open the run until it is closed or this process ends.
@@ -46,10 +46,10 @@ def open_run(settings: Settings, options: RunOptions, inputs: Inputs) -> tuple[P
         ValueError: if `overwrite` is given for a directory that holds no run, if the workdir cannot be written, or if
             another process has it open.
     """
-    workdir = Path(str(options.workdir))
+    workdir = Path(str(execution.workdir))
     config = {
         "settings": dataclasses.asdict(settings),
-        "options": dataclasses.asdict(options),
+        "execution": dataclasses.asdict(execution),
         "inputs": inputs._asdict(),
         **environment(),
     }
@@ -57,7 +57,7 @@ def open_run(settings: Settings, options: RunOptions, inputs: Inputs) -> tuple[P
         try:
             workdir.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context(_lock(workdir))
-            if options.overwrite:
+            if execution.overwrite:
                 _delete_run(workdir)
             if not (workdir / "config.json").exists():
                 write_json(workdir / "config.json", config)
@@ -85,12 +85,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file that is there whole or not at all."""
-    _write(path, json.dumps(content, indent=2) + "\n")
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_lines(path: Path, records: list[dict[str, Any]]) -> None:
     """Writes a JSON-lines file that is there whole or not at all."""
-    _write(path, "".join(json.dumps(record) + "\n" for record in records))
+    write_whole(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
@@ -100,22 +100,10 @@ def append_line(path: Path, record: dict[str, Any]) -> None:
 
 
 def _lock(workdir: Path) -> IO[str]:
-    lock = (workdir / ".lock").open("w")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return open_locked(workdir / ".lock")
     except BlockingIOError:
-        lock.close()
         raise ValueError(f"--workdir: another process is training in {workdir}") from None
-    return lock
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _read(path: Path, required: str) -> dict[str, Any]:

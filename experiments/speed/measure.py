@@ -7,16 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.configuration.settings import Settings
+from experiments.configuration.choices import CHOICES
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request
 from experiments.running.components import Inputs, Network, network
-from slotjax import training
-from slotjax.data import Split
+from slotjax import data, training
 
 SLOT_MACHINES = {
     "explicit": ("explicit", "stored"),
@@ -69,7 +70,7 @@ def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: f
     """
     inputs, steps = (MNIST, 50) if name == "lenet" else (CIFAR, 2)
     keys = jax.random.split(jax.random.key(0), 2)
-    examples = Split(
+    examples = data.Split(
         jax.random.uniform(keys[0], (steps, BATCH, *inputs.image_shape)),
         jax.random.randint(keys[1], (steps, BATCH), 0, inputs.classes),
     )
@@ -112,16 +113,14 @@ def _slot_machines(k: int, selection: str) -> dict[str, slotjax.Selector]:
 
 def _masks() -> dict[str, slotjax.Selector]:
     return {
-        f"{label}, {options}": make(options=options)
-        for label, make in MASKS.items()
-        for options in get_args(slotjax.options.Storage)
+        f"{label}, {options}": make(options=options) for label, make in MASKS.items() for options in CHOICES["options"]
     }
 
 
 def _variants(
     name: str, inputs: Inputs, selectors: dict[str, slotjax.Selector], most_bytes: float
 ) -> dict[str, Variant]:
-    built = network(Settings(model=name), inputs)
+    built = network(resolve(Request(model=name, padding="SAME", dropout=0.0)), inputs)
     learned = slotjax.learned(slotjax.distributions.glorot_uniform())
     variants = {"learned": _variant(built, learned, learned.init(jax.random.key(0), built.shapes))}
     for label, selector in selectors.items():

@@ -225,7 +225,14 @@ def _rank(metrics: dict[str, float]) -> float:
 
 
 def save_arrays(directory: str | Path, arrays: PyTree) -> None:
-    """Writes a pytree of arrays, once; the directory appears only when it is complete."""
+    """Writes a pytree of arrays, once; the directory appears only when it is complete.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     training.save_arrays(f"{directory}/arrays", {"weight": jnp.ones(2)})
+    ...     print(training.restore_arrays(f"{directory}/arrays", {"weight": jnp.zeros(2)})["weight"])
+    [1. 1.]
+    """
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(Path(directory).absolute(), arrays)
 
@@ -235,6 +242,12 @@ def restore_arrays(directory: str | Path, like: PyTree) -> PyTree:
 
     Raises:
         ValueError: if it cannot be read. Changed bytes can be read, as other numbers.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     training.save_arrays(f"{directory}/arrays", jnp.arange(2))
+    ...     print(training.restore_arrays(f"{directory}/arrays", jnp.zeros(2, int)))
+    [0 1]
     """
     with _reading(str(directory)):
         return _read_by_all(lambda: _read_arrays(Path(directory).absolute(), like))

@@ -77,7 +77,7 @@ def _place_over_processes(array: Array, sharding: NamedSharding) -> Array:
 def fetch(array: Any) -> np.ndarray:
     """The whole array on the host, also if other processes hold parts of it; then all have to ask.
 
-    >>> training.devices.fetch(jnp.ones(2))
+    >>> training.fetch(jnp.ones(2))
     array([1., 1.], dtype=float32)
     """
     if getattr(array, "is_fully_addressable", True) or array.is_fully_replicated:
@@ -88,7 +88,7 @@ def fetch(array: Any) -> np.ndarray:
 def all_processes(here: bool) -> bool:
     """Whether what holds `here`, in this process, holds in every one; all have to ask.
 
-    >>> training.devices.all_processes(True)
+    >>> training.all_processes(True)
     True
     """
     if jax.process_count() == 1:
@@ -99,7 +99,7 @@ def all_processes(here: bool) -> bool:
 def wait_for_processes(name: str) -> None:
     """Returns when every process has called it with this name.
 
-    >>> training.devices.wait_for_processes("start")
+    >>> training.wait_for_processes("start")
     """
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)

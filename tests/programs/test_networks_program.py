@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from experiments import evaluate, export
-from experiments.configuration.recipes import resolve
-from experiments.configuration.settings import RunOptions, Settings
+from experiments.configuration.execution import Execution
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request
 from experiments.running import run
 from slotjax import models
 
@@ -38,24 +39,24 @@ def test_a_run_and_its_ticket_have_the_same_accuracy(model, profile, patterns, t
     tiny = {"tiny_resnet": lambda **settings: models.ResNet(blocks=(1,), small_images=True, **settings)}
     monkeypatch.setattr(models, "MODELS", {**models.MODELS, **tiny})
     settings = resolve(
-        Settings(model=model, dataset=patterns, k=2, epochs=2, batch_size=16, learning_rate=0.1, **NETWORKS[model])
+        Request(model=model, dataset=patterns, k=2, epochs=2, batch_size=16, learning_rate=0.1, **NETWORKS[model])
     )
-    options = RunOptions(workdir=str(tmp_path / "run"), profile=profile)
-    summary = run.run(settings, options)
+    execution = Execution(workdir=str(tmp_path / "run"), profile=profile)
+    summary = run.run(settings, execution)
     export.export(tmp_path / "run", tmp_path / "ticket")
     accuracy = evaluate.evaluate(tmp_path / "ticket")["test"]["accuracy"]
     assert accuracy == pytest.approx(summary["test_accuracy_at_best_validation"])
     assert summary["frozen_sha256_before"] == summary["frozen_sha256_after"]
     traces = list((tmp_path / "run").glob("profile/**/*.xplane.pb"))
-    assert len(traces) == options.profile
+    assert len(traces) == execution.profile
 
 
 def test_a_network_that_has_no_pixels_left_is_refused(tmp_path):
     images = np.zeros((40, 3, 3, 1), np.uint8)
     np.savez(tmp_path / "small.npz", x_train=images, y_train=np.arange(40) % 2)
-    settings = resolve(Settings(model="conv6", dataset=f"npz:{tmp_path / 'small.npz'}", batch_size=8))
+    settings = resolve(Request(model="conv6", dataset=f"npz:{tmp_path / 'small.npz'}", batch_size=8))
     with pytest.raises(run.RunError, match=r"--model: conv6 needs larger images than \(3, 3, 1\)"):
-        run.run(settings, RunOptions(workdir=str(tmp_path / "run")))
+        run.run(settings, Execution(workdir=str(tmp_path / "run")))
     assert not (tmp_path / "run").exists()
 
 
@@ -63,7 +64,8 @@ def test_the_same_key_augments_and_drops_alike():
     from experiments.running.components import Inputs, network
 
     built = network(
-        Settings(model="conv2", width_multiplier=0.05, dropout=0.5, augmentation="flip"), Inputs((8, 8, 3), "uint8", 2)
+        resolve(Request(model="conv2", padding="SAME", width_multiplier=0.05, dropout=0.5, augmentation="flip")),
+        Inputs((8, 8, 3), "uint8", 2),
     )
     weights = jax.tree.map(lambda leaf: jax.random.normal(jax.random.key(0), leaf.shape), built.shapes)
     images = jax.random.randint(jax.random.key(3), (4, 8, 8, 3), 0, 256).astype("uint8")

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from experiments import evaluate, export
-from experiments.configuration.recipes import resolve
-from experiments.configuration.settings import RunOptions, Settings
+from experiments.configuration.execution import Execution
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request
 from experiments.running import run
 from slotjax import data
 from tests.programs.test_program import ROOT, metrics, selections
@@ -28,17 +29,17 @@ BATCH, STEPS, EPOCHS = 16, 12, 2  # of 198 training examples
 
 def settings(**others):
     given = {"model": "lenet", "dataset": "imagenet2012", "image_size": 8, "batch_size": BATCH, "epochs": EPOCHS}
-    return resolve(Settings(**given | others))
+    return resolve(Request(**given | others))
 
 
-def options(prepared, workdir):
-    return RunOptions(data_dir=str(prepared), workdir=str(workdir), workers=0, checkpoint_steps=5)
+def execution(prepared, workdir):
+    return Execution(data_dir=str(prepared), workdir=str(workdir), workers=0, checkpoint_steps=5)
 
 
 @pytest.fixture(scope="module")
 def unbroken(prepared, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("unbroken") / "run"
-    return workdir, run.run(settings(), options(prepared, workdir))
+    return workdir, run.run(settings(), execution(prepared, workdir))
 
 
 class InterruptedRunError(Exception):
@@ -65,10 +66,10 @@ def test_a_run_that_is_interrupted_within_an_epoch_ends_as_an_unbroken_one(
 
     monkeypatch.setattr(data, "load_imagenet", interrupted)
     with pytest.raises(InterruptedRunError):
-        run.run(settings(), options(prepared, tmp_path / "run"))
+        run.run(settings(), execution(prepared, tmp_path / "run"))
     monkeypatch.setattr(data, "load_imagenet", load)
     capsys.readouterr()
-    run.run(settings(), options(prepared, tmp_path / "run"))
+    run.run(settings(), execution(prepared, tmp_path / "run"))
     # Two batches are placed ahead of the one that is taken, so that the interruption comes before them.
     saved = [at for at in range(5, step - 1, 5) if at > step // STEPS * STEPS]
     assert re.findall(r"Resuming after step (\d+)", capsys.readouterr().out) == [str(at) for at in saved[-1:]]
@@ -77,7 +78,7 @@ def test_a_run_that_is_interrupted_within_an_epoch_ends_as_an_unbroken_one(
 
 
 def test_unreadable_records_are_named_and_counted(prepared, tmp_path, capsys):
-    run.run(settings(epochs=1), options(prepared, tmp_path / "run"))
+    run.run(settings(epochs=1), execution(prepared, tmp_path / "run"))
     named = re.findall(r"Record (\d+) of the split train cannot be read", capsys.readouterr().err)
     last = metrics(tmp_path / "run")[-1]
     # Some may be held out for validation, and 6 examples of an epoch fill no batch.
@@ -102,7 +103,7 @@ def test_a_batch_without_a_readable_record_ends_the_run(prepared, tmp_path, monk
     with pytest.raises(
         run.RunError, match=r"--dataset: none of the records \[\d+, .*\] of its split train can be read"
     ):
-        run.run(settings(), options(prepared, tmp_path / "run"))
+        run.run(settings(), execution(prepared, tmp_path / "run"))
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
@@ -121,7 +122,7 @@ def test_data_that_cannot_be_read_any_more_is_not_said_of_the_workdir(workers, p
 
     monkeypatch.setattr(data, "load_imagenet", then_gone)
     with pytest.raises(run.RunError, match=r"^--dataset: it cannot be read \("):
-        run.run(settings(), replace(options(own, tmp_path / "run"), workers=workers))
+        run.run(settings(), replace(execution(own, tmp_path / "run"), workers=workers))
 
 
 @pytest.mark.slow
@@ -139,7 +140,7 @@ def test_checkpoints_of_another_epoch_are_deleted(prepared, unbroken, tmp_path):
     with training.Checkpoints(tmp_path / "run" / "partial", best=0) as checkpoints:
         checkpoints.save(1000, {"scores": np.ones(2)}, [])
     (tmp_path / "run" / "config.json").write_text((unbroken[0] / "config.json").read_text())
-    run.run(settings(), options(prepared, tmp_path / "run"))
+    run.run(settings(), execution(prepared, tmp_path / "run"))
     assert metrics(tmp_path / "run") == metrics(unbroken[0])
 
 

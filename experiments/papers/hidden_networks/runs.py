@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from experiments.configuration.settings import Settings
+from experiments.configuration.settings import Request
 from experiments.papers.grid import Figure, Run
 
 NETWORKS = ("conv2", "conv4", "conv6", "conv8")
@@ -16,7 +16,7 @@ DISTRIBUTIONS = {
 
 def cifar_run(model: str, **settings: Any) -> Run:
     """A run of the paper's protocol on CIFAR-10."""
-    return Run(Settings(model=model, dataset="cifar10", train_on_all=True, **settings))
+    return Run(Request(model=model, dataset="cifar10", train_on_all=True, **settings))
 
 
 def edge_popup(model: str, keep: float = 0.5, distribution: str = "signed_kaiming_constant", **settings: Any) -> Run:
@@ -47,12 +47,12 @@ def learned(model: str, optimizer: str = "sgd", **settings: Any) -> Run:
 def imagenet_run(model: str, keep: float = 0.3, distribution: str = "signed_kaiming_constant", **settings: Any) -> Run:
     """A run on ImageNet as the authors released it, of edge-popup by default."""
     chosen: dict[str, Any] = {"method": "edge_popup", "keep_fraction": keep, "distribution": distribution} | settings
-    return Run(Settings(model=model, dataset="imagenet2012", **chosen))
+    return Run(Request(model=model, dataset="imagenet2012", **chosen))
 
 
 def imagenet_learned(model: str) -> Run:
     """All weights learned, as well as scales and biases of batch norm."""
-    settings = Settings(
+    settings = Request(
         model=model, dataset="imagenet2012", method="learned", distribution="kaiming_normal", affine=True
     )
     return Run(settings)

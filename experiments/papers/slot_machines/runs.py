@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from experiments.configuration.settings import Settings
+from experiments.configuration.settings import Request
 from experiments.papers.grid import Line, Run
 
 K = (2, 4, 8, 16, 32, 64)
@@ -19,7 +19,7 @@ TITLES = {
 
 def network_run(model: str, **settings: Any) -> Run:
     """A run of a network on the dataset that the paper has for it."""
-    return Run(Settings(model=model, dataset="mnist" if model == "lenet" else "cifar10", **settings))
+    return Run(Request(model=model, dataset="mnist" if model == "lenet" else "cifar10", **settings))
 
 
 def greedy(model: str, k: int = 8, **settings: Any) -> Run:

@@ -11,9 +11,11 @@ from absl import flags
 
 import slotjax
 from experiments.configuration import parse as parsing
-from experiments.configuration.settings import Settings
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request
+from experiments.methods import selector_of
 from experiments.running import run
-from experiments.running.components import Inputs, draw, load_source, network, selector_of
+from experiments.running.components import Inputs, draw, load_source, network
 from slotjax import data
 
 
@@ -123,14 +125,16 @@ def test_adam_has_a_recipe_of_its_own():
 
 def test_all_training_images_are_trained_on_when_asked_for(digits):
     some, everything = (
-        load_source(Settings(dataset=f"npz:{digits}", train_on_all=whole), None) for whole in (False, True)
+        load_source(resolve(Request(dataset=f"npz:{digits}", train_on_all=whole)), None) for whole in (False, True)
     )
     assert len(everything.train.labels) == len(some.train.labels) + len(some.validation.labels)
     np.testing.assert_array_equal(everything.test.images, some.test.images)
 
 
 def test_only_the_first_images_are_used_when_asked_for(digits):
-    some, everything = (load_source(Settings(dataset=f"npz:{digits}", examples=count), None) for count in (50, None))
+    some, everything = (
+        load_source(resolve(Request(dataset=f"npz:{digits}", examples=count)), None) for count in (50, None)
+    )
     for split, whole in zip(some[:3], everything[:3], strict=True):
         np.testing.assert_array_equal(split.images, whole.images[:50])
         np.testing.assert_array_equal(split.labels, whole.labels[:50])
@@ -204,22 +208,23 @@ def test_a_damaged_config_is_named(tmp_path, digits, content):
 
 
 def test_the_model_is_built_for_the_classes_and_shapes_of_the_data(digits):
-    experiment = run.build(Settings(dataset=f"npz:{digits}"), data.load(f"npz:{digits}"))
+    experiment = run.build(resolve(Request(dataset=f"npz:{digits}")), data.load(f"npz:{digits}"))
     assert experiment.network.shapes["Dense_2"]["kernel"].shape == (100, 10)
     assert experiment.mesh.size == 4
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "request_",
     [
-        Settings(distribution="glorot_normal", options="stored"),
-        Settings(initial="nearest", scores="explicit"),
-        Settings(method="edge_popup"),
-        Settings(method="learned"),
-        Settings(model="conv2", share="network"),
+        Request(distribution="glorot_normal", options="stored"),
+        Request(initial="nearest", scores="explicit"),
+        Request(method="edge_popup"),
+        Request(method="learned"),
+        Request(model="conv2", share="network"),
     ],
 )
-def test_drawing_in_one_program_gives_what_init_gives(settings, compilations):
+def test_drawing_in_one_program_gives_what_init_gives(request_, compilations):
+    settings = resolve(request_)
     built = network(settings, Inputs((32, 32, 3), "uint8", 10))
     selector, key = selector_of(settings), jax.random.key(3)
     compilations.clear()

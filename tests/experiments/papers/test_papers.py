@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 
-from experiments.configuration.recipes import resolve
+from experiments.configuration.execution import Execution
+from experiments.configuration.resolve import resolve
 from experiments.configuration.rules import check
-from experiments.configuration.settings import RunOptions, Settings
+from experiments.configuration.settings import Request
+from experiments.methods import selector_of
 from experiments.papers import FIGURES, slot_machines, train_cell
 from experiments.papers.cells import (
     cells_of,
@@ -16,8 +18,8 @@ from experiments.papers.cells import (
     kept_epochs,
     positions_of,
 )
-from experiments.papers.grid import Cell, Run, identity, key, run_to_train, runs_of
-from experiments.running.components import Inputs, network, selector_of
+from experiments.papers.grid import Cell, Run, identity, key, runs_of, settings_of
+from experiments.running.components import Inputs, network
 
 RUNS = list(dict.fromkeys(run for figure in FIGURES.values() for run in runs_of(figure)))
 INPUTS = {
@@ -30,14 +32,15 @@ INPUTS = {
 @pytest.mark.parametrize("scale", [1, 0.01])
 def test_every_run_has_settings_that_are_allowed(scale):
     for run in RUNS:
-        part = run_to_train(Cell(run, 0, scale))
-        check(resolve(part.settings), RunOptions(keep_epochs=kept_epochs(Cell(run, 0, scale))))
-        selector_of(part.settings)
+        cell = Cell(run, 0, scale)
+        settings = settings_of(cell)
+        check(settings, Execution(keep_epochs=kept_epochs(cell)))
+        selector_of(settings)
 
 
 def test_every_network_can_be_built():
     for model, dataset, width in {(r.settings.model, r.settings.dataset, r.settings.width_multiplier) for r in RUNS}:
-        network(resolve(Settings(model=model, dataset=dataset, width_multiplier=width)), INPUTS[dataset])
+        network(resolve(Request(model=model, dataset=dataset, width_multiplier=width)), INPUTS[dataset])
 
 
 def test_runs_that_figures_share_happen_once():
@@ -54,26 +57,26 @@ def test_runs_are_called_by_all_that_they_differ_in():
 
 
 def test_a_key_is_of_all_that_decides_the_numbers():
-    cell = Cell(Run(Settings()), 0)
+    cell = Cell(Run(Request()), 0)
     others = [
-        Cell(Run(Settings(k=4)), 0),
-        Cell(Run(Settings(momentum=0.8)), 0),
-        Cell(Run(Settings()), 1),
-        Cell(Run(Settings()), 0, scale=0.5),
-        Cell(Run(Settings()), 0, examples=500),
-        Cell(Run(Settings(method="learned")), 0),
-        Cell(Run(Settings(method="learned"), Run(Settings())), 0),
-        Cell(Run(Settings(method="learned"), Run(Settings()), 20), 0),
-        Cell(Run(Settings(method="learned"), Run(Settings(k=2))), 0),
+        Cell(Run(Request(k=4)), 0),
+        Cell(Run(Request(momentum=0.8)), 0),
+        Cell(Run(Request()), 1),
+        Cell(Run(Request()), 0, scale=0.5),
+        Cell(Run(Request()), 0, examples=500),
+        Cell(Run(Request(method="learned")), 0),
+        Cell(Run(Request(method="learned"), Run(Request())), 0),
+        Cell(Run(Request(method="learned"), Run(Request()), 20), 0),
+        Cell(Run(Request(method="learned"), Run(Request(k=2))), 0),
     ]
     assert len({key(one) for one in (cell, *others)}) == 1 + len(others)
     # A setting spelled out as the recipe has it is the same run.
-    assert key(cell) == key(Cell(Run(resolve(Settings())), 0))
+    assert key(cell) == key(Cell(Run(resolve(Request())), 0))
 
 
 def test_settings_at_their_defaults_are_not_part_of_a_key():
-    settings = identity(Cell(Run(Settings()), 0))["settings"]
-    spelled = {name for name in settings if settings[name] == getattr(Settings(), name)}
+    settings = identity(Cell(Run(Request()), 0))["settings"]
+    spelled = {name for name in settings if settings[name] == getattr(Request(), name)}
     assert spelled == {"model", "dataset", "method", "seed"}
 
 
@@ -166,14 +169,14 @@ def test_times_are_expected_from_runs_of_the_same_kind():
     def line(seconds, **settings):
         return {"settings": {"model": "lenet", "method": "slot_machine", **settings}, "seconds": seconds, "epochs": 10}
 
-    cell = Cell(Run(Settings(k=64)), 0)  # of 200 epochs
+    cell = Cell(Run(Request(k=64)), 0)  # of 200 epochs
     assert expected_seconds(cell, []) is None
     assert expected_seconds(cell, [line(5.0)]) == 100
     assert expected_seconds(cell, [line(5.0), line(20.0, k=64), line(40.0, k=64)]) == 600
     paused = line(20_000.0, k=64)
     assert expected_seconds(cell, [line(20.0, k=64), line(40.0, k=64), paused]) == 800
     assert expected_seconds(cell._replace(scale=0.5), [line(5.0)]) == 50
-    wide = Cell(Run(Settings(k=64, width_multiplier=2.0)), 0)  # four times the work
+    wide = Cell(Run(Request(k=64, width_multiplier=2.0)), 0)  # four times the work
     assert expected_seconds(wide, [line(5.0)]) == 400
     assert expected_seconds(wide, [line(5.0), line(30.0, width_multiplier=2.0), line(50.0, k=64)]) == 4000
     other = dataclasses.replace(cell.run.settings, model="conv2")
@@ -182,4 +185,4 @@ def test_times_are_expected_from_runs_of_the_same_kind():
 
 @pytest.mark.parametrize(("size", "devices"), [(128, 4), (6, 3), (7, 1)])
 def test_a_batch_is_split_over_as_many_of_the_four_devices_as_it_can_be(size, devices):
-    assert train_cell._mesh(Settings(batch_size=size)).size == devices
+    assert train_cell._mesh(resolve(Request(batch_size=size))).size == devices

@@ -10,10 +10,11 @@ import orbax.checkpoint as ocp
 import pytest
 
 from experiments import export
-from experiments.configuration.recipes import resolve
-from experiments.configuration.settings import RunOptions, Settings
+from experiments.configuration.execution import Execution
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request
+from experiments.methods import selector_of
 from experiments.running import run, trained
-from experiments.running.components import selector_of
 from tests.programs.test_program import metrics
 from tests.slotjax.training.test_checkpoints import changed
 
@@ -23,17 +24,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 def settings(digits, **others):
     given = {"dataset": f"npz:{digits}", "k": 4, "batch_size": 64, "epochs": 2, "options": "stored"}
-    return resolve(Settings(**given | others))
+    return resolve(Request(**given | others))
 
 
-def options(workdir):
-    return RunOptions(workdir=str(workdir), keep_epochs=(1, 2))
+def execution(workdir):
+    return Execution(workdir=str(workdir), keep_epochs=(1, 2))
 
 
 @pytest.fixture(scope="module")
 def unbroken(digits, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("frozen") / "run"
-    run.run(settings(digits), options(workdir))
+    run.run(settings(digits), execution(workdir))
     return workdir
 
 
@@ -86,7 +87,7 @@ def assert_warned(workdir, reason, errors):
 
 def test_a_run_whose_frozen_values_are_damaged_draws_them_again_and_ends_as_unbroken(damaged, unbroken, digits, capsys):
     workdir, reason = damaged
-    summary = run.run(settings(digits), options(workdir))
+    summary = run.run(settings(digits), execution(workdir))
     assert_warned(workdir, reason, capsys.readouterr().err)
     assert metrics(workdir) == metrics(unbroken)
     assert summary["frozen_sha256_after"] == summary["frozen_sha256_before"]
@@ -108,6 +109,6 @@ def test_frozen_values_that_the_seed_does_not_give_again_are_lost(damaged, digit
     for module in (run, trained):
         monkeypatch.setattr(module, "selector_of", lambda own: selector_of(replace(own, distribution="glorot_normal")))
     with pytest.raises(run.RunError, match=sentence):
-        run.run(settings(digits), options(workdir))
+        run.run(settings(digits), execution(workdir))
     with pytest.raises(ValueError, match=sentence):
         export.export(workdir, workdir / "ticket", epoch=1)

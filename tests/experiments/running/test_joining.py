@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.configuration.settings import RunOptions
+from experiments.configuration.execution import Execution
 from experiments.running import processes
 
 
@@ -30,13 +30,13 @@ def joining(monkeypatch):
 def test_what_a_scheduler_started_as_one_of_several_joins_the_others(variables, joined, joining, monkeypatch):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    processes.join(RunOptions())
+    processes.join(Execution())
     assert joining == [{}] * joined
 
 
 def test_a_host_of_a_tpu_pod_joins_the_others(joining, monkeypatch):
     monkeypatch.setattr(processes, "_on_tpu_vm", lambda: True)
-    processes.join(RunOptions())
+    processes.join(Execution())
     assert joining == [{}]
 
 
@@ -48,11 +48,11 @@ def test_where_others_are_not_found_the_sentence_names_the_flag(joining, monkeyp
     monkeypatch.setattr(processes, "_initialize", lost)
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
     with pytest.raises(ValueError, match=r"--coordinator_address: JOB_COMPLETION_INDEX says .* \(coordinator_address"):
-        processes.join(RunOptions())
+        processes.join(Execution())
 
 
 def test_a_tpu_without_other_hosts_is_used_alone(joining, monkeypatch, capsys):
     monkeypatch.setattr(processes, "_initialize", lost)
     monkeypatch.setattr(processes, "_on_tpu_vm", lambda: True)
-    processes.join(RunOptions())
+    processes.join(Execution())
     assert "No other hosts of this TPU were found" in capsys.readouterr().err

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import slotjax
-from experiments.configuration.settings import REST, Settings
-from experiments.running.components import selector_of
+from experiments.configuration.choices import CHOICES
+from experiments.configuration.resolve import resolve
+from experiments.configuration.settings import Request
+from experiments.methods import selector_of
 from experiments.running.summary import summarize
 from slotjax import training
 
@@ -99,7 +101,7 @@ def test_fixed_leaves_are_not_trained_and_come_back_from_a_ticket(tmp_path):
 
 def test_a_run_says_which_parameters_were_trained_beside_the_scores():
     """Batch norm's scale and bias, learned or fixed by choice."""
-    settings = Settings(k=2)
+    settings = resolve(Request(k=2))
     params = {
         "Conv_0": {"kernel": jnp.zeros((3, 3, 2, 4))},
         "BatchNorm_0": {"scale": jnp.ones(4), "bias": jnp.zeros(4)},
@@ -110,7 +112,7 @@ def test_a_run_says_which_parameters_were_trained_beside_the_scores():
         for record in history
     ]
     trained = {}
-    for choice in REST:
+    for choice in CHOICES["biases_and_scales"]:
         selector = selector_of(dataclasses.replace(settings, biases_and_scales=choice))
         trained[choice] = summarize(history, selector, selector.init(KEY, params), "")["trained"]
     assert trained == {

@@ -1,4 +1,4 @@
-"""How a run goes through its data, an epoch or an evaluation at a time, whether they are arrays or a stream."""
+"""What a run is made of, and how it trains and evaluates, whether its data are arrays or a stream."""
 
 from collections.abc import Callable
 from functools import partial
@@ -44,16 +44,16 @@ class Experiment(NamedTuple):
         )
 
 
-class Passes(NamedTuple):
-    """What a run does with its data.
+class Trainer(NamedTuple):
+    """An experiment with its data in place.
 
     Attributes:
-        epoch: `epoch(state, frozen) -> (state, metrics, images)`: trains for one epoch, and evaluates. It donates
-            `state`, and raises RunError if the loss becomes NaN or infinite. `images` were seen in training.
+        train_epoch: `train_epoch(state, frozen) -> (state, metrics, images)`: trains for one epoch, and evaluates. It
+            donates `state`, and raises RunError if the loss becomes NaN or infinite. `images` were seen in training.
         evaluate: `evaluate(state, frozen) -> metrics` of validation and test.
-        sha256: of the data.
+        dataset_sha256: of the data.
     """
 
-    epoch: Callable[[training.TrainState, PyTree], tuple[training.TrainState, Metrics, int]]
+    train_epoch: Callable[[training.TrainState, PyTree], tuple[training.TrainState, Metrics, int]]
     evaluate: Callable[[training.TrainState, PyTree], Metrics]
-    sha256: str
+    dataset_sha256: str

@@ -1,0 +1,177 @@
+"""The methods: how each makes its selector of the settings, its recipe, the flags that concern it, and its words.
+
+A method is one entry of `METHODS`. No other file of these programs asks which method a run has.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import slotjax
+from experiments.configuration import recipes
+from experiments.configuration.settings import Request, Settings
+
+
+class Method(NamedTuple):
+    """One way of choosing the weights of a network.
+
+    Attributes:
+        title: its name in a sentence.
+        selector: what chooses the weights of a run with these settings.
+        recipe: its values of the settings that a request may leave absent.
+        flags: the fields of a request that concern it and not every method.
+        describe: what a run is called in tables and pictures: the method, and what varies most of it.
+        short: the same for the name of a directory.
+        trains: whether anything is.
+    """
+
+    title: str
+    selector: Callable[[Settings], slotjax.Selector]
+    recipe: recipes.Recipe
+    flags: tuple[str, ...]
+    describe: Callable[[Request], str]
+    short: Callable[[Request], str]
+    trains: bool = True
+
+
+def method_of(request: Request) -> Method:
+    """The method that is asked for.
+
+    Raises:
+        ValueError: if there is no such method, in one sentence that names the flag.
+
+    >>> method_of(Request(method="learned")).flags
+    ('init_from',)
+    """
+    if request.method not in METHODS:
+        names = ", ".join(METHODS)
+        raise ValueError(f"--method: {request.method!r} was given, but it must be one of {names}")
+    return METHODS[request.method]
+
+
+def describe(request: Request) -> str:
+    """The method and what varies most of it.
+
+    >>> describe(Request(k=2, sparse=True)), describe(Request(method="edge_popup"))
+    ('greedy slot machine, K = 2, sparse', 'edge-popup, 50 % kept')
+    """
+    return method_of(request).describe(request)
+
+
+def selector_of(settings: Settings) -> slotjax.Selector:
+    """The selector that the settings describe."""
+    selector = method_of(settings).selector(settings)
+    if settings.biases_and_scales == "fixed":
+        return slotjax.partition({"(.*/)?(bias|scale)": slotjax.fixed(), ".*": selector})
+    return selector
+
+
+def distribution_of(settings: Settings) -> slotjax.distributions.Distribution:
+    """What random values are drawn from."""
+    counts_one_fan = not settings.distribution.startswith("glorot")
+    make = getattr(slotjax.distributions, settings.distribution)
+    return make(settings.fan) if counts_one_fan else make()
+
+
+def _given(settings: Settings, *names: str) -> dict[str, Any]:
+    """What a selector takes by the same names, and its distribution."""
+    return {"distribution": distribution_of(settings)} | {name: getattr(settings, name) for name in names}
+
+
+_SLOT_MACHINE = ("k", "selection", "scores", "options", "share", "sparse", "initial", "score_scale")
+
+
+def _slot_machine(settings: Settings) -> slotjax.Selector:
+    return slotjax.slot_machine(**_given(settings, *_SLOT_MACHINE))
+
+
+def _describe_slot_machine(request: Request) -> str:
+    share = {"connection": "", "layer": ", shared per layer", "network": ", shared by the network"}[request.share]
+    marks = (", sparse" if request.sparse else "") + (", nearest" if request.initial == "nearest" else "")
+    return f"{request.selection} slot machine, K = {request.k}{share}{marks}"
+
+
+def _short_slot_machine(request: Request) -> str:
+    words = [request.selection, f"k{request.k}"]
+    words += [request.share] if request.share != "connection" else []
+    words += ["sparse"] if request.sparse else []
+    return "-".join(words + (["nearest"] if request.initial == "nearest" else []))
+
+
+_EDGE_POPUP = ("keep_fraction", "ranking", "options")
+
+
+def _edge_popup(settings: Settings) -> slotjax.Selector:
+    arguments = _given(settings, *_EDGE_POPUP)
+    if settings.scale_for_kept:
+        scaled = slotjax.distributions.scaled_for(settings.keep_fraction, arguments["distribution"])
+        arguments["distribution"] = scaled
+    return slotjax.edge_popup(**arguments)
+
+
+def _describe_edge_popup(request: Request) -> str:
+    ranked = "" if request.ranking == "layer" else ", ranked globally"
+    return f"edge-popup, {100 * request.keep_fraction:g} % kept{ranked}"
+
+
+def _short_edge_popup(request: Request) -> str:
+    return f"edge_popup-{request.keep_fraction:g}" + ("-global" if request.ranking == "global" else "")
+
+
+_SUPERMASK = ("evaluation", "rescale", "options")
+
+
+def _supermask(settings: Settings) -> slotjax.Selector:
+    return slotjax.supermask(**_given(settings, *_SUPERMASK))
+
+
+def _learned(settings: Settings) -> slotjax.Selector:
+    return slotjax.learned(None if settings.init_from else distribution_of(settings))
+
+
+def _random(settings: Settings) -> slotjax.Selector:
+    return slotjax.random_selection(distribution_of(settings))
+
+
+METHODS = {
+    "slot_machine": Method(
+        title="slot machine",
+        selector=_slot_machine,
+        recipe=recipes.SLOT_MACHINE,
+        flags=_SLOT_MACHINE,
+        describe=_describe_slot_machine,
+        short=_short_slot_machine,
+    ),
+    "edge_popup": Method(
+        title="edge-popup",
+        selector=_edge_popup,
+        recipe=recipes.EDGE_POPUP,
+        flags=(*_EDGE_POPUP, "scale_for_kept"),
+        describe=_describe_edge_popup,
+        short=_short_edge_popup,
+    ),
+    "supermask": Method(
+        title="supermask",
+        selector=_supermask,
+        recipe=recipes.SUPERMASK,
+        flags=_SUPERMASK,
+        describe=lambda request: "supermask",
+        short=lambda request: "supermask",
+    ),
+    "learned": Method(
+        title="learned weights",
+        selector=_learned,
+        recipe=recipes.LEARNED,
+        flags=("init_from",),
+        describe=lambda request: "finetuning" if request.init_from else "learned weights",
+        short=lambda request: "finetuned" if request.init_from else "learned",
+    ),
+    "random": Method(
+        title="random weights",
+        selector=_random,
+        recipe=recipes.RANDOM,
+        flags=(),
+        describe=lambda request: "random weights",
+        short=lambda request: "random",
+        trains=False,
+    ),
+}
