@@ -16,6 +16,7 @@ class Method(NamedTuple):
 
     Attributes:
         title: its name in a sentence.
+        about: where the weights come from, in a few words.
         selector: what chooses the weights of a run with these settings.
         recipe: its values of the settings that a request may leave absent.
         flags: the fields of a request that concern it and not every method.
@@ -25,6 +26,7 @@ class Method(NamedTuple):
     """
 
     title: str
+    about: str
     selector: Callable[[Settings], slotjax.Selector]
     recipe: recipes.Recipe
     flags: tuple[str, ...]
@@ -58,7 +60,12 @@ def describe(request: Request) -> str:
 
 
 def selector_of(settings: Settings) -> slotjax.Selector:
-    """The selector that the settings describe."""
+    """The selector that the settings describe.
+
+    >>> from experiments.configuration.resolve import resolve
+    >>> selector_of(resolve(Request(k=2))).settings.k
+    2
+    """
     selector = method_of(settings).selector(settings)
     if settings.biases_and_scales == "fixed":
         return slotjax.partition({"(.*/)?(bias|scale)": slotjax.fixed(), ".*": selector})
@@ -66,7 +73,12 @@ def selector_of(settings: Settings) -> slotjax.Selector:
 
 
 def distribution_of(settings: Settings) -> slotjax.distributions.Distribution:
-    """What random values are drawn from."""
+    """What random values are drawn from.
+
+    >>> from experiments.configuration.resolve import resolve
+    >>> distribution_of(resolve(Request(distribution="kaiming_normal", fan="fan_out"))).scale((8, 2))
+    1.0
+    """
     counts_one_fan = not settings.distribution.startswith("glorot")
     make = getattr(slotjax.distributions, settings.distribution)
     return make(settings.fan) if counts_one_fan else make()
@@ -134,7 +146,8 @@ def _random(settings: Settings) -> slotjax.Selector:
 
 METHODS = {
     "slot_machine": Method(
-        title="slot machine",
+        title="slot machines",
+        about="one of K random values for each",
         selector=_slot_machine,
         recipe=recipes.SLOT_MACHINE,
         flags=_SLOT_MACHINE,
@@ -143,6 +156,7 @@ METHODS = {
     ),
     "edge_popup": Method(
         title="edge-popup",
+        about="the random weights with the largest scores",
         selector=_edge_popup,
         recipe=recipes.EDGE_POPUP,
         flags=(*_EDGE_POPUP, "scale_for_kept"),
@@ -150,7 +164,8 @@ METHODS = {
         short=_short_edge_popup,
     ),
     "supermask": Method(
-        title="supermask",
+        title="supermasks",
+        about="random weights, each kept with a learned probability",
         selector=_supermask,
         recipe=recipes.SUPERMASK,
         flags=_SUPERMASK,
@@ -159,6 +174,7 @@ METHODS = {
     ),
     "learned": Method(
         title="learned weights",
+        about="ordinary training",
         selector=_learned,
         recipe=recipes.LEARNED,
         flags=("init_from",),
@@ -167,6 +183,7 @@ METHODS = {
     ),
     "random": Method(
         title="random weights",
+        about="nothing is trained",
         selector=_random,
         recipe=recipes.RANDOM,
         flags=(),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from typing import Any
 
 from experiments.configuration.recipes import ALWAYS, Rows
@@ -12,44 +13,42 @@ def help_of(field: dataclasses.Field) -> str:
     """The help of a field's flag.
 
     >>> from experiments.configuration.settings import Request
-    >>> for field in dataclasses.fields(Request):
-    ...     if field.name in ("keep_fraction", "dropout", "batch_size"):
-    ...         print(help_of(field).partition(": ")[2])
-    share of units dropped before each fully connected layer, as in the papers. Default: slot machine, learned weights \
-and random weights 0.5; edge-popup and supermask 0.
-    share of the weights that is kept.
-    256 on ImageNet, 60 with Adam, else 128.
+    >>> fields = {field.name: field for field in dataclasses.fields(Request)}
+    >>> help_of(fields["keep_fraction"])
+    'Edge-popup: share of the weights that is kept.'
+    >>> help_of(fields["batch_size"])
+    'Examples per step, over all devices. Default: 256 on ImageNet, 60 with Adam, else 128.'
     """
     text = field.metadata["explanation"]
     if field.name == "method":
-        text += ": " + _enumerated([f"{name} ({method.title})" for name, method in METHODS.items()], "or") + "."
+        text += ": " + _enumerated([f"{name} ({method.about})" for name, method in METHODS.items()], "or") + "."
     concerned = [method.title for method in METHODS.values() if field.name in method.flags]
     if concerned:
         text = f"{_enumerated(concerned)}: {text}"
+        text = text[0].upper() + text[1:]
     default = default_of(field.name)
-    return text[0].upper() + text[1:] + (f" Default: {default}." if default else "")
+    return f"{text} {default}." if default else text
 
 
 def default_of(name: str) -> str:
     """The recipes' values of a setting in words, empty if it is none of theirs.
 
     >>> default_of("momentum"), default_of("seed")
-    ('0.875 on ImageNet, else 0.9', '')
-    >>> default_of("schedule").partition("; ")[0]
-    'cosine on ImageNet, constant with Adam, else slot machine and learned weights warm_restarts'
+    ('Default: 0.875 on ImageNet, else 0.9', '')
+    >>> default_of("padding")
+    'Default of slot machines, learned weights and random weights: VALID; of edge-popup and supermasks: SAME'
+    >>> default_of("schedule").partition(";")[0]
+    'Default: cosine on ImageNet, constant with Adam, else that of slot machines and learned weights: warm_restarts'
     """
-    groups: dict[Rows, list[str]] = {}
-    for method in METHODS.values():
-        if name in method.recipe:
-            groups.setdefault(method.recipe[name], []).append(method.title)
-    if len(groups) < 2:
-        return "".join(map(_words, groups))
-    common = tuple(row for row in next(iter(groups)) if row[1] is not ALWAYS and all(row in rows for rows in groups))
-    merged: dict[Rows, list[str]] = {}
-    for rows, titles in groups.items():
-        merged.setdefault(tuple(row for row in rows if row not in common), []).extend(titles)
-    own = "; ".join(f"{_enumerated(titles)} {_words(rows)}" for rows, titles in merged.items())
-    return f"{_words(common)}, else {own}" if common else own
+    every = [method.recipe[name] for method in METHODS.values() if name in method.recipe]
+    if len(set(every)) < 2:
+        return f"Default: {_words(every[0])}" if every else ""
+    common = tuple(row for row in every[0] if row[1] is not ALWAYS and all(row in rows for rows in every))
+    titles: dict[Rows, list[str]] = {}
+    for method, rows in zip(METHODS.values(), every, strict=True):
+        titles.setdefault(tuple(row for row in rows if row not in common), []).append(method.title)
+    own = "; ".join(f"of {_enumerated(alike)}: {_words(rows)}" for rows, alike in titles.items())
+    return f"Default: {_words(common)}, else that {own}" if common else f"Default {own}"
 
 
 def _words(rows: Rows) -> str:
@@ -65,7 +64,15 @@ def _words(rows: Rows) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """A value as the flag takes it, or a power of 2 whose digits would say nothing.
+
+    >>> _shown(200.0), _shown(2**-15), _shown("flip")
+    ('200', '2**-15', 'flip')
+    """
+    if not isinstance(value, float):
+        return str(value)
+    fraction, exponent = math.frexp(value)
+    return f"2**{exponent - 1}" if fraction == 0.5 and value != float(f"{value:g}") else f"{value:g}"
 
 
 def _enumerated(words: list[str], last: str = "and") -> str:

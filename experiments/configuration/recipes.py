@@ -36,7 +36,7 @@ ALWAYS = When("", lambda request: True)
 IMAGENET = When("on ImageNet", lambda request: request.dataset == "imagenet2012")
 # The rates of slot machines and supermasks are of their scores, not of the data.
 IMAGENET_RATES = When(
-    "on ImageNet, from scratch, with any optimizer", lambda request: IMAGENET.holds(request) and not request.init_from
+    "on ImageNet with any optimizer", lambda request: IMAGENET.holds(request) and not request.init_from
 )
 CIFAR = When("on CIFAR", lambda request: request.dataset in ("cifar10", "cifar100"))
 ADAM = When("with Adam", lambda request: request.optimizer == "adam")

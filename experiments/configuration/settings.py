@@ -12,7 +12,7 @@ from experiments.configuration.fields import flag
 class Request:
     """What a user asks for. What `Settings` names again may be absent here, as None: the recipe fills it.
 
-    Explanations of what concerns some methods only go on after a method's name, as in "Edge-popup: share of ...".
+    The help of a flag that concerns some methods only begins with their names: "Edge-popup: share of the weights ...".
 
     >>> Request(k=64).learning_rate is None
     True
@@ -36,7 +36,7 @@ class Request:
     dataset: str = flag(
         "mnist_sample",
         flags.DEFINE_string,
-        "mnist_sample (5,000 real digits that come with an installed package), mnist, fashion_mnist, cifar10, "
+        "Dataset: mnist_sample (5,000 real digits that come with an installed package), mnist, fashion_mnist, cifar10, "
         "cifar100, imagenet2012 (prepared by TFDS, see --data_dir) or npz:PATH (arrays x_train, y_train, optionally "
         "x_validation, y_validation, x_test, y_test).",
     )
@@ -53,7 +53,7 @@ class Request:
     augmentation: str | None = flag(
         None, flags.DEFINE_string, "Random changes of training images: none, flip or flip_and_crop."
     )
-    method: str = flag("slot_machine", flags.DEFINE_string, "How weights come about")  # the table's words follow
+    method: str = flag("slot_machine", flags.DEFINE_string, "How weights come about")  # continued by the methods
     k: int = flag(8, flags.DEFINE_integer, "options per connection.")
     selection: str = flag("greedy", flags.DEFINE_string, "how an option is chosen, greedy or probabilistic.")
     scores: str = flag(

@@ -245,8 +245,8 @@ def restore_arrays(directory: str | Path, like: PyTree) -> PyTree:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
-    ...     training.save_arrays(f"{directory}/arrays", jnp.arange(2))
-    ...     print(training.restore_arrays(f"{directory}/arrays", jnp.zeros(2, int)))
+    ...     training.save_arrays(f"{directory}/arrays", {"index": jnp.arange(2)})
+    ...     print(training.restore_arrays(f"{directory}/arrays", {"index": jnp.zeros(2, int)})["index"])
     [0 1]
     """
     with _reading(str(directory)):

@@ -1,5 +1,6 @@
 """Flags and settings: the papers' recipes, and one sentence for whatever is not allowed."""
 
+import dataclasses
 import re
 
 import chex
@@ -240,3 +241,16 @@ def test_drawing_in_one_program_gives_what_init_gives(request_, compilations):
 def test_drawing_keeps_weights_that_are_given():
     weights = {"kernel": jnp.arange(6.0).reshape(2, 3), "bias": jnp.ones(3)}
     chex.assert_trees_all_equal(draw(slotjax.learned(), jax.random.key(0), weights)["params"], weights)
+
+
+def test_the_help_says_the_recipes_numbers_and_whom_a_flag_concerns():
+    values = flags.FlagValues()
+    parsing.define_flags(values)
+    rates = values["learning_rate"].help
+    for words in ("0.0003 with Adam", "0.2 for K up to 8", "of supermasks: 200", "0.256 on ImageNet"):
+        assert words in rates
+    assert values["ranking"].help.startswith("Edge-popup: ")
+    assert values["options"].help.startswith("Slot machines, edge-popup and supermasks: ")
+    assert "random (nothing is trained)" in values["method"].help
+    for field in dataclasses.fields(Request):
+        assert ("Default" in values[field.name].help) == (field.default is None)

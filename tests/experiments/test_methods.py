@@ -1,0 +1,64 @@
+"""The table of methods: every entry is whole, and fits the settings and the programs' flags."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from experiments.configuration.execution import Execution
+from experiments.configuration.resolve import resolve
+from experiments.configuration.rules import check
+from experiments.configuration.settings import Request, Settings
+from experiments.methods import METHODS, describe, method_of, selector_of
+
+FILLED = {field.name for field in dataclasses.fields(Settings) if field.default is dataclasses.MISSING}
+DATASETS, MODELS = ("mnist", "cifar10", "imagenet2012"), ("lenet", "conv2", "vgg19", "resnet50")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_recipe_fills_what_may_be_absent_and_nothing_else(name):
+    assert set(METHODS[name].recipe) == FILLED
+    assert {field.name for field in dataclasses.fields(Request) if field.name in FILLED and field.default is None} == (
+        FILLED
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_whatever_is_asked_for_a_recipe_gives_settings_that_are_allowed(name):
+    for dataset in DATASETS:
+        for model in MODELS:
+            settings = resolve(Request(method=name, dataset=dataset, model=model))
+            check(settings, Execution())
+            assert None not in {getattr(settings, field) for field in FILLED}
+            assert resolve(settings) == settings
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_has_words_and_a_selector_of_its_own(name):
+    settings = resolve(Request(method=name))
+    assert set(METHODS[name].flags) < {field.name for field in dataclasses.fields(Request)} - FILLED
+    selector = selector_of(settings)
+    variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((4, 3)), "bias": jnp.zeros(3)})
+    assert selector.select(variables)["kernel"].shape == (4, 3)
+    others = [resolve(Request(method=other)) for other in METHODS if other != name]
+    assert describe(settings) not in map(describe, others)
+    assert METHODS[name].short(settings) not in {method_of(other).short(other) for other in others}
+
+
+def test_a_value_that_is_given_is_kept():
+    asked = Request(method="edge_popup", learning_rate=0.0, epochs=3, dataset="imagenet2012", dropout=0.0)
+    settings = resolve(asked)
+    assert (settings.learning_rate, settings.epochs, settings.dropout) == (0.0, 3, 0.0)
+    assert settings.warmup_epochs == 2  # of 5, so that there is one epoch after it
+    assert resolve(dataclasses.replace(asked, warmup_epochs=4)).warmup_epochs == 4
+
+
+def test_random_weights_of_edge_popup_are_scaled_for_the_share_that_is_kept():
+    plain, scaled = (
+        selector_of(resolve(Request(method="edge_popup", keep_fraction=0.25, scale_for_kept=scale)))
+        for scale in (False, True)
+    )
+    key, params = jax.random.key(0), {"kernel": jnp.zeros((4, 4))}
+    one, other = (jnp.max(jnp.abs(s.select(s.init(key, params))["kernel"])) for s in (plain, scaled))
+    assert other == pytest.approx(2 * one)
