@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-from jax.tree_util import keystr, tree_leaves_with_path
 from jaxtyping import PyTree
 
 import slotjax
@@ -11,6 +10,7 @@ from experiments.configuration.settings import Request
 from experiments.methods import describe
 from experiments.running.numbers import number
 from slotjax import analysis, training
+from slotjax.selectors import named_leaves
 
 
 def best_record(history: training.History) -> dict[str, Any]:
@@ -30,19 +30,19 @@ def summarize(
 ) -> dict[str, Any]:
     """The content of `summary.json`: connections, accuracies, seconds, and the frozen values' hash before and after."""
     best = best_record(history)
-    weights = _named(jax.eval_shape(selector.select, variables))
-    selected = list(_named(jax.eval_shape(selector.selection, variables)))
+    weights = named_leaves(jax.eval_shape(selector.select, variables))
+    selected = list(named_leaves(jax.eval_shape(selector.selection, variables)))
     chosen = selected or list(weights)
 
     @jax.jit
     def sparsity(variables: PyTree) -> jax.Array:
-        weights = _named(selector.select(variables))
+        weights = named_leaves(selector.select(variables))
         return analysis.sparsity([weights[name] for name in chosen])
 
     return {
         "connections": sum(weights[name].size for name in chosen),
         "sparsity": number(sparsity(variables)),
-        "trained": _trained(list(weights), selected, list(_named(variables["params"]))),
+        "trained": _trained(list(weights), selected, list(named_leaves(variables["params"]))),
         "untrained_test_accuracy": history[0]["test"]["accuracy"],
         "best_epoch": best["epoch"],
         "best_validation_accuracy": best["validation"]["accuracy"],
@@ -97,11 +97,6 @@ def _trained(weights: list[str], selected: list[str], trainable: list[str]) -> s
     else:
         what = f"weights ({learned})" if learned else "nothing"
     return f"{what}; fixed: {kept}" if kept else what
-
-
-def _named(tree: PyTree) -> dict[str, Any]:
-    """The leaves by their names."""
-    return {keystr(path, simple=True, separator="/"): leaf for path, leaf in tree_leaves_with_path(tree)}
 
 
 def _last(names: set[str]) -> str:

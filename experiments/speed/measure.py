@@ -7,19 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.configuration.choices import CHOICES
 from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request
 from experiments.running.components import Inputs, Network, network
 from slotjax import data, training
+from slotjax.options import Storage
+from slotjax.selectors import Scores, Selection
 
-SLOT_MACHINES = {
+SLOT_MACHINES: dict[str, tuple[Scores, Storage]] = {
     "explicit": ("explicit", "stored"),
     "factored, stored": ("factored", "stored"),
     "factored, seeded": ("factored", "seeded"),
@@ -63,7 +64,7 @@ class Variant(NamedTuple):
     frozen: PyTree
 
 
-def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: float) -> list[Row]:
+def measure(name: str, k: int | None, selection: Selection, rounds: int, most_bytes: float) -> list[Row]:
     """The rows of one network and K: learned, every variant that fits into memory, and PyTorch if it is installed.
 
     Without a K, those of masks, which have one random weight per connection.
@@ -104,7 +105,7 @@ def measure(name: str, k: int | None, selection: str, rounds: int, most_bytes: f
     ]
 
 
-def _slot_machines(k: int, selection: str) -> dict[str, slotjax.Selector]:
+def _slot_machines(k: int, selection: Selection) -> dict[str, slotjax.Selector]:
     return {
         label: slotjax.slot_machine(k, selection, scores=scores, options=options)
         for label, (scores, options) in SLOT_MACHINES.items()
@@ -113,7 +114,7 @@ def _slot_machines(k: int, selection: str) -> dict[str, slotjax.Selector]:
 
 def _masks() -> dict[str, slotjax.Selector]:
     return {
-        f"{label}, {options}": make(options=options) for label, make in MASKS.items() for options in CHOICES["options"]
+        f"{label}, {options}": make(options=options) for label, make in MASKS.items() for options in get_args(Storage)
     }
 
 
