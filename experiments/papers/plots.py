@@ -79,6 +79,7 @@ def _save(picture: Picture, figure: Figure, panels: list[Panel], path: Path) -> 
     stars = "\nstars and dotted lines: printed in the paper" if has_printed else ""
     title = _in_even_lines(f"{figure.name}: {figure.title}", round(11 * picture.get_figwidth()))
     picture.suptitle(title + stars, fontsize=11)
+    picture.draw_without_rendering()  # by which tick labels get the width that the layout of the picture counts on
     picture.savefig(path, dpi=100, metadata={"Software": ""})
 
 
