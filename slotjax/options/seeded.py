@@ -50,7 +50,7 @@ class Seeded:
     seed: Seed
     k: int
     kind: str
-    sigma: float | Float[Array, ""]
+    sigma: float | np.number | Float[Array, ""]
     shape: tuple[int, ...]
     dtype: DTypeLike
     zero: bool = False
