@@ -97,7 +97,17 @@ def test_the_readme_names_only_what_exists():
 
 
 def test_importing_the_library_is_light():
-    heavy = ("tensorflow", "tensorflow_datasets", "grain", "array_record", "matplotlib", "orbax", "pandas", "mlxtend")
+    heavy = (
+        "tensorflow",
+        "tensorflow_datasets",
+        "grain",
+        "array_record",
+        "matplotlib",
+        "orbax",
+        "pandas",
+        "mlxtend",
+        "PIL",
+    )
     code = f"import slotjax, sys; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
