@@ -2,10 +2,10 @@
 
 import sys
 
-from slotjax import _extras
+from slotjax.data import require
 
 try:
-    _extras.require("experiments", "experiments", "absl-py", "matplotlib", "tensorboardX", "tqdm")
+    require("experiments", "experiments", "absl-py", "matplotlib", "tensorboardX", "tqdm")
 except ImportError as missing:
     # Here, because it holds for every program, and each imports them before its first own line.
     sys.exit(f"error: {missing}")

@@ -9,6 +9,8 @@ from PIL import Image
 TRAIN, TEST = 200, 20
 DAMAGED = {3, 10, 11}  # records of the training split
 
+SIZE = 16  # of the images that tests crop from it
+
 
 def picture(index):
     """A photograph's stand-in: no two are alike, and no two crops of one."""

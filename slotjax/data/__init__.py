@@ -2,6 +2,7 @@
 
 from slotjax.data.augment import AUGMENTATIONS, augment
 from slotjax.data.dataset import Batch, Dataset, Split, first_examples, hold_out
+from slotjax.data.extras import require
 from slotjax.data.imagenet import Stream, load_imagenet
 from slotjax.data.load import DATASETS, STREAMS, load
 from slotjax.data.normalize import NORMALIZATIONS, Normalization, as_float
@@ -24,4 +25,5 @@ __all__ = [
     "load",
     "load_imagenet",
     "prefetch",
+    "require",
 ]

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from jaxtyping import Int
 from numpy import arange, ndarray
 
-from slotjax import _extras
 from slotjax.data.dataset import Batch, held_out_indices
 from slotjax.data.directory import open_prepared
+from slotjax.data.extras import require
 from slotjax.data.order import InOrder, Places, Shuffled
 from slotjax.data.records import Records
 from slotjax.data.workers import batches
@@ -80,7 +80,7 @@ def load_imagenet(data_dir: str | None, size: int = 224, examples: int | None = 
     """
     _require(size >= 1, "size", size, "must be 1 or more")
     _require(examples is None or examples >= 1, "examples", examples, "must be 1 or more")
-    _extras.require("data", "dataset: imagenet2012", "tensorflow-datasets", "array-record", "grain", "pillow")
+    require("data", "dataset: imagenet2012", "tensorflow-datasets", "array-record", "grain", "pillow")
     builder = open_prepared("imagenet2012", data_dir, splits=("train", "validation"))
     directory, splits = Path(builder.data_dir), builder.info.splits
     prepared = splits["train"].num_examples

@@ -1,7 +1,7 @@
 """Datasets by name."""
 
-from slotjax import _extras
 from slotjax.data.dataset import Dataset, first_examples
+from slotjax.data.extras import require
 from slotjax.data.mnist_sample import load_mnist_sample
 from slotjax.data.npz import load_npz
 
@@ -35,7 +35,7 @@ def load(name: str, data_dir: str | None = None, examples: int | None = None) ->
     if examples is not None and examples < 1:
         raise ValueError(f"examples: {examples} was given, but it must be 1 or more")
     if name in _PREPARED:
-        _extras.require("data", f"dataset: {name}", "tensorflow-datasets", "array-record", "pillow")
+        require("data", f"dataset: {name}", "tensorflow-datasets", "array-record", "pillow")
         # Imported here because it imports Pillow.
         from slotjax.data.prepared import load_prepared
 

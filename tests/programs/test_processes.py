@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.patience import PATIENCE
-from tests.programs.test_program import ROOT, command, metrics, wait_for_epochs
+from tests.programs.training_process import ROOT, command, metrics, wait_for_epochs
 
 EPOCHS = "--epochs=8"
 LOST = (

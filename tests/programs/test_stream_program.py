@@ -18,7 +18,7 @@ from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request
 from experiments.running import run
 from slotjax import data
-from tests.programs.test_program import ROOT, metrics, selections
+from tests.programs.training_process import ROOT, metrics, selections
 from tests.small_imagenet import DAMAGED
 
 # TFDS and Grain use what NumPy and protobuf deprecate.

@@ -15,7 +15,7 @@ from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request
 from experiments.methods import selector_of
 from experiments.running import run, trained
-from tests.programs.test_program import metrics
+from tests.programs.training_process import metrics
 from tests.slotjax.training.test_checkpoints import changed
 
 # Orbax leaves coroutines of a failed restore behind, which complain when they are collected.

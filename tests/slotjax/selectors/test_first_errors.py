@@ -1,4 +1,4 @@
-"""The mistakes of a first hour: each is one sentence that says what to do."""
+"""Bad arguments, and the mistakes of a first hour: each is one sentence that says what to do."""
 
 import json
 import re
@@ -12,11 +12,30 @@ import numpy as np
 import pytest
 
 import slotjax
+from slotjax import distributions
 
 ROOT = Path(__file__).parents[3]
 KEY = jax.random.key(0)
+HE_NORMAL = jax.nn.initializers.he_normal()
 PARAMS = {"dense": {"kernel": jnp.zeros((3, 2)), "bias": jnp.zeros(2)}}
 EVERYTHING = slotjax.slot_machine(where=lambda name, leaf: True)
+ARGUMENTS = {
+    (slotjax.slot_machine, "k", 0): "k: 0 was given",
+    (slotjax.slot_machine, "selection", "best"): "it must be one of greedy, probabilistic$",
+    (slotjax.slot_machine, "scores", "sparse"): "it must be one of explicit, factored$",
+    (slotjax.slot_machine, "options", "none"): "it must be one of stored, seeded$",
+    (slotjax.slot_machine, "share", "block"): "it must be one of connection, layer, network$",
+    (slotjax.slot_machine, "initial", "zero"): "it must be one of uniform, nearest$",
+    (slotjax.slot_machine, "score_scale", -1.0): "score_scale: -1.0 was given",
+    (slotjax.slot_machine, "score_scale", float("nan")): "score_scale: nan was given",
+    (slotjax.slot_machine, "distribution", 0.1): "distribution: 0.1 was given, but it must be a slotjax.distributions",
+    (slotjax.edge_popup, "keep_fraction", 1.5): "keep_fraction: 1.5 was given, but it must be from 0 to 1",
+    (slotjax.edge_popup, "ranking", "row"): "it must be one of layer, global$",
+    (slotjax.edge_popup, "options", "none"): "it must be one of stored, seeded$",
+    (slotjax.supermask, "evaluation", "mean"): "it must be one of thresholded, expected, sampled$",
+    (slotjax.supermask, "options", "none"): "it must be one of stored, seeded$",
+    (distributions.kaiming_normal, "fan", "fan_avg"): "it must be one of fan_in, fan_out$",
+}
 MISTAKES = {
     "the order of arguments": (lambda: slotjax.slot_machine().init(PARAMS, KEY), r"call init\(key, params\)"),
     "all variables": (lambda: slotjax.edge_popup().init(KEY, {"params": PARAMS}), r"give variables\['params'\]"),
@@ -32,7 +51,23 @@ MISTAKES = {
         lambda: EVERYTHING.init(KEY, {"count": jnp.zeros((2, 2), int)}),
         "'count': it is int",
     ),
+    "seeded, from an initializer": (
+        lambda: slotjax.supermask(options="seeded", distribution=HE_NORMAL),
+        "distribution: an initializer was given, but seeded options need",
+    ),
+    "shared, from an initializer": (
+        lambda: slotjax.slot_machine(share="layer", distribution=HE_NORMAL),
+        "distribution: an initializer was given, but shared options need",
+    ),
+    "scaled for nothing kept": (
+        lambda: distributions.scaled_for(0.0, distributions.kaiming_normal()),
+        "keep_fraction: 0.0 was given, but it must be above 0",
+    ),
     "a number among the leaves": (lambda: EVERYTHING.init(KEY, {"rate": 0.1}), "'rate': it is float"),
+}
+MISTAKES |= {
+    f"{make.__name__}-{name}-{value}": (lambda make=make, name=name, value=value: make(**{name: value}), sentence)
+    for (make, name, value), sentence in ARGUMENTS.items()
 }
 
 

@@ -183,39 +183,13 @@ def test_what_a_supermask_is_at_evaluation():
     assert 0.3 < np.mean(kept[np.asarray(scores) < 0]) + np.mean(~kept[np.asarray(scores) > 0]) < 1
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: slotjax.edge_popup(1.5), "keep_fraction: 1.5 was given, but it must be from 0 to 1"),
-        (lambda: slotjax.edge_popup(ranking="row"), "ranking: 'row' was given, but it must be one of layer, global"),
-        (lambda: slotjax.edge_popup(options="none"), "options: 'none' was given"),
-        (lambda: slotjax.supermask(evaluation="mean"), "evaluation: 'mean' was given, but it must be one of threshold"),
-        (
-            lambda: slotjax.supermask(options="seeded", distribution=jax.nn.initializers.he_normal()),
-            "distribution: an initializer was given, but seeded options need a slotjax.distributions.Distribution",
-        ),
-        (
-            lambda: slotjax.distributions.kaiming_normal("fan_avg"),
-            "fan: 'fan_avg' was given, but it must be one of fan_in, fan_out",
-        ),
-        (
-            lambda: slotjax.distributions.scaled_for(0.0, slotjax.distributions.kaiming_normal()),
-            "keep_fraction: 0.0 was given, but it must be above 0",
-        ),
-    ],
-)
-def test_bad_arguments_are_named(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
 def test_variables_of_another_selector_are_refused():
     params = {"w": jnp.zeros((3, 4))}
     machine, mask = slotjax.slot_machine(2), slotjax.edge_popup()
     made = {"machine": machine.init(KEY, params), "mask": mask.init(KEY, params)}
-    with pytest.raises(ValueError, match=r"'w' has frozen \['options'\], but a mask with options='stored' needs"):
+    with pytest.raises(ValueError, match=r"'w' has frozen \['options'\], but this selector needs \['weight'\]"):
         mask.select(made["machine"])
-    with pytest.raises(ValueError, match=r"'w' has frozen \['weight'\], but a selector with options='stored'"):
+    with pytest.raises(ValueError, match=r"'w' has frozen \['weight'\], but this selector needs \['options'\]"):
         machine.select(made["mask"])
     with pytest.raises(ValueError, match="'frozen' holds random values, but learned weights have none"):
         slotjax.learned().select(made["mask"])
@@ -235,7 +209,7 @@ def test_variables_of_another_k_or_without_scores_are_refused():
     for other in (slotjax.random_selection(), slotjax.fixed()):
         with pytest.raises(ValueError, match="'w' has no scores, so it was not a slot machine that made them"):
             slotjax.slot_machine(4).select(other.init(KEY, params))
-    with pytest.raises(ValueError, match=r"'w' was made by another kind of selector than fixed\(\)"):
+    with pytest.raises(ValueError, match=r"'w' has frozen \['weight'\], but this selector needs \['value'\]"):
         slotjax.fixed().select(slotjax.edge_popup().init(KEY, params))
 
 

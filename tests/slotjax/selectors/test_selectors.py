@@ -127,20 +127,6 @@ def test_where_chooses_the_weights():
     }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"k": 0}, "k: 0 was given"),
-        ({"selection": "best"}, "selection: 'best' was given, but it must be one of greedy, probabilistic"),
-        ({"score_scale": -1.0}, "score_scale: -1.0 was given"),
-        ({"score_scale": float("nan")}, "score_scale: nan was given"),
-    ],
-)
-def test_bad_arguments_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        slotjax.slot_machine(**arguments)
-
-
 def test_a_tree_without_any_weight_to_select_is_refused():
     selector = slotjax.slot_machine()
     variables = selector.init(jax.random.key(0), {"bias": jnp.zeros(3)})

@@ -83,19 +83,6 @@ def test_a_sparse_slot_machine_needs_a_second_option():
         slotjax.slot_machine(1, sparse=True)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"share": "block"}, "share: 'block' was given, but it must be one of connection, layer, network"),
-        ({"initial": "zero"}, "initial: 'zero' was given, but it must be one of uniform, nearest"),
-        ({"share": "layer", "distribution": jax.nn.initializers.he_normal()}, "shared options need a slotjax.Distrib"),
-    ],
-)
-def test_bad_arguments_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        slotjax.slot_machine(**arguments)
-
-
 @pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))

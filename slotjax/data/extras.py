@@ -17,7 +17,7 @@ def require(extra: str, what: str, *packages: str) -> None:
     Raises:
         ImportError: in one sentence, with the name of the extra.
 
-    >>> slotjax._extras.require("data", "this dataset", "numpy", "no-such-package", "nor-this")
+    >>> slotjax.data.require("data", "this dataset", "numpy", "no-such-package", "nor-this")
     Traceback (most recent call last):
         ...
     ImportError: this dataset needs no-such-package and nor-this; install slotjax[data]

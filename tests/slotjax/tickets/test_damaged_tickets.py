@@ -1,0 +1,167 @@
+"""Damaged, forged and foreign tickets: nothing but what was saved ever comes back."""
+
+import contextlib
+import json
+import struct
+import tracemalloc
+
+import chex
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import slotjax
+from slotjax.tickets import container
+from tests.slotjax.tickets.trained_variables import trained
+
+
+def corrupted(data, other, random):
+    """One random corruption: bits, bytes, length, header or metadata."""
+    kind = random.integers(9)
+    changed = bytearray(data)
+    if kind <= 2:
+        for _ in range(1 if kind == 0 else random.integers(1, 30)):
+            changed[random.integers(len(changed))] ^= 1 << random.integers(8)
+    elif kind == 3:
+        changed = changed[: random.integers(len(changed))]
+    elif kind == 4:
+        changed[random.integers(len(changed)) :] = random.bytes(random.integers(1, 100))
+    elif kind == 5:
+        changed[:8] = struct.pack("<Q", int(random.integers(2 ** int(random.integers(1, 63)))))
+    elif kind == 6:
+        start, length = random.integers(8, len(changed)), random.integers(1, 40)
+        changed[start : start + length] = bytes(sorted(changed[start : start + length]))
+    elif kind == 7:
+        return swapped_header(data, other)
+    else:
+        return edited_header(data, random)
+    return bytes(changed)
+
+
+def swapped_header(data, other):
+    (length,), (theirs,) = struct.unpack("<Q", data[:8]), struct.unpack("<Q", other[:8])
+    return other[: 8 + theirs] + data[8 + length :]
+
+
+def edited_header(data, random):
+    """Another digit somewhere in the header."""
+    (length,) = struct.unpack("<Q", data[:8])
+    digits = [place for place in range(8, 8 + length) if chr(data[place]).isdigit()]
+    changed, place = bytearray(data), random.choice(digits)
+    changed[place] = ord(str(random.integers(10)))
+    return bytes(changed)
+
+
+@contextlib.contextmanager
+def little_memory():
+    """Whatever is done within takes less than 2 MiB more at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 2**21
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_no_corruption_goes_unnoticed(count, ticket, tmp_path):
+    """A ValueError in one sentence, or the very same weights, and never much memory."""
+    random, data = np.random.default_rng(0), ticket.read_bytes()
+    expected = jax.device_get(slotjax.load_ticket(ticket))
+    selector = slotjax.slot_machine(8, scores="factored", options="seeded")
+    slotjax.save_ticket(tmp_path / "other", selector, trained(selector))
+    other, path, harmless = (tmp_path / "other").read_bytes(), tmp_path / "corrupted", 0
+    with little_memory():
+        for _ in range(count):
+            bad = corrupted(data, other, random)
+            path.write_bytes(bad)
+            with contextlib.suppress(ValueError):
+                weights = slotjax.load_ticket(path)
+                harmless += bad != data
+                chex.assert_trees_all_equal(weights, expected)
+    assert harmless < count / 100
+
+
+def forged(data, change):
+    """A ticket with changed content and the checksum that belongs to it."""
+    (length,) = struct.unpack("<Q", data[:8])
+    content = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["slotjax"])
+    tensors, _ = safetensors.numpy.load(data), content.pop("sha256")
+    change(content, tensors)
+    content["sha256"] = container._digest(content, tensors)
+    return safetensors.numpy.save(tensors, {"slotjax": container._json(content)})
+
+
+def put(*path):
+    *parents, last, value = path
+
+    def change(content, tensors):
+        for parent in parents:
+            content = content[parent]
+        content[last] = value
+
+    return change
+
+
+HUGE = [
+    put("weights", "dense/kernel", "shape", [10**6, 10**6]),
+    put("weights", "dense/kernel", "shape", [0, 10**18]),
+    put("weights", "dense/kernel", "shape", [-5, -4]),
+    put("weights", "dense/kernel", "shape", "5"),
+    put("weights", "dense/kernel", "shape", None),
+    put("weights", "dense/kernel", "dtype", "V1000000000"),
+    put("weights", "dense/kernel", "dtype", "object"),
+    put("weights", "dense/kernel", "dtype", "float8"),
+    put("weights", "dense/kernel", "seed", [1]),
+    put("weights", "dense/kernel", "seed", [1, 2**40]),
+    put("weights", "dense/kernel", "scale", "big"),
+    put("weights", "dense/kernel", {}),
+    put("weights", "other", {"shape": [1], "dtype": "float32", "seed": [1, 2], "scale": 1.0}),
+    put("weights", []),
+    put("weights", "dense/kernel", "k", 2**60),
+    put("weights", "dense/kernel", "k", 4),
+    put("weights", "dense/kernel", "k", -3),
+    put("weights", "dense/kernel", "k", "8"),
+    put("weights", "dense/kernel", "kind", "cauchy"),
+    put("arrays", {"params/dense/bias": "float64"}),
+    put("arrays", {"params/dense/bias": "object"}),
+    put("arrays", {}),
+    lambda content, tensors: tensors.pop("index/dense/kernel"),
+    lambda content, tensors: tensors.update({"index/dense/kernel": np.zeros(1000, np.uint8)}),
+    lambda content, tensors: tensors.update({"more": np.zeros(1, np.uint8)}),
+]
+
+
+@pytest.mark.parametrize("change", HUGE)
+def test_a_forged_ticket_is_refused(change, ticket, tmp_path):
+    (tmp_path / "forged").write_bytes(forged(ticket.read_bytes(), change))
+    with little_memory(), pytest.raises(ValueError, match=r"ticket: .*forged cannot be read: "):
+        slotjax.load_ticket(tmp_path / "forged")
+
+
+def test_a_later_format_says_so(ticket, tmp_path):
+    (tmp_path / "later").write_bytes(forged(ticket.read_bytes(), put("format", 2)))
+    with pytest.raises(ValueError, match="its format is 2, and this version of slotjax reads formats up to 1"):
+        slotjax.load_ticket(tmp_path / "later")
+
+
+def test_foreign_files_say_so(tmp_path):
+    path = tmp_path / "foreign"
+    for data in (safetensors.numpy.save({"a": np.zeros(3)}), safetensors.numpy.save({"a": np.zeros(3)}, {"b": "c"})):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="it is not a slotjax ticket"):
+            slotjax.load_ticket(path)
+    for data in (b"", b"PK\x03\x04" * 10, b"\x80\x04\x95" + bytes(100), struct.pack("<Q", 2**62) + bytes(50)):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="cannot be read"):
+            slotjax.load_ticket(path)
+    with pytest.raises(OSError, match="missing"):
+        slotjax.load_ticket(tmp_path / "missing")
+
+
+def test_deep_metadata_is_refused(tmp_path):
+    data = safetensors.numpy.save({"a": np.zeros(3)}, {"slotjax": "[" * 100_000})
+    (tmp_path / "deep").write_bytes(data)
+    with pytest.raises(ValueError, match="cannot be read"):
+        slotjax.load_ticket(tmp_path / "deep")
