@@ -149,7 +149,7 @@ def test_the_eighth_trains_eight_methods_for_as_many_epochs_on_all_images():
     figure = FIGURES["beyond.eighth"]
     for model in ("conv2", "conv6"):
         cells = cells_of([figure], trials=1, models=[model])
-        settings = [resolve(run_to_train(cell).settings) for cell in cells]
+        settings = [settings_of(cell) for cell in cells]
         assert len(settings) == 8
         assert {(one.epochs, one.restarts, one.examples) for one in settings} == {(25, (3, 9), None)}
     # What the paper's schedule of slot machines becomes by --epochs_scale=0.125 is the same run.
