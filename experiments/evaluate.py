@@ -13,8 +13,8 @@ import jax
 from absl import app, flags
 
 import slotjax
-from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request, Settings
+from experiments.flags.resolve import resolve
 from experiments.program import one_sentence, prepare
 from experiments.running.components import inputs_from, inputs_of, load_source, network
 from experiments.running.failure import RunError

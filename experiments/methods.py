@@ -62,7 +62,7 @@ def describe(request: Request) -> str:
 def selector_of(settings: Settings) -> slotjax.Selector:
     """The selector that the settings describe.
 
-    >>> from experiments.configuration.resolve import resolve
+    >>> from experiments.flags.resolve import resolve
     >>> selector_of(resolve(Request(k=2))).settings.k
     2
     """
@@ -75,7 +75,7 @@ def selector_of(settings: Settings) -> slotjax.Selector:
 def distribution_of(settings: Settings) -> slotjax.distributions.Distribution:
     """What random values are drawn from.
 
-    >>> from experiments.configuration.resolve import resolve
+    >>> from experiments.flags.resolve import resolve
     >>> distribution_of(resolve(Request(distribution="kaiming_normal", fan="fan_out"))).scale((8, 2))
     1.0
     """

@@ -15,7 +15,7 @@ def prepare(arguments: list[str]) -> None:
         # What it warns of, `training.Checkpoints` says in a sentence.
         logging.get_absl_logger().addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
     if len(arguments) > 1:
-        sys.exit(f"error: {arguments[1]!r} is no flag; see --help")
+        sys.exit(f"error: {arguments[1]!r} is not a flag; see --help")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ Times are of two CPU cores, without those of installing and starting.
 
 from absl import app, flags
 
-from experiments.configuration import parse
+from experiments.flags import parse
 from experiments.program import one_sentence, prepare
 from experiments.running.failure import RunError, Stopped
 from experiments.running.processes import ended_together, join
@@ -17,7 +17,7 @@ from experiments.running.summary import table
 
 
 def main(arguments: list[str]) -> None:
-    """Trains with the settings of the flags and prints what it came to."""
+    """Trains with the settings of the flags and prints the results."""
     prepare(arguments)
     with one_sentence(ValueError):
         settings, execution = parse.from_flags(flags.FLAGS)

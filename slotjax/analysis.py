@@ -1,4 +1,4 @@
-"""What training came to: pure functions on selections, weights and variables."""
+"""What training selected: pure functions on selections, weights and variables."""
 
 from collections.abc import Callable
 from typing import Any

@@ -20,7 +20,7 @@ class Dense(nn.Dense):
     one forward pass, a layer samples once, because a connection has one draw per forward pass.
 
     Attributes:
-        selector: how the kernel is chosen, `slotjax.slot_machine()` unless given. A kernel that its `where` leaves out,
+        selector: how the kernel is chosen. Default: `slotjax.slot_machine()`. A kernel that its `where` leaves out,
             and always the bias, are ordinary parameters. A selected kernel is drawn from the selector's own
             distribution, so `kernel_init` cannot be given for it.
 
@@ -51,7 +51,7 @@ class Conv(nn.Conv):
     `slotjax.Dense`.
 
     Attributes:
-        selector: how the kernel is chosen, `slotjax.slot_machine()` unless given.
+        selector: how the kernel is chosen. Default: `slotjax.slot_machine()`.
 
     >>> layer = slotjax.Conv(64, (3, 3), use_bias=False)
     >>> x = jnp.ones((1, 32, 32, 3))

@@ -20,7 +20,7 @@ from absl import flags
 import experiments
 import slotjax
 from experiments import benchmark, evaluate, export, report, reproduce, search
-from experiments.configuration import parse
+from experiments.flags import parse
 from slotjax import models, training
 
 README = (Path(__file__).parent.parent / "README.md").read_text()

@@ -1,1 +1,1 @@
-"""What decides a run: its settings, their flags, the papers' values of them, and which are allowed."""
+"""What decides a run: its settings, what may be chosen, and the papers' values."""

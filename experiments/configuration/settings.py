@@ -145,7 +145,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings(Request):
-    """What a run has: a request of which nothing is absent, as `experiments.configuration.resolve` makes it.
+    """What a run has: a request of which nothing is absent, as `experiments.flags.resolve` makes it.
 
     The same settings on the same machine give bitwise the same metrics. Those that are None say something by it: all
     examples, initial scores scaled by rank, no run to start from.

@@ -13,7 +13,7 @@ from slotjax import data, training
 def flops_per_step(settings: Settings, inputs: Inputs) -> float:
     """The floating-point operations of one training step, selection included, as XLA counts them.
 
-    >>> from experiments.configuration.resolve import Request, resolve
+    >>> from experiments.flags.resolve import Request, resolve
     >>> flops_per_step(resolve(Request(k=2)), Inputs((28, 28, 1), "uint8", 10)) > 128 * 4 * 266_200
     True
     """

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request, Settings
+from experiments.flags.resolve import resolve
 
 
 class Run(NamedTuple):

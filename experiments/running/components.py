@@ -45,7 +45,7 @@ class Network(NamedTuple):
 def load_source(settings: Settings, data_dir: str | None) -> Source:
     """The dataset, or a stream of one that fits into no memory.
 
-    >>> from experiments.configuration.resolve import Request, resolve
+    >>> from experiments.flags.resolve import Request, resolve
     >>> len(load_source(resolve(Request(train_on_all=True)), None).train.labels)
     4000
     >>> [len(split.labels) for split in load_source(resolve(Request(examples=600)), None)[:3]]
@@ -146,7 +146,7 @@ def draw(selector: slotjax.Selector, key: jax.Array, weights: PyTree) -> dict[st
 def module(settings: Settings, classes: int) -> nn.Module:
     """The Flax module, with those of the settings that it has.
 
-    >>> from experiments.configuration.resolve import Request, resolve
+    >>> from experiments.flags.resolve import Request, resolve
     >>> module(resolve(Request(model="conv2", width_multiplier=0.5)), 10).width_multiplier
     0.5
     """

@@ -50,13 +50,13 @@ class Start(NamedTuple):
 def run(
     settings: Settings, execution: Execution, interruption: Interruption | None = None, mesh: Mesh | None = None
 ) -> dict[str, Any]:
-    """Trains one network, or goes on with the run in the workdir, or reads what it came to if it is finished.
+    """Trains one network, or goes on with the run in the workdir, or reads its summary if it is finished.
 
     Args:
         settings: what decides its numbers.
         execution: what does not.
-        interruption: one that listens already; one of its own unless given.
-        mesh: the devices, all unless given.
+        interruption: one that listens already. Default: one of its own.
+        mesh: the devices. Default: all.
 
     Returns:
         The content of `summary.json`.

@@ -8,8 +8,8 @@ import jax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request, Settings
+from experiments.flags.resolve import resolve
 from experiments.methods import selector_of
 from experiments.running.components import Inputs, draw, inputs_from, network, optimizer_of
 from experiments.running.fingerprint import fingerprint

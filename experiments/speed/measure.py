@@ -13,8 +13,8 @@ import jax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request
+from experiments.flags.resolve import resolve
 from experiments.running.components import Inputs, Network, network
 from slotjax import data, training
 from slotjax.options import Storage

@@ -16,7 +16,7 @@ def open_prepared(name: str, data_dir: str | None, splits: Sequence[str]) -> Any
 
     Args:
         name: TFDS name of the dataset.
-        data_dir: where datasets are prepared; `TFDS_DATA_DIR` or `~/tensorflow_datasets` unless given.
+        data_dir: where datasets are prepared. Default: `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
         splits: TFDS names of the splits that are going to be read.
 
     Raises:

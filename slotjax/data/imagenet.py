@@ -62,9 +62,9 @@ def load_imagenet(data_dir: str | None, size: int = 224, examples: int | None = 
     """ImageNet (`imagenet2012`): random crops to train on, centre crops of 1 % of the training images and of the test.
 
     Args:
-        data_dir: where datasets are prepared; `TFDS_DATA_DIR` or `~/tensorflow_datasets` unless given.
+        data_dir: where datasets are prepared. Default: `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
         size: height and width of the crops.
-        examples: only the first so many of every split; all unless given.
+        examples: only the first so many of every split. Default: all.
 
     Returns:
         Streams of batches: images `(batch, size, size, 3)` in `uint8`, and a record that cannot be read is marked

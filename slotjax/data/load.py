@@ -20,8 +20,8 @@ def load(name: str, data_dir: str | None = None, examples: int | None = None) ->
             `"cifar10"` and `"cifar100"`: read from a directory that TensorFlow Datasets prepared, 15 % (CIFAR: 10 %)
             of the training images held out for validation; `"npz:PATH"`: arrays `x_train`, `y_train` and optionally
             `x_validation`, `y_validation`, `x_test`, `y_test`. ImageNet is a stream: see `load_imagenet`.
-        data_dir: where datasets are prepared; `TFDS_DATA_DIR` or `~/tensorflow_datasets` unless given.
-        examples: only the first so many of every split; all unless given.
+        data_dir: where datasets are prepared. Default: `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
+        examples: only the first so many of every split. Default: all.
 
     Raises:
         ValueError: for an unknown name, unusable arrays or a damaged dataset, or if `examples` is not positive.

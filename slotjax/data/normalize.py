@@ -27,7 +27,7 @@ def as_float(
 
     Args:
         images: `uint8` from 0 to 255, or floats used as they are.
-        normalization: mean and deviation of each channel; 0 and 1 unless given.
+        normalization: mean and deviation of each channel. Default: 0 and 1.
 
     >>> print(slotjax.data.as_float(jnp.array([0, 255], jnp.uint8)))
     [0. 1.]

@@ -19,9 +19,9 @@ def load_prepared(name: str, data_dir: str | None, validation_share: float, exam
 
     Args:
         name: TFDS name of a dataset of images of one size and their labels.
-        data_dir: where datasets are prepared; `TFDS_DATA_DIR` or `~/tensorflow_datasets` unless given.
+        data_dir: where datasets are prepared. Default: `TFDS_DATA_DIR` or `~/tensorflow_datasets`.
         validation_share: share of the training split to hold out.
-        examples: only the first so many of every split; nothing else is read. All unless given.
+        examples: only the first so many of every split; nothing else is read. Default: all.
 
     Raises:
         FileNotFoundError: if there is no such prepared dataset; nothing is downloaded.

@@ -43,7 +43,7 @@ def top_fraction(scores: Float[Array, "*shape"], keep_fraction: float) -> Bool[A
 
 
 def check_keep_fraction(keep_fraction: float) -> None:
-    """Refuses what is no share."""
+    """Raises unless `0 <= keep_fraction <= 1`."""
     if not 0 <= keep_fraction <= 1:
         raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be from 0 to 1")
 

@@ -39,11 +39,9 @@ def edge_popup(
         keep_fraction: share of the connections that is kept, from 0 to 1.
         ranking: per `"layer"`, or `"global"`, over all selected weights together.
         options: random weights are `"stored"`, or `"seeded"` to recompute them wherever they are used.
-        distribution: what random weights are drawn from, `distributions.signed_kaiming_constant()` unless given; the
-            paper
+        distribution: what random weights are drawn from. Default: `distributions.signed_kaiming_constant()`; the paper
             scales it by `distributions.scaled_for(keep_fraction, ...)` on ImageNet. Stored ones may come from any
-            function
-            of `jax.nn.initializers` as well.
+            function of `jax.nn.initializers` as well.
         where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf, of two or
             more dimensions.
 

@@ -25,7 +25,7 @@ def fixed(*, where: Where = every_leaf) -> Selector:
     has `{"value": shape}`.
 
     Args:
-        where: `where(name, leaf) -> bool` picks the leaves, by their name and leaf; all unless given.
+        where: `where(name, leaf) -> bool` picks the leaves, by their name and leaf. Default: all.
 
     Returns:
         A `Selector`; its `selection` and `scores` are `None`.

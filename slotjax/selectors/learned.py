@@ -19,7 +19,7 @@ def learned(distribution: Distribution | Initializer | None = None, *, where: Wh
     give `init` the weights that `select` returned. `variables["params"]` are the weights; nothing is frozen.
 
     Args:
-        distribution: what the weights that `where` picks start from. Unless given, `init` keeps the weights that it
+        distribution: what the weights that `where` picks start from. Default: `init` keeps the weights that it
             is given.
         where: `where(name, leaf) -> bool` picks the weights that are drawn, by their name and leaf.
 

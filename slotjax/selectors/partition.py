@@ -28,8 +28,8 @@ def partition(selectors: Mapping[str, Selector]) -> Selector:
         A `Selector`; its `settings` are those of all, by pattern.
 
     Raises:
-        ValueError: for something that is no regular expression; from its functions, if no pattern matches a leaf, with
-            all the names that are not covered.
+        ValueError: for a pattern that is not a regular expression; from `init`, for patterns that match no leaf; from
+            its functions, if no pattern matches a leaf, with all the names that are not covered.
 
     >>> mixed = slotjax.partition({"Dense_0/.*": slotjax.slot_machine(k=2), ".*": slotjax.edge_popup(0.5)})
     >>> params = {"Dense_0": {"kernel": jnp.zeros((3, 4))}, "Dense_1": {"kernel": jnp.zeros((4, 2))}}
@@ -115,7 +115,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"selectors: {pattern!r} is no regular expression ({error})") from error
+        raise ValueError(f"selectors: {pattern!r} is not a regular expression ({error})") from error
 
 
 def _owners(rules: Rules, names: list[str]) -> list[int]:

@@ -23,7 +23,7 @@ def random_selection(
     place of a selected weight, and `variables["frozen"]` has `{"weight": shape}`.
 
     Args:
-        distribution: what weights are drawn from, `slotjax.distributions.glorot_uniform()` unless given.
+        distribution: what weights are drawn from. Default: `slotjax.distributions.glorot_uniform()`.
         where: `where(name, leaf) -> bool` picks the weights, by their name and leaf.
 
     Returns:

@@ -78,11 +78,10 @@ def slot_machine(
         selection: `"greedy"` or `"probabilistic"`. Both are greedy when `select` gets no key.
         scores: `"explicit"` or `"factored"`.
         options: `"stored"`, or `"seeded"` to recompute them wherever they are used.
-        distribution: what options are drawn from, `distributions.glorot_uniform()` unless given. Stored
-            options may come from
-            any function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per option.
-            Kernels of `nn.DenseGeneral` and attention need `slotjax.distributions.flattened`.
-        score_scale: lambda; initial scores are `U(0, lambda sigma)`, with sigma the scale of the options. Unless given,
+        distribution: what options are drawn from. Default: `distributions.glorot_uniform()`. Stored options may come
+            from any function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per
+            option. Kernels of `nn.DenseGeneral` and attention need `slotjax.distributions.flattened`.
+        score_scale: lambda; initial scores are `U(0, lambda sigma)`, with sigma the scale of the options. Default:
             0.1 for weights of two dimensions and 1 for more.
         share: which connections have the same options, `(K,)` in all: none (`"connection"`), those of a `"layer"`, or
             all of the `"network"`, with the mean sigma of its layers (section 4.5).

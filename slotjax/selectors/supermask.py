@@ -46,12 +46,12 @@ def supermask(
 
     Args:
         evaluation: what a connection is when `select` gets no key: `w` if `p >= 1/2` (`"thresholded"`), `p w`
-            (`"expected"`, which is no selection, so that there is no ticket of it), or one draw that is the same every
+            (`"expected"`, which selects nothing, so that it has no ticket), or one draw that is the same every
             time (`"sampled"`).
         rescale: whether each weight is multiplied by the number of its connections over the number of those that are
             kept; as a constant, without a gradient.
         options: random weights are `"stored"`, or `"seeded"` to recompute them wherever they are used.
-        distribution: what random weights are drawn from, `distributions.signed_kaiming_constant()` unless given.
+        distribution: what random weights are drawn from. Default: `distributions.signed_kaiming_constant()`.
             Stored ones
             may come from any function of `jax.nn.initializers` as well.
         where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf, of two or

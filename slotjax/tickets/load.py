@@ -39,7 +39,7 @@ def load_ticket(path: str | Path, like: PyTree = None) -> PyTree:
 
     Args:
         path: a file that `save_ticket` wrote.
-        like: a pytree of weights or shapes whose structure the weights get. Unless given, they are nested
+        like: a pytree of weights or shapes whose structure the weights get. Default: nested
             dictionaries, as Flax has them.
 
     Returns:

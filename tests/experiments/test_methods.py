@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import pytest
 
 from experiments.configuration.execution import Execution
-from experiments.configuration.resolve import resolve
-from experiments.configuration.rules import check
 from experiments.configuration.settings import Request, Settings
+from experiments.flags.resolve import resolve
+from experiments.flags.rules import check
 from experiments.methods import METHODS, describe, method_of, selector_of
 
 FILLED = {field.name for field in dataclasses.fields(Settings) if field.default is dataclasses.MISSING}

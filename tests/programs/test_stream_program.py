@@ -14,8 +14,8 @@ import pytest
 
 from experiments import evaluate, export
 from experiments.configuration.execution import Execution
-from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request
+from experiments.flags.resolve import resolve
 from experiments.running import run
 from slotjax import data
 from tests.programs.training_process import ROOT, metrics, selections

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from experiments.configuration.execution import Execution
-from experiments.configuration.resolve import resolve
-from experiments.configuration.rules import check
 from experiments.configuration.settings import Request
+from experiments.flags.resolve import resolve
+from experiments.flags.rules import check
 from experiments.methods import selector_of
 from experiments.papers import FIGURES, slot_machines, train_cell
 from experiments.papers.cells import (

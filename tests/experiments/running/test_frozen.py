@@ -11,8 +11,8 @@ import pytest
 
 from experiments import export
 from experiments.configuration.execution import Execution
-from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request
+from experiments.flags.resolve import resolve
 from experiments.methods import selector_of
 from experiments.running import run, trained
 from tests.programs.training_process import metrics

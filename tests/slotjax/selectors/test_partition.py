@@ -10,8 +10,8 @@ import pytest
 
 import slotjax
 from experiments.configuration.choices import CHOICES
-from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request
+from experiments.flags.resolve import resolve
 from experiments.methods import selector_of
 from experiments.running.summary import summarize
 from slotjax import training
@@ -55,7 +55,7 @@ def test_leaves_that_no_pattern_matches_are_listed():
 
 
 def test_a_pattern_must_be_a_regular_expression():
-    with pytest.raises(ValueError, match=r"selectors: '\*' is no regular expression"):
+    with pytest.raises(ValueError, match=r"selectors: '\*' is not a regular expression"):
         slotjax.partition({"*": slotjax.slot_machine()})
 
 

@@ -11,9 +11,9 @@ import pytest
 from absl import flags
 
 import slotjax
-from experiments.configuration import parse as parsing
-from experiments.configuration.resolve import resolve
 from experiments.configuration.settings import Request
+from experiments.flags import parse as parsing
+from experiments.flags.resolve import resolve
 from experiments.methods import selector_of
 from experiments.running import run
 from experiments.running.components import Inputs, draw, load_source, network

@@ -7,10 +7,10 @@ from typing import Any
 from absl import flags
 
 from experiments.configuration.execution import Execution
-from experiments.configuration.explain import help_of
-from experiments.configuration.resolve import resolve
-from experiments.configuration.rules import check
 from experiments.configuration.settings import Request, Settings
+from experiments.flags.explain import help_of
+from experiments.flags.resolve import resolve
+from experiments.flags.rules import check
 from experiments.methods import method_of
 
 
