@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-import types
+import typing
 from pathlib import Path
 
 import jax
@@ -44,11 +44,25 @@ def test_every_example_in_a_docstring(name):
     assert outcome.failed == 0
 
 
-@pytest.mark.parametrize("package", [slotjax, slotjax.analysis, slotjax.data, slotjax.models, training])
+@pytest.mark.parametrize(
+    "package",
+    [
+        slotjax,
+        slotjax.analysis,
+        slotjax.data,
+        slotjax.models,
+        slotjax.options,
+        slotjax.selection,
+        slotjax.selectors,
+        slotjax.tickets,
+        training,
+    ],
+)
 def test_every_public_function_has_an_example(package):
     for name in package.__all__:
         item = getattr(package, name)
-        if isinstance(item, types.GenericAlias):  # a type that has a name
+        names_a_type = typing.get_origin(item) or (isinstance(item, type) and item.__doc__ is None)
+        if names_a_type or getattr(item, "_is_protocol", False):
             continue
         if callable(item) and not (isinstance(item, type) and issubclass(item, tuple)):
             assert ">>>" in (item.__doc__ or ""), name

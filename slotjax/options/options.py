@@ -81,6 +81,10 @@ class Codebook(NamedTuple):
 
 
 def kept_ratio(mask: Array, dtype: Any) -> Float[Array, ""]:
-    """The connections of a mask over those that it keeps: the dynamic rescaling of Zhou et al. (2019)."""
+    """The connections of a mask over those that it keeps: the dynamic rescaling of Zhou et al. (2019).
+
+    >>> print(slotjax.options.kept_ratio(jnp.array([True, False]), jnp.float32))
+    2.0
+    """
     kept = jnp.maximum(mask.sum(dtype=jnp.int32), 1).astype(jnp.float32)
     return (jnp.asarray(mask.size, jnp.float32) / kept).astype(dtype)

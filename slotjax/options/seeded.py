@@ -45,6 +45,11 @@ class Seeded:
         shape: of the weight.
         dtype: of the weight.
         zero: whether option 0 is 0.
+
+    >>> seed = jnp.array([1, 2], jnp.uint32)
+    >>> options = slotjax.options.Seeded(seed, 4, "uniform", 0.1, (3, 2), jnp.float32)
+    >>> bool((options.numbered(2) == options.values()[2]).all())
+    True
     """
 
     seed: Seed
@@ -111,7 +116,11 @@ class OptionWords(NamedTuple):
 
 
 def draw_seed(key: PRNGKeyArray) -> Seed:
-    """The seed of a tensor, 64 bits."""
+    """The seed of a tensor, 64 bits.
+
+    >>> slotjax.options.draw_seed(jax.random.key(0)).shape
+    (2,)
+    """
     # Folded, because initializers of options use the keys that are folded from 0 upwards.
     return jax.random.bits(jax.random.fold_in(key, _FOLD), (2,), jnp.uint32)
 
@@ -121,6 +130,9 @@ def connection_words(seed: Seed, shape: tuple[int, ...]) -> UInt32[Array, "*shap
 
     Raises:
         ValueError: for more than 2^32 connections.
+
+    >>> slotjax.options.connection_words(jnp.zeros(2, jnp.uint32), (2, 3)).shape
+    (2, 3)
     """
     count = math.prod(shape)
     if count > _MOST_CONNECTIONS:
@@ -130,7 +142,11 @@ def connection_words(seed: Seed, shape: tuple[int, ...]) -> UInt32[Array, "*shap
 
 
 def option_words(seed: Seed, number: UInt32[Array, "*k"]) -> OptionWords:
-    """The words of the options of these numbers, counted from 0."""
+    """The words of the options of these numbers, counted from 0.
+
+    >>> slotjax.options.option_words(jnp.zeros(2, jnp.uint32), jnp.uint32(5)).multiplier % 2
+    Array(1, dtype=uint32)
+    """
     # From another start than the connections, and from no fixed point of the mixing.
     first = 2 * number + jnp.uint32(0x9E3779B9)
     multiplier, increment = (mix(mix((first + jnp.uint32(word)) ^ seed[1]) + seed[0]) for word in (0, 1))
@@ -138,14 +154,25 @@ def option_words(seed: Seed, number: UInt32[Array, "*k"]) -> OptionWords:
 
 
 def random_bits(connection: UInt32[Array, "*shape"], option: OptionWords) -> UInt32[Array, "*shape"]:
-    """32 random bits for one option of every connection."""
+    """32 random bits for one option of every connection.
+
+    >>> seed = jnp.zeros(2, jnp.uint32)
+    >>> connections = slotjax.options.connection_words(seed, (2, 3))
+    >>> slotjax.options.random_bits(connections, slotjax.options.option_words(seed, jnp.uint32(0))).shape
+    (2, 3)
+    """
     word = connection * option.multiplier + option.increment
     word = word ^ (word >> 15)
     return word * jnp.uint32(0x846CA68B)
 
 
 def uniform_numbers(seed: Seed, shape: tuple[int, ...], dtype: jnp.dtype) -> Float[Array, "*shape"]:
-    """One number of [0, 1) per connection, in multiples of 2^-24 (float32) or 2^-53 (float64)."""
+    """One number of [0, 1) per connection, in multiples of 2^-24 (float32) or 2^-53 (float64).
+
+    >>> numbers = slotjax.options.uniform_numbers(jnp.zeros(2, jnp.uint32), (2, 3), jnp.dtype("float32"))
+    >>> bool(((numbers >= 0) & (numbers < 1)).all())
+    True
+    """
     bits = connection_words(seed, shape)
     if jnp.finfo(dtype).bits <= 32:
         return (bits >> 8).astype(dtype) * jnp.asarray(2.0**-24, dtype)
@@ -154,14 +181,22 @@ def uniform_numbers(seed: Seed, shape: tuple[int, ...], dtype: jnp.dtype) -> Flo
 
 
 def mix(word: UInt32[Array, "*shape"]) -> UInt32[Array, "*shape"]:
-    """The bijection `lowbias32` of Wellons (hash-prospector, 2018)."""
+    """The bijection `lowbias32` of Wellons (hash-prospector, 2018).
+
+    >>> slotjax.options.mix(jnp.uint32(1))
+    Array(1753845952, dtype=uint32)
+    """
     word = (word ^ (word >> 16)) * jnp.uint32(0x7FEB352D)
     word = (word ^ (word >> 15)) * jnp.uint32(0x846CA68B)
     return word ^ (word >> 16)
 
 
 def at_least_float32(dtype: DTypeLike) -> jnp.dtype:
-    """The dtype itself, or float32 for half precision."""
+    """The dtype itself, or float32 for half precision.
+
+    >>> slotjax.options.at_least_float32(jnp.bfloat16)
+    dtype('float32')
+    """
     return jnp.dtype(dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32)
 
 
@@ -177,7 +212,11 @@ def unit_option(kind: str) -> tuple[Unit, float]:
 
 
 def unit_score(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
-    """How bits become an initial score: `unit_score(bits, dtype) * (SCORE_STEP * limit)`."""
+    """How bits become an initial score: `unit_score(bits, dtype) * (SCORE_STEP * limit)`.
+
+    >>> print(slotjax.options.unit_score(jnp.uint32(1), jnp.dtype("float32")) * slotjax.options.SCORE_STEP)
+    0.6731911
+    """
     # A multiplier of L'Ecuyer (1999), with which successive numbers fill the square evenly.
     return ((bits * jnp.uint32(2891336453)) >> 12).astype(jnp.int32).astype(dtype)
 

@@ -42,7 +42,13 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class FromArrays:
-    """`(K, *shape)` values per weight, drawn once."""
+    """`(K, *shape)` values per weight, drawn once.
+
+    >>> leaf, key = jnp.zeros((3, 2)), jax.random.key(0)
+    >>> source = slotjax.options.FromArrays(4, slotjax.distributions.glorot_normal())
+    >>> source.init(key, leaf)["options"].shape
+    (4, 3, 2)
+    """
 
     k: int
     distribution: Distribution | Initializer
@@ -61,7 +67,14 @@ class FromArrays:
 
 @dataclasses.dataclass(frozen=True)
 class FromSeed:
-    """64 bits per weight, from which its options are drawn again wherever they are used."""
+    """64 bits per weight, from which its options are drawn again wherever they are used.
+
+    >>> leaf, key = jnp.zeros((3, 2)), jax.random.key(0)
+    >>> source = slotjax.options.FromSeed(4, slotjax.distributions.glorot_normal())
+    >>> frozen = source.init(key, leaf)
+    >>> frozen["seed"].shape, source.options(frozen, (3, 2), jnp.float32).values().shape
+    ((2,), (4, 3, 2))
+    """
 
     k: int
     distribution: Distribution
@@ -86,6 +99,11 @@ class FromWeight:
     """One random value per connection, drawn once: option `number` of those that the key draws.
 
     The option of number 1 leaves number 0 to be 0, as in a mask.
+
+    >>> leaf, key = jnp.zeros((3, 2)), jax.random.key(0)
+    >>> source = slotjax.options.FromWeight(slotjax.distributions.glorot_normal(), number=1)
+    >>> source.options(source.init(key, leaf), (3, 2), jnp.float32).values()[0].any()
+    Array(False, dtype=bool)
     """
 
     distribution: Distribution | Initializer
@@ -104,7 +122,13 @@ class FromWeight:
 
 @dataclasses.dataclass(frozen=True)
 class FromLayer:
-    """K values for all connections of a weight, or with a key of the network's own, of all weights (section 4.5)."""
+    """K values for all connections of a weight, or with a key of the network's own, of all weights (section 4.5).
+
+    >>> leaf, key = jnp.zeros((3, 2)), jax.random.key(0)
+    >>> source = slotjax.options.FromLayer(4, slotjax.distributions.glorot_normal())
+    >>> source.init(key, leaf)["options"].shape
+    (4,)
+    """
 
     k: int
     distribution: Distribution
@@ -129,6 +153,9 @@ def dtype_of(leaf: Any) -> jnp.dtype:
 
     Raises:
         ValueError: unless the leaf is floating-point.
+
+    >>> slotjax.options.dtype_of(jnp.zeros(3))
+    dtype('float32')
     """
     dtype = getattr(leaf, "dtype", None)
     if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
@@ -187,7 +214,12 @@ def initial_scores(
 
 
 def check_distribution(distribution: Any, options: str = "stored") -> None:
-    """Raises for something that random values cannot be drawn from, or not from a seed if they are to be seeded."""
+    """Raises for something that random values cannot be drawn from, or not from a seed if they are to be seeded.
+
+    >>> slotjax.options.check_distribution(jax.nn.initializers.he_normal(), "seeded")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: distribution: an initializer was given, but seeded options need a slotjax.distributions.Distribution
+    """
     if isinstance(distribution, Distribution):
         unit_option(distribution.kind)
     elif not callable(distribution):

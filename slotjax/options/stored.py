@@ -18,6 +18,10 @@ class Stored:
     Attributes:
         array: `(K, *shape)`; without the zero, if option 0 is 0 by `zero`.
         zero: whether option 0 is 0 and not in the array.
+
+    >>> options = slotjax.options.Stored(jnp.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> print(options.at(jnp.array([1, 0])))
+    [3. 2.]
     """
 
     array: Float[Array, "n *shape"]
@@ -64,6 +68,10 @@ class Shared:
         array: `(K,)`.
         shape: of the weight.
         zero: never: a zero is in the array.
+
+    >>> options = slotjax.options.Shared(jnp.array([1.0, 3.0]), shape=(2,))
+    >>> print(options.at(jnp.array([1, 0])))
+    [3. 1.]
     """
 
     array: Float[Array, " k"]

@@ -81,7 +81,15 @@ def probabilistic(scores: Float[Array, "k *shape"], key: PRNGKeyArray) -> Int[Ar
 
 
 def greedy_candidate(candidates: Candidates) -> PyTree:
-    """The candidate of the largest score, the first of several."""
+    """The candidate of the largest score, the first of several.
+
+    >>> scores = jnp.array([[0.1, 0.5], [0.3, 0.2]])
+    >>> candidates = slotjax.selection.Candidates(
+    ...     (jnp.arange(2), scores), lambda pair: pair, score=lambda pair: pair[1], option=lambda pair: pair[0]
+    ... )
+    >>> slotjax.selection.greedy_candidate(candidates)[0]
+    Array([1, 0], dtype=int32)
+    """
 
     def visit(best, group):
         # Only the candidate goes from group to group: XLA would compute each of two arrays in a loop of its own.
@@ -97,7 +105,15 @@ def greedy_candidate(candidates: Candidates) -> PyTree:
 
 
 def probabilistic_index(candidates: Candidates, key: PRNGKeyArray) -> Int[Array, "*shape"]:
-    """An index drawn with the probabilities `softmax(scores)`, by inverse CDF from one number per connection."""
+    """An index drawn with the probabilities `softmax(scores)`, by inverse CDF from one number per connection.
+
+    >>> scores = jnp.array([[0.1, 0.5], [0.3, 0.2]])
+    >>> candidates = slotjax.selection.Candidates(
+    ...     (jnp.arange(2), scores), lambda pair: pair, score=lambda pair: pair[1], option=lambda pair: pair[0]
+    ... )
+    >>> slotjax.selection.probabilistic_index(candidates, jax.random.key(0)).shape
+    (2,)
+    """
 
     def exponential(candidate):
         return jnp.exp(candidates.score(candidate) - largest)
@@ -129,7 +145,15 @@ def probabilistic_index(candidates: Candidates, key: PRNGKeyArray) -> Int[Array,
 
 
 def candidate_at(candidates: Candidates, index: Int[Array, "*shape"]) -> PyTree:
-    """The candidate with the given index, per connection."""
+    """The candidate with the given index, per connection.
+
+    >>> scores = jnp.array([[0.1, 0.5], [0.3, 0.2]])
+    >>> candidates = slotjax.selection.Candidates(
+    ...     (jnp.arange(2), scores), lambda pair: pair, score=lambda pair: pair[1], option=lambda pair: pair[0]
+    ... )
+    >>> print(slotjax.selection.candidate_at(candidates, jnp.array([1, 1]))[1])
+    [0.3 0.2]
+    """
 
     def visit(kept, group):
         for candidate in group:
@@ -140,7 +164,15 @@ def candidate_at(candidates: Candidates, index: Int[Array, "*shape"]) -> PyTree:
 
 
 def candidate_values(candidates: Candidates) -> Float[Array, "k *shape"]:
-    """The scores of all candidates at once."""
+    """The scores of all candidates at once.
+
+    >>> scores = jnp.array([[0.1, 0.5], [0.3, 0.2]])
+    >>> candidates = slotjax.selection.Candidates(
+    ...     (jnp.arange(2), scores), lambda pair: pair, score=lambda pair: pair[1], option=lambda pair: pair[0]
+    ... )
+    >>> slotjax.selection.candidate_values(candidates).shape
+    (2, 2)
+    """
     return jax.vmap(lambda slices: candidates.score(candidates.candidate(slices)))(candidates.slices)
 
 

@@ -43,13 +43,21 @@ def top_fraction(scores: Float[Array, "*shape"], keep_fraction: float) -> Bool[A
 
 
 def check_keep_fraction(keep_fraction: float) -> None:
-    """Raises unless `0 <= keep_fraction <= 1`."""
+    """Raises unless `0 <= keep_fraction <= 1`.
+
+    >>> slotjax.selection.check_keep_fraction(0.5)
+    """
     if not 0 <= keep_fraction <= 1:
         raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be from 0 to 1")
 
 
 def top_masks(scores: list[Float[Array, "..."]], keep_fraction: float) -> list[Bool[Array, "..."]]:
-    """`top_fraction` of all entries of several arrays together; equal magnitudes are kept in the order of the list."""
+    """`top_fraction` of all entries of several arrays together; equal magnitudes are kept in the order of the list.
+
+    >>> one, two = slotjax.selection.top_masks([jnp.array([0.1, 0.4]), jnp.array([0.3])], 2 / 3)
+    >>> print(one, two)
+    [False  True] [ True]
+    """
     size = sum(array.size for array in scores)
     count = round(keep_fraction * size)
     if count in (0, size):

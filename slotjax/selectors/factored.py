@@ -186,7 +186,11 @@ class SeededStart:
 
 
 def is_factored(leaf: Any) -> bool:
-    """Whether a node of a pytree of trainable values holds the factored scores of a weight."""
+    """Whether a node of a pytree of trainable values holds the factored scores of a weight.
+
+    >>> slotjax.selectors.is_factored({"u": jnp.zeros((2, 3)), "a": jnp.ones(())})
+    True
+    """
     return isinstance(leaf, dict) and set(leaf) == {"u", "a"} and np.shape(leaf["a"]) == ()
 
 

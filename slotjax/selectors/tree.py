@@ -86,6 +86,11 @@ def make_selector(method: Method, where: Where, settings: Any = None) -> Selecto
         method: how one weight is chosen.
         where: `where(name, leaf) -> bool`.
         settings: what the selector says that it was made with. Default: the method.
+
+    >>> method = slotjax.edge_popup(0.5).settings
+    >>> selector = slotjax.selectors.make_selector(method, slotjax.selectors.matrices_and_kernels)
+    >>> selector == slotjax.edge_popup(0.5)
+    True
     """
     return TreeSelector(Each(method), where, method if settings is None else settings, joint=False)
 
@@ -98,7 +103,12 @@ def fold_name(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
 
 
 def leaf_name(path: tuple) -> str:
-    """The name of the leaf at `path`: its keys, joined by `/`."""
+    """The name of the leaf at `path`: its keys, joined by `/`.
+
+    >>> (path, _), *_ = jax.tree_util.tree_flatten_with_path({"dense": {"kernel": 0}})[0]
+    >>> slotjax.selectors.leaf_name(path)
+    'dense/kernel'
+    """
     # The boxes around a leaf in NNX states and partitioned Linen variables are no part of its name.
     if path and path[-1] == GetAttrKey("value"):
         path = path[:-1]
@@ -106,19 +116,31 @@ def leaf_name(path: tuple) -> str:
 
 
 def named_leaves(tree: PyTree) -> dict[str, Any]:
-    """The leaves of a tree by their names."""
+    """The leaves of a tree by their names.
+
+    >>> slotjax.selectors.named_leaves({"dense": {"kernel": 1, "bias": 2}})
+    {'dense/bias': 2, 'dense/kernel': 1}
+    """
     return {leaf_name(path): leaf for path, leaf in tree_flatten_with_path(tree)[0]}
 
 
 def nest(path: tuple[str, ...], leaf: Any) -> Any:
-    """A tree with a single leaf, at `path`."""
+    """A tree with a single leaf, at `path`.
+
+    >>> slotjax.selectors.nest(("dense", "kernel"), 1)
+    {'dense': {'kernel': 1}}
+    """
     for name in reversed(path):
         leaf = {name: leaf}
     return leaf
 
 
 def unnest(path: tuple[str, ...], tree: Any) -> Any:
-    """The subtree at `path`."""
+    """The subtree at `path`.
+
+    >>> slotjax.selectors.unnest(("dense", "kernel"), {"dense": {"kernel": 1}})
+    1
+    """
     for name in path:
         tree = tree[name]
     return tree

@@ -11,17 +11,6 @@ import pytest
 import slotjax
 from slotjax import training
 
-SHAPES = {"dense": {"kernel": (6, 4), "bias": (4,)}, "head": (3, 2, 4), "conv": {"kernel": (2, 2, 3, 2)}}
-STEPS = 300
-K = [1, 2, 3, 8, 64]
-CHOSEN: tuple[str, ...] = ()
-VARIANTS = {
-    "shared per layer": {"share": "layer"},
-    "shared by the network": {"share": "network"},
-    "sparse": {"sparse": True},
-    "nearest": {"initial": "nearest"},
-}
-
 
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
