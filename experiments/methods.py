@@ -35,43 +35,6 @@ class Method(NamedTuple):
     trains: bool = True
 
 
-def method_of(request: Request) -> Method:
-    """The method that is asked for.
-
-    Raises:
-        ValueError: if there is no such method, in one sentence that names the flag.
-
-    >>> method_of(Request(method="learned")).flags
-    ('init_from',)
-    """
-    if request.method not in METHODS:
-        names = ", ".join(METHODS)
-        raise ValueError(f"--method: {request.method!r} was given, but it must be one of {names}")
-    return METHODS[request.method]
-
-
-def describe(request: Request) -> str:
-    """The method and what varies most of it.
-
-    >>> describe(Request(k=2, sparse=True)), describe(Request(method="edge_popup"))
-    ('greedy slot machine, K = 2, sparse', 'edge-popup, 50 % kept')
-    """
-    return method_of(request).describe(request)
-
-
-def selector_of(settings: Settings) -> slotjax.Selector:
-    """The selector that the settings describe.
-
-    >>> from experiments.flags.resolve import resolve
-    >>> selector_of(resolve(Request(k=2))).settings.k
-    2
-    """
-    selector = method_of(settings).selector(settings)
-    if settings.biases_and_scales == "fixed":
-        return slotjax.partition({"(.*/)?(bias|scale)": slotjax.fixed(), ".*": selector})
-    return selector
-
-
 def distribution_of(settings: Settings) -> slotjax.distributions.Distribution:
     """What random values are drawn from.
 
@@ -192,3 +155,40 @@ METHODS = {
         trains=False,
     ),
 }
+
+
+def method_of(request: Request) -> Method:
+    """The method that is asked for.
+
+    Raises:
+        ValueError: if there is no such method, in one sentence that names the flag.
+
+    >>> method_of(Request(method="learned")).flags
+    ('init_from',)
+    """
+    if request.method not in METHODS:
+        names = ", ".join(METHODS)
+        raise ValueError(f"--method: {request.method!r} was given, but it must be one of {names}")
+    return METHODS[request.method]
+
+
+def describe(request: Request) -> str:
+    """The method and what varies most of it.
+
+    >>> describe(Request(k=2, sparse=True)), describe(Request(method="edge_popup"))
+    ('greedy slot machine, K = 2, sparse', 'edge-popup, 50 % kept')
+    """
+    return method_of(request).describe(request)
+
+
+def selector_of(settings: Settings) -> slotjax.Selector:
+    """The selector that the settings describe.
+
+    >>> from experiments.flags.resolve import resolve
+    >>> selector_of(resolve(Request(k=2))).settings.k
+    2
+    """
+    selector = method_of(settings).selector(settings)
+    if settings.biases_and_scales == "fixed":
+        return slotjax.partition({"(.*/)?(bias|scale)": slotjax.fixed(), ".*": selector})
+    return selector

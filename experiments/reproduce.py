@@ -70,6 +70,9 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)
 
 
+_PATIENCE = 10  # seconds, where all that is left is in other processes' hands
+
+
 def train_missing(cells: list[Cell], directories: Directories, budget_minutes: float | None) -> dict[str, str]:
     """Runs the cells that the ledger lacks, one after another; returns what went wrong, by key.
 
@@ -91,9 +94,6 @@ def train_missing(cells: list[Cell], directories: Directories, budget_minutes: f
             if cells and len(cells) == len(left) and not interruption:
                 time.sleep(_PATIENCE)
     return failures
-
-
-_PATIENCE = 10  # seconds, where all that is left is in other processes' hands
 
 
 def _train_unless_busy(

@@ -12,36 +12,6 @@ from experiments.methods import METHODS, method_of
 from slotjax import data
 
 
-def check(settings: Settings, execution: Execution) -> None:
-    """Raises ValueError, in one sentence that names the flag, for a value that is not allowed."""
-    values = dataclasses.asdict(settings) | dataclasses.asdict(execution)
-    for name, (allowed, sentence) in _RULES.items():
-        if not allowed(values[name]):
-            raise ValueError(f"--{name}: {values[name]!r} was given, but it must be {sentence}")
-    _check_method(settings)
-    if settings.warmup_epochs >= settings.epochs:
-        raise ValueError(f"--warmup_epochs: {settings.warmup_epochs} was given, but --epochs is {settings.epochs}")
-    if settings.nesterov and not settings.momentum:
-        raise ValueError("--nesterov: it needs a --momentum above 0, but 0 was given")
-    if settings.nesterov and settings.optimizer == "adam":
-        raise ValueError("--nesterov: it is of sgd's momentum, but --optimizer is adam")
-    if settings.train_on_all and settings.dataset in data.STREAMS:
-        raise ValueError(f"--train_on_all: it is not for {settings.dataset}, of which 1 % stays held out")
-    if any(epoch > settings.epochs for epoch in execution.keep_epochs):
-        raise ValueError(f"--keep_epochs: {execution.keep_epochs} was given, but --epochs is {settings.epochs}")
-
-
-def _check_method(settings: Settings) -> None:
-    flags = method_of(settings).flags
-    if settings.init_from and "init_from" not in flags:
-        needed = " or ".join(name for name, method in METHODS.items() if "init_from" in method.flags)
-        raise ValueError(f"--init_from: it needs --method={needed}, but that is {settings.method}")
-    if settings.sparse and settings.k < 2:
-        raise ValueError("--sparse: it needs a --k of at least 2, but 1 was given")
-    if settings.optimizer == "adam" and "scores" in flags and settings.scores == "factored":
-        raise ValueError("--optimizer: adam is not linear, so it needs --scores=explicit")
-
-
 _DATASETS = (*data.DATASETS, *data.STREAMS)
 Rule = tuple[Callable[[Any], bool], str]
 
@@ -86,3 +56,33 @@ _RULES: Mapping[str, Rule] = {
     "checkpoint_steps": _POSITIVE,
     "keep_epochs": _EPOCHS,
 }
+
+
+def check(settings: Settings, execution: Execution) -> None:
+    """Raises ValueError, in one sentence that names the flag, for a value that is not allowed."""
+    values = dataclasses.asdict(settings) | dataclasses.asdict(execution)
+    for name, (allowed, sentence) in _RULES.items():
+        if not allowed(values[name]):
+            raise ValueError(f"--{name}: {values[name]!r} was given, but it must be {sentence}")
+    _check_method(settings)
+    if settings.warmup_epochs >= settings.epochs:
+        raise ValueError(f"--warmup_epochs: {settings.warmup_epochs} was given, but --epochs is {settings.epochs}")
+    if settings.nesterov and not settings.momentum:
+        raise ValueError("--nesterov: it needs a --momentum above 0, but 0 was given")
+    if settings.nesterov and settings.optimizer == "adam":
+        raise ValueError("--nesterov: it is of sgd's momentum, but --optimizer is adam")
+    if settings.train_on_all and settings.dataset in data.STREAMS:
+        raise ValueError(f"--train_on_all: it is not for {settings.dataset}, of which 1 % stays held out")
+    if any(epoch > settings.epochs for epoch in execution.keep_epochs):
+        raise ValueError(f"--keep_epochs: {execution.keep_epochs} was given, but --epochs is {settings.epochs}")
+
+
+def _check_method(settings: Settings) -> None:
+    flags = method_of(settings).flags
+    if settings.init_from and "init_from" not in flags:
+        needed = " or ".join(name for name, method in METHODS.items() if "init_from" in method.flags)
+        raise ValueError(f"--init_from: it needs --method={needed}, but that is {settings.method}")
+    if settings.sparse and settings.k < 2:
+        raise ValueError("--sparse: it needs a --k of at least 2, but 1 was given")
+    if settings.optimizer == "adam" and "scores" in flags and settings.scores == "factored":
+        raise ValueError("--optimizer: adam is not linear, so it needs --scores=explicit")

@@ -18,6 +18,7 @@ from experiments.papers.results import (
 )
 
 NOT_RUN = "not run"
+_PRINTED_HEAD = ["figure or table", "where", "what", "the paper", "here"]
 
 
 def figure_section(figure: Figure, ledger: Ledger, picture: str | None) -> str:
@@ -101,9 +102,6 @@ def printed_numbers_with_results(figures: tuple[Figure, ...], ledger: Ledger, re
     numbers = "number whose run is" if more == 1 else "numbers whose runs are"
     rest = f"The papers print {more} more {numbers} not in the ledger; [the report]({report}) lists them."
     return f"{markdown(_PRINTED_HEAD, known)}\n\n{rest}" if known else rest
-
-
-_PRINTED_HEAD = ["figure or table", "where", "what", "the paper", "here"]
 
 
 def _printed_rows(figures: tuple[Figure, ...], ledger: Ledger) -> list[tuple[list[str], bool]]:

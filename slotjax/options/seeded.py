@@ -200,17 +200,6 @@ def at_least_float32(dtype: DTypeLike) -> jnp.dtype:
     return jnp.dtype(dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32)
 
 
-def unit_option(kind: str) -> tuple[Unit, float]:
-    """How bits become an option: `unit(bits, dtype) * (step * sigma)`.
-
-    Raises:
-        ValueError: for an unknown kind.
-    """
-    if kind not in KINDS:
-        raise ValueError(f"kind: {kind!r} was given, but it must be one of {', '.join(KINDS)}")
-    return KINDS[kind]
-
-
 def unit_score(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
     """How bits become an initial score: `unit_score(bits, dtype) * (SCORE_STEP * limit)`.
 
@@ -257,3 +246,14 @@ def all_bits(seed: Seed, k: int, shape: tuple[int, ...]) -> UInt32[Array, "k *sh
     """The bits of the first k options of every connection."""
     connection = connection_words(seed, shape)
     return jax.vmap(lambda option: random_bits(connection, option))(option_words(seed, jax.lax.iota(jnp.uint32, k)))
+
+
+def unit_option(kind: str) -> tuple[Unit, float]:
+    """How bits become an option: `unit(bits, dtype) * (step * sigma)`.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind: {kind!r} was given, but it must be one of {', '.join(KINDS)}")
+    return KINDS[kind]
