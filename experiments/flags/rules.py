@@ -11,7 +11,6 @@ from experiments.configuration.settings import Settings
 from experiments.methods import METHODS, method_of
 from slotjax import data
 
-
 _DATASETS = (*data.DATASETS, *data.STREAMS)
 Rule = tuple[Callable[[Any], bool], str]
 
