@@ -25,6 +25,7 @@ from slotjax.options.sources import (
     draw_options,
     dtype_of,
     initial_scores,
+    own_options,
 )
 from slotjax.options.stored import Shared, Stored
 
@@ -54,6 +55,7 @@ __all__ = [
     "kept_ratio",
     "mix",
     "option_words",
+    "own_options",
     "random_bits",
     "uniform_numbers",
     "unit_score",

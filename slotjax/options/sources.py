@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from slotjax.distributions import Distribution
-from slotjax.options.options import Options
+from slotjax.options.options import Options, Storage
 from slotjax.options.seeded import (
     SCORE_STEP,
     Seeded,
@@ -52,13 +52,13 @@ class FromArrays:
 
     k: int
     distribution: Distribution | Initializer
-    sparse: bool = False
+    zero: bool = False
     names = frozenset({"options"})
 
     def init(self, key: PRNGKeyArray, leaf: Any) -> dict[str, Array]:
         """Draws all options."""
         dtype = dtype_of(leaf)
-        return {"options": _with_zero(self.sparse, draw_options(key, self.k, leaf.shape, dtype, self.distribution))}
+        return {"options": _with_zero(self.zero, draw_options(key, self.k, leaf.shape, dtype, self.distribution))}
 
     def options(self, frozen: dict[str, Array], shape: tuple[int, ...], dtype: DTypeLike) -> Options:
         """The array."""
@@ -132,7 +132,7 @@ class FromLayer:
 
     k: int
     distribution: Distribution
-    sparse: bool = False
+    zero: bool = False
     network_key: PRNGKeyArray | None = None
     names = frozenset({"options"})
 
@@ -141,7 +141,7 @@ class FromLayer:
         dtype, sigma = dtype_of(leaf), self.distribution.scale(leaf.shape)
         key = key if self.network_key is None else self.network_key
         seeded = Seeded(draw_seed(key), self.k, self.distribution.kind, sigma, (), dtype)
-        return {"options": _with_zero(self.sparse, seeded.values())}
+        return {"options": _with_zero(self.zero, seeded.values())}
 
     def options(self, frozen: dict[str, Array], shape: tuple[int, ...], dtype: DTypeLike) -> Options:
         """The K options."""
@@ -162,6 +162,27 @@ def dtype_of(leaf: Any) -> jnp.dtype:
         what = type(leaf).__name__ if dtype is None else dtype
         raise ValueError(f"it is {what}, but only floating-point weights can be selected; see `where`")
     return jax.dtypes.canonicalize_dtype(dtype)
+
+
+def own_options(options: Storage, k: int, distribution: Distribution | Initializer, zero: bool = False) -> Source:
+    """Where the options of a method come from, if every connection has its own.
+
+    Args:
+        options: `"seeded"` or `"stored"`; both are the same values.
+        k: options per connection, the zero included.
+        distribution: what they are drawn from; seeded ones need a `Distribution`.
+        zero: whether option 0 of every connection is 0.
+
+    Raises:
+        ValueError: for a distribution that cannot be drawn from, or not from a seed.
+
+    >>> slotjax.options.own_options("seeded", 3, slotjax.distributions.glorot_normal()).names
+    frozenset({'seed'})
+    """
+    check_distribution(distribution, options)
+    if isinstance(distribution, Distribution) and options == "seeded":
+        return FromSeed(k, distribution, zero)
+    return FromArrays(k, distribution, zero)
 
 
 def draw_options(
@@ -233,5 +254,5 @@ def check_distribution(distribution: Any, options: str = "stored") -> None:
         )
 
 
-def _with_zero(sparse: bool, options: Float[Array, "k *shape"]) -> Float[Array, "k *shape"]:
-    return options.at[0].set(0) if sparse else options
+def _with_zero(zero: bool, options: Float[Array, "k *shape"]) -> Float[Array, "k *shape"]:
+    return options.at[0].set(0) if zero else options

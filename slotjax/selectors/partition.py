@@ -69,7 +69,7 @@ class Partition:
         names = [leaf_name(path) for path, _ in paths_and_leaves]
         owners = _owners(self.rules, names)
         idle = [pattern.pattern for rule, (pattern, _) in enumerate(self.rules) if rule not in owners]
-        if idle:
+        if idle and len(names) > 1:  # a layer has no other leaf than its own
             raise ValueError(
                 f"selectors: {idle} match no leaf that an earlier pattern has left; the leaves are {names}"
             )

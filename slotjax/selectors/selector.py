@@ -2,31 +2,32 @@
 
 A selector chooses the weights of a network, over any parameter pytree. A method says how, one weight at a time:
 
-    from typing import NamedTuple
+    import dataclasses
+    from typing import ClassVar
 
     import jax.numpy as jnp
     from jax.lax import stop_gradient
 
     import slotjax
-    from slotjax.options import Codebook, FromSeed
+    from slotjax.options import Codebook, Source, at_least_float32, dtype_of, own_options
     from slotjax.selectors import make_selector, matrices_and_kernels
 
-    class OneOfTwo(NamedTuple):
-        "Two random values per connection, of which training keeps one by the sign of its score."
+    @dataclasses.dataclass(frozen=True)
+    class OneOfTwo:
+        source: Source
+        name: ClassVar[str] = "one_of_two"
 
-        source: FromSeed
-        name = "one_of_two"
+        def init(self, key, leaf):  # what trains, what is frozen
+            return jnp.zeros(leaf.shape, at_least_float32(dtype_of(leaf))), self.source.init(key, leaf)
 
-        def init(self, key, leaf):
-            return jnp.zeros(leaf.shape), self.source.init(key, leaf)  # what trains, what is frozen
+        def choose(self, weight, key):  # which of the two, per connection
+            return (weight.trainable >= 0).astype(jnp.int32)
 
-        def choose(self, weight, key):
-            return (weight.trainable >= 0).astype(jnp.int32)  # 0 or 1 per connection
-
-        def value(self, weight, key):
-            score = weight.trainable
-            chosen = self.codebook(weight).weight_at(self.choose(weight, key))
-            return chosen + (score - stop_gradient(score))  # straight-through: dL/ds = dL/dW
+        def value(self, weight, key):  # exactly that one; dL/ds = dL/dW (W_1 - W_0)
+            options, score = self.codebook(weight).options, weight.trainable
+            slope = (options.numbered(1) - options.numbered(0)).astype(score.dtype)
+            chosen = options.at(self.choose(weight, key))
+            return chosen + (slope * (score - stop_gradient(score))).astype(chosen.dtype)
 
         def scores(self, weight):
             return weight.trainable
@@ -35,8 +36,9 @@ A selector chooses the weights of a network, over any parameter pytree. A method
             score = weight.trainable
             return Codebook(self.source.options(weight.frozen, score.shape, score.dtype))
 
-    def one_of_two(where=matrices_and_kernels):
-        return make_selector(OneOfTwo(FromSeed(2, slotjax.distributions.kaiming_normal())), where)
+    def one_of_two(options="seeded", where=matrices_and_kernels):
+        source = own_options(options, 2, slotjax.distributions.kaiming_normal())
+        return make_selector(OneOfTwo(source), where)
 
 That is all: it works in layers, in `partition`, in training, in tickets and in `slotjax.analysis`.
 """
@@ -119,8 +121,8 @@ class Weight(NamedTuple):
 class Method(Protocol):
     """How one weight is chosen: what a new method must provide; see the example at the top of this module.
 
-    A method is a value: a NamedTuple or a frozen dataclass of its arguments. The class attribute `name` is written into
-    tickets, so that it must never change.
+    A method is a value: a frozen dataclass of its arguments, with `name: ClassVar[str]`. Tickets hold that name, which
+    must never change, and those arguments that JSON can hold.
     """
 
     @property
@@ -128,19 +130,30 @@ class Method(Protocol):
         """What tickets call the method."""
 
     def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Any, Frozen]:
-        """What trains and what is frozen of a weight with the shape and dtype of `leaf`; the key is its own."""
+        """What trains and what is frozen of a weight with the shape and dtype of `leaf`.
+
+        Scores are in that dtype, or in float32 for half precision. The key is the weight's own; it may go both to
+        `source.init` and to `initial_scores`, which are independent. Fold a number into it for anything else.
+        """
 
     def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Any:
         """The index of each connection, `int32`, or its mask, `bool`; the key, if any, is the weight's own."""
 
     def value(self, weight: Weight, key: PRNGKeyArray | None) -> Any:
-        """The selected weight, with the straight-through gradient for what trains."""
+        """The selected weight, with the straight-through gradient for what trains.
+
+        It must be bitwise what the codebook has for `choose`, because tickets hold no more. The gradient is free: it
+        should be how the weight changes as a score grows.
+        """
 
     def scores(self, weight: Weight) -> Any:
-        """What is compared."""
+        """What is compared, as `slotjax.analysis` and figures show it; None if nothing is."""
 
     def codebook(self, weight: Weight) -> Codebook | None:
-        """What the indices stand for, or None if the method has no indices."""
+        """What the indices stand for, or None if the method has no indices.
+
+        A ticket is small if the options come from a seed; options that were computed are `Stored`, K per connection.
+        """
 
 
 @runtime_checkable

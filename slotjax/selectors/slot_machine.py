@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, get_args
 from jaxtyping import PRNGKeyArray
 
 from slotjax.distributions import Distribution, glorot_uniform
-from slotjax.options import Codebook, FromArrays, FromLayer, FromSeed, Initializer, Source, Storage, check_distribution
+from slotjax.options import Codebook, FromLayer, Initializer, Source, Storage, check_distribution, own_options
 from slotjax.selectors.explicit import ExplicitScores
 from slotjax.selectors.factored import FactoredScores, SeededStart, StoredStart
 from slotjax.selectors.initial_scores import Initial, InitialScores
@@ -171,9 +171,7 @@ def _source(settings: SlotMachine, network_key: PRNGKeyArray | None) -> Source:
     k, distribution, sparse = settings.k, settings.distribution, settings.sparse
     if isinstance(distribution, Distribution) and settings.share != "connection":
         return FromLayer(k, distribution, sparse, network_key)
-    if isinstance(distribution, Distribution) and settings.options == "seeded":
-        return FromSeed(k, distribution, sparse)
-    return FromArrays(k, distribution, sparse)
+    return own_options(settings.options, k, distribution, sparse)
 
 
 def _check(settings: SlotMachine) -> None:

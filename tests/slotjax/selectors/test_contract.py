@@ -12,6 +12,7 @@ import pytest
 
 import slotjax
 from slotjax import training
+from tests.slotjax.selectors.learning import learns
 
 PARAMS = {
     "conv": {"kernel": jnp.zeros((2, 2, 3, 4))},
@@ -77,6 +78,11 @@ def mixed():
     )
 
 
+def in_a_layer():
+    """A partition of a layer, all of whose patterns match."""
+    return slotjax.partition({"kernel": slotjax.slot_machine(3, "probabilistic"), ".*": slotjax.learned()})
+
+
 SELECTORS = {
     **dict(slot_machines()),
     **dict(masks()),
@@ -94,7 +100,9 @@ def moved(variables):
     return {"params": jax.tree.map(move, variables["params"]), "frozen": variables["frozen"]}
 
 
-CHOSEN = [*list(SELECTORS)[::29], "edge_popup-global-seeded-0.3", "supermask-sampled-True-seeded", "partition"]
+# Of every method its first entry is quick, and some more; all others are slow.
+FIRST = {name.split("-")[0]: name for name in reversed(SELECTORS)}.values()
+CHOSEN = [*FIRST, *list(SELECTORS)[::29], "edge_popup-global-seeded-0.3", "supermask-sampled-True-seeded", "partition"]
 ALL = [pytest.param(name, marks=[] if name in CHOSEN else [pytest.mark.slow]) for name in SELECTORS]
 
 
@@ -105,7 +113,14 @@ def test_the_contract(name, tmp_path):
     check_structure(selector, variables)
     check_gradient(selector, variables)
     check_ticket(selector, variables, tmp_path)
-    check_layers(selector)
+    check_layers(in_a_layer() if name == "partition" else selector)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in FIRST if not name.startswith(("learned", "random", "fixed", "partition"))]
+)
+def test_it_learns(name):
+    assert learns(SELECTORS[name]())
 
 
 def check_structure(selector, variables):
