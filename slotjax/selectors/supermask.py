@@ -51,8 +51,8 @@ def supermask(
         rescale: whether each weight is multiplied by the number of its connections over the number of those that are
             kept; as a constant, without a gradient.
         options: random weights are `"stored"`, or `"seeded"` to recompute them wherever they are used.
-        distribution: what random weights are drawn from. Default: `distributions.signed_kaiming_constant()`. Stored ones
-            may come from any function of `jax.nn.initializers` as well.
+        distribution: what random weights are drawn from. Default: `distributions.signed_kaiming_constant()`. Stored
+            ones may come from any function of `jax.nn.initializers` as well.
         where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf, of two or
             more dimensions.
 
