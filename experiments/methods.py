@@ -161,7 +161,7 @@ def method_of(request: Request) -> Method:
     """The method that is asked for.
 
     Raises:
-        ValueError: if there is no such method, in one sentence that names the flag.
+        ValueError: for an unknown method, in one sentence that names the flag.
 
     >>> method_of(Request(method="learned")).flags
     ('init_from',)

@@ -12,7 +12,7 @@ def resolve(request: Request) -> Settings:
     """The settings of a run: what is asked for, and the method's recipe for what is not said.
 
     Raises:
-        ValueError: if there is no such method.
+        ValueError: for an unknown method.
 
     >>> resolve(Request(k=64)).learning_rate, resolve(Request(selection="probabilistic")).weight_decay
     (0.1, 0.0)

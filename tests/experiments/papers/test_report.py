@@ -113,7 +113,7 @@ def test_every_printed_number_stands_beside_what_was_run():
 def test_the_readme_has_the_rows_with_a_result_and_counts_the_others():
     figures = tuple(FIGURES.values())
     ledger = four(slot_machines.greedy("lenet", 2), 0.97)
-    ledger |= ledger_of(line(Cell(slot_machines.learned("conv2"), 0, scale=0.1), 0.6))  # a try-out is no result
+    ledger |= ledger_of(line(Cell(slot_machines.learned("conv2"), 0, scale=0.1), 0.6))
     rows = printed_numbers(figures, ledger).splitlines()[2:]
     with_result = [text for text in rows if "not run" not in text]
     assert 1 <= len(with_result) < len(rows)
