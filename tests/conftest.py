@@ -33,6 +33,16 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # A program that a test kills may leave half an entry, which JAX warns of and compiles anew.
     os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache"
 
+
+def pytest_configure(config):
+    """Compiles the quick tests with few optimizations of machine code, for compiling takes most of their time.
+
+    Both sides of a comparison are compiled alike. Slow tests compile as users do.
+    """
+    if config.option.markexpr == "not slow":
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=1".strip()
+
+
 # No test is timed, and every run draws the same examples, so that code and not luck decides whether it passes.
 # `--hypothesis-profile=search` draws others.
 hypothesis.settings.register_profile(
