@@ -1,6 +1,7 @@
 """The strict setting that every test runs in: four CPU devices, strict promotion, checked shapes."""
 
 import atexit
+import fcntl
 import gc
 import os
 import shutil
@@ -95,15 +96,37 @@ def x64():
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory):
+def once(tmp_path_factory):
+    """A function that fills a directory which pytest's workers have in common, unless one of them has done so."""
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def fill(name, make):
+        directory = common / name
+        with (common / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (directory / "done").exists():
+                shutil.rmtree(directory, ignore_errors=True)
+                directory.mkdir()
+                make(directory)
+                (directory / "done").touch()
+        return directory
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def digits(once):
     """An npz file of 800 images that can be learned: each class is one pattern with noise."""
-    random = np.random.default_rng(0)
-    patterns = random.integers(0, 200, (10, 28, 28))
-    labels = np.arange(800) % 10
-    images = (patterns[labels] + random.integers(0, 56, (800, 28, 28))).astype(np.uint8)
-    path = tmp_path_factory.mktemp("data") / "digits.npz"
-    np.savez(path, x_train=images, y_train=labels)
-    return path
+
+    def make(directory):
+        random = np.random.default_rng(0)
+        patterns = random.integers(0, 200, (10, 28, 28))
+        labels = np.arange(800) % 10
+        images = (patterns[labels] + random.integers(0, 56, (800, 28, 28))).astype(np.uint8)
+        np.savez(directory / "digits.npz", x_train=images, y_train=labels)
+
+    return once("digits", make) / "digits.npz"
 
 
 DAMAGES = {

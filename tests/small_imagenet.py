@@ -30,8 +30,12 @@ def encoded(index):
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory):
+def prepared(once):
     """A small imagenet2012, prepared by TFDS without TensorFlow in two files for each split; its labels count up."""
+    return once("imagenet", prepare)
+
+
+def prepare(directory):
     import tensorflow_datasets as tfds
 
     class Imagenet2012(tfds.core.GeneratorBasedBuilder):
@@ -55,7 +59,5 @@ def prepared(tmp_path_factory):
                 image = encoded(index if count == TRAIN else index + 1000)
                 yield index, {"image": image, "label": index, "file_name": str(index)}
 
-    directory = tmp_path_factory.mktemp("imagenet")
     config = tfds.download.DownloadConfig(num_shards=2)
     Imagenet2012(data_dir=directory, file_format="array_record").download_and_prepare(download_config=config)
-    return directory

@@ -48,9 +48,9 @@ def png(image):
 
 
 @pytest.fixture(scope="session")
-def prepared_digits(digits, tmp_path_factory):
+def prepared_digits(digits, once):
     """The 800 images of `digits`, 200 of them to test."""
     arrays = np.load(digits)
-    directory = tmp_path_factory.mktemp("mnist")
-    prepare(directory, arrays["x_train"][..., None], arrays["y_train"], tested=200)
-    return directory
+    return once(
+        "mnist", lambda directory: prepare(directory, arrays["x_train"][..., None], arrays["y_train"], tested=200)
+    )
