@@ -16,6 +16,7 @@ from experiments.papers.cells import cells_of, chosen_figures
 from experiments.papers.directories import Directories, locked
 from experiments.papers.grid import key
 from tests.patience import PATIENCE
+from tests.programs.in_process import call
 
 # TFDS, which prepares the dataset, uses what NumPy and protobuf deprecate.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -27,11 +28,14 @@ ONE = ("--only=slot.figure2", "--models=lenet", f"--epochs_scale={SCALE}", f"--e
 SEVERAL = ("--only=beyond.mnist,slot.figure7", "--models=lenet", "--epochs_scale=0.03", "--trials=1")
 
 
-def start(data_dir, places, *arguments):
-    flags = [f"--data_dir={data_dir}", f"--runs={places / 'runs'}", f"--ledger={places / 'ledger'}", *arguments]
+def flags(data_dir, places, *arguments):
+    return [f"--data_dir={data_dir}", f"--runs={places / 'runs'}", f"--ledger={places / 'ledger'}", *arguments]
+
+
+def start(*arguments):
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "experiments.reproduce", *flags],
+        [sys.executable, "-m", "experiments.reproduce", *flags(*arguments)],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -44,6 +48,13 @@ def finish(*arguments):
     process = start(*arguments)
     output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
+    return output
+
+
+def repeat(*arguments):
+    """The output where nothing is left to train: no process of its own is needed for that."""
+    code, output, errors = call("reproduce", *flags(*arguments))
+    assert code == 0, errors
     return output
 
 
@@ -95,13 +106,13 @@ def test_checkpoints_that_nothing_needs_are_removed(reproduced, prepared_digits,
     # Also those that a process was killed before removing.
     for workdir in workdirs:
         (workdir / "checkpoints" / "1").mkdir(parents=True)
-    assert finish(prepared_digits, places, *ONE, "--trials=1") == ""
+    assert repeat(prepared_digits, places, *ONE, "--trials=1") == ""
     assert [path.name for workdir in workdirs for path in workdir.glob("*checkpoints*")] == []
 
 
 def test_what_is_in_the_ledger_is_not_run_again(reproduced, prepared_digits):
     places, before = reproduced[0], lines(reproduced[0])
-    assert finish(prepared_digits, places, *ONE, "--trials=1") == ""
+    assert repeat(prepared_digits, places, *ONE, "--trials=1") == ""
     assert lines(places) == before
 
 
@@ -111,7 +122,7 @@ def test_a_run_whose_line_was_not_written_any_more_gets_it(reproduced, prepared_
     (file,) = (places / "ledger").iterdir()
     whole = lines(places)
     file.write_text("".join(json.dumps(line) + "\n" for line in whole[:-1]))
-    output = finish(prepared_digits, places, *ONE, "--trials=1")
+    output = repeat(prepared_digits, places, *ONE, "--trials=1")
     assert "is finished; nothing was trained" in output
     assert "epoch 1/" not in output
     without_time = [[{**line, "finished": None} for line in ones] for ones in (whole, lines(places))]
@@ -155,10 +166,10 @@ def test_a_signal_in_a_runs_last_epoch_is_not_forgotten(prepared_digits, tmp_pat
 
 
 def test_the_list_counts_what_is_done_and_missing(reproduced, prepared_digits):
-    rows = finish(prepared_digits, reproduced[0], *ONE, "--trials=1", "--list").splitlines()
+    rows = repeat(prepared_digits, reproduced[0], *ONE, "--trials=1", "--list").splitlines()
     assert rows[0].split() == ["done", "running", "missing", "hours", "on", "this", "machine"]
     assert rows[1].split()[:4] == ["slot.figure2", "2", "0", "0"]
-    others = finish(prepared_digits, reproduced[0], "--only=slot.figure8", "--list").splitlines()
+    others = repeat(prepared_digits, reproduced[0], "--only=slot.figure8", "--list").splitlines()
     assert others[1].split()[:4] == ["slot.figure8", "0", "0", "192"]
 
 
@@ -181,18 +192,16 @@ def test_a_budget_ends_it_with_everything_saved(prepared_digits, tmp_path):
     ],
 )
 def test_bad_flags_are_one_sentence(flag, sentence, tmp_path):
-    process = start(tmp_path, tmp_path, flag)
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
-    assert output == ""
+    code, output, errors = call("reproduce", *flags(tmp_path, tmp_path, flag))
+    assert (code, output) == (1, "")
     assert errors.startswith(f"error: {sentence}")
     assert len(errors.splitlines()) == 1
 
 
 def test_data_that_is_missing_is_one_sentence_per_run(tmp_path):
-    process = start(tmp_path, tmp_path, *ONE, "--trials=1")
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
+    code, _, errors = call("reproduce", *flags(tmp_path, tmp_path, *ONE, "--trials=1"))
+    assert code == 1
+    assert errors.splitlines()[-1] == "error: 2 of the runs could not be finished"
     assert "dataset: 'mnist' is not prepared in" in errors
     assert "Traceback" not in errors
 

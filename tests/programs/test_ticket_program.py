@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 
 from tests.patience import PATIENCE
+from tests.programs.in_process import call
+from tests.programs.training_process import EPOCHS, flags, metrics
 
 ROOT = Path(__file__).parents[2]
+TICKET_SIZE = 266_200 * 2 // 8 + 1_375  # of two bits per connection and what describes the network
 
 
-def call(program, *arguments):
+def start(program, *arguments):
+    """The program in a process of its own."""
     command = [sys.executable, "-m", f"experiments.{program}", *map(str, arguments)]
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
     done = subprocess.run(
@@ -24,26 +28,22 @@ def call(program, *arguments):
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.fixture(scope="module")
-def run(digits, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("run") / "run"
-    flags = [f"--dataset=npz:{digits}", f"--workdir={workdir}", "--batch_size=64", "--epochs=6"]
-    code, _, errors = call("train", *flags)
-    assert code == 0, errors
-    return workdir
+@pytest.fixture(scope="session")
+def run(unbroken):
+    return unbroken[0]
 
 
 def test_a_ticket_has_the_accuracy_of_its_run(run, digits, tmp_path):
     summary = json.loads((run / "summary.json").read_text())
-    code, output, errors = call("export", f"--workdir={run}", f"--out={tmp_path / 'lenet.ticket'}")
+    code, output, errors = start("export", f"--workdir={run}", f"--out={tmp_path / 'lenet.ticket'}")
     assert code == 0, errors
     assert (
         f"epoch {summary['best_epoch']}, test accuracy {100 * summary['test_accuracy_at_best_validation']:.2f}"
         in output
     )
     name_of_the_dataset = len(str(digits))  # which is in the ticket
-    assert (tmp_path / "lenet.ticket").stat().st_size < 101_200 + name_of_the_dataset
-    code, output, errors = call("evaluate", f"--ticket={tmp_path / 'lenet.ticket'}")
+    assert (tmp_path / "lenet.ticket").stat().st_size < TICKET_SIZE + name_of_the_dataset
+    code, output, errors = start("evaluate", f"--ticket={tmp_path / 'lenet.ticket'}")
     assert code == 0, errors
     lines = dict(line.split(maxsplit=1) for line in output.splitlines())
     assert lines["test"].startswith(f"accuracy {100 * summary['test_accuracy_at_best_validation']:.2f} %")
@@ -59,27 +59,26 @@ def test_another_epoch_can_be_exported(run, tmp_path):
 
 @pytest.mark.slow
 def test_a_selection_is_finetuned(run, digits, tmp_path):
-    flags = [f"--dataset=npz:{digits}", f"--workdir={tmp_path / 'fine'}", "--batch_size=64", "--epochs=2"]
-    code, output, errors = call("train", *flags, "--method=learned", f"--init_from={run}@6")
+    own = flags(digits, tmp_path / "fine", "--epochs=2", "--method=learned", f"--init_from={run}@6")
+    code, output, errors = call("train", *own)
     assert code == 0, errors
     table = dict(re.split(r"  +", line, maxsplit=1) for line in output.splitlines()[2:])
     assert table["method"] == "finetuning"
     assert table["what was trained"] == "weights (kernel)"
-    last = json.loads((run / "summary.json").read_text())["last_test_accuracy"]
-    assert table["test accuracy before training"] == f"{100 * last:.2f} %"
+    assert table["test accuracy before training"] == f"{100 * metrics(run)[6]['test']['accuracy']:.2f} %"
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         ("none", "--init_from: 'none' was given, but --workdir: none holds no run (no config.json)"),
-        ("{run}@7", "has checkpoints of epochs"),
+        ("{run}@1", "has checkpoints of epochs"),
         ("{run}@best", "it must be WORKDIR or WORKDIR@EPOCH"),
     ],
 )
 def test_what_cannot_be_finetuned_is_one_sentence(source, message, run, digits, tmp_path):
-    flags = [f"--dataset=npz:{digits}", f"--workdir={tmp_path / 'fine'}", "--batch_size=64", "--method=learned"]
-    code, output, errors = call("train", *flags, f"--init_from={source.format(run=run)}")
+    own = flags(digits, tmp_path / "fine", EPOCHS, "--method=learned", f"--init_from={source.format(run=run)}")
+    code, output, errors = call("train", *own)
     assert (code, output, len(errors.splitlines())) == (1, "", 1), errors
     assert message in errors
     assert not (tmp_path / "fine").exists()
@@ -102,8 +101,7 @@ def test_what_cannot_be_finetuned_is_one_sentence(source, message, run, digits, 
     ],
 )
 def test_every_method_is_trained_exported_and_evaluated(arguments, trained, zeros, digits, tmp_path):
-    flags = [f"--dataset=npz:{digits}", f"--workdir={tmp_path / 'run'}", "--batch_size=64", "--epochs=2", *arguments]
-    code, output, errors = call("train", *flags)
+    code, output, errors = call("train", *flags(digits, tmp_path / "run", "--epochs=2", *arguments))
     assert code == 0, errors
     table = dict(re.split(r"  +", line, maxsplit=1) for line in output.splitlines()[2:])
     assert table["what was trained"] == trained

@@ -18,9 +18,12 @@ EPOCHS = "--epochs=12"
 STORED = ("--scores=explicit", "--options=stored")
 
 
-def command(digits, workdir, *arguments):
-    flags = [f"--dataset=npz:{digits}", f"--workdir={workdir}", "--batch_size=64", "--k=4", *arguments]
-    return [sys.executable, "-m", "experiments.train", *flags]
+def flags(digits, workdir, *arguments):
+    return [f"--dataset=npz:{digits}", f"--workdir={workdir}", "--batch_size=64", "--k=4", *arguments]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "experiments.train", *flags(*arguments)]
 
 
 def start(*arguments):
