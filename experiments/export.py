@@ -13,6 +13,7 @@ from absl import app, flags
 import slotjax
 from experiments.program import one_sentence, prepare
 from experiments.running.components import MODEL_SETTINGS
+from experiments.running.sources import check_out
 from experiments.running.trained import load_trained
 
 
@@ -32,8 +33,10 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
     """Writes the ticket, and returns what it says of the run.
 
     Raises:
-        ValueError: if there is no run, no checkpoint of that epoch, or if the ticket cannot be written.
+        ValueError: if there is no run, no checkpoint of that epoch, or if the ticket cannot be written, or only over a
+            file of the run.
     """
+    check_out(out, workdir)
     trained = load_trained(workdir, epoch)
     settings, history = trained.settings, trained.history
     model = {name: getattr(settings, name) for name in (*MODEL_SETTINGS, "compute_dtype")}

@@ -32,6 +32,7 @@ from experiments.running.numbers import numbers
 from experiments.running.processes import holds_in_any_process, is_first
 from experiments.running.progress import Progress
 from experiments.running.resident import resident_trainer
+from experiments.running.sources import check_sources
 from experiments.running.streamed import streamed_trainer
 from experiments.running.summary import summarize
 from experiments.running.trained import restore_frozen, starting_weights
@@ -67,6 +68,7 @@ def run(
         Stopped: after SIGTERM or SIGINT, when the epoch (of a stream, the step) is done and saved.
     """
     try:
+        check_sources(settings, execution)
         summary = find_run(settings, execution)
         if summary is not None:
             print(f"The run in {execution.workdir} is finished; nothing was trained.")

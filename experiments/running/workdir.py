@@ -146,8 +146,15 @@ def _delete_run(workdir: Path) -> None:
     # summary.json goes first, or what is left could pass for a finished run.
     (workdir / "summary.json").unlink(missing_ok=True)
     for name in DIRECTORIES:
-        if (workdir / name).exists():
-            shutil.rmtree(workdir / name)
+        _remove_directory(workdir / name)
     # config.json goes last: without it, an interrupted deletion could not be taken up again.
     for name in reversed(FILES):
         (workdir / name).unlink(missing_ok=True)
+
+
+def _remove_directory(path: Path) -> None:
+    """Removes a directory; of a link in its place the link alone, because what it leads to may be another run's."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
