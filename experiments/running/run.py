@@ -1,7 +1,9 @@
 """One run: from settings to a summary, with everything it leaves in its workdir."""
 
 import contextlib
+import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,7 +81,8 @@ def run(
     except (ImportError, ValueError, OSError) as error:
         raise RunError(str(error)) from error
     try:
-        opened = training.Checkpoints(workdir / "checkpoints", execution.keep_epochs)
+        scheduled = partial(_is_scheduled, settings, execution)
+        opened = training.Checkpoints(workdir / "checkpoints", execution.keep_epochs, is_scheduled=scheduled)
         listening = Interruption() if interruption is None else contextlib.nullcontext(interruption)
         with lock, listening as asked, opened as checkpoints:
             return train(experiment, settings, execution, workdir, checkpoints, asked)
@@ -152,16 +155,29 @@ def train(
                 logs.write(record)
             progress.show(record)
             stop = holds_in_any_process(bool(interruption))
-            if stop or number in (*execution.keep_epochs, epochs) or number % execution.checkpoint_every == 0:
+            if stop or _is_scheduled(settings, execution, number):
                 checkpoints.save(number, state, history)
             if stop and number < epochs:
                 raise Stopped(f"Stopped after epoch {number}; the same command goes on from there.")
+    _tidy(checkpoints, workdir)
     variables = {"params": state.params, "frozen": frozen}
     summary = summarize(history, experiment.selector, variables, fingerprint(frozen))
     if is_first():
         draw_curves(history, f"{settings.model} on {settings.dataset}, {describe(settings)}", workdir / "curves.png")
         write_json(workdir / "summary.json", summary)
     return summary
+
+
+def _tidy(checkpoints: training.Checkpoints, workdir: Path) -> None:
+    """Leaves what a run leaves that nothing interrupted."""
+    checkpoints.tidy()
+    if is_first():
+        shutil.rmtree(workdir / "partial", ignore_errors=True)  # of an epoch that is finished and saved
+
+
+def _is_scheduled(settings: Settings, execution: Execution, epoch: int) -> bool:
+    """Whether a run that nothing interrupts saves a checkpoint after this epoch."""
+    return epoch in (*execution.keep_epochs, settings.epochs) or epoch % execution.checkpoint_every == 0
 
 
 def trainer_of(

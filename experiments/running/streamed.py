@@ -111,7 +111,7 @@ def _train_epoch(
     experiment, compiled = every.experiment, every.compiled
     sums = training.replicate(training.zero_sums(), experiment.mesh)
     start = _Position(state, sums, compiled.selection({"params": state.params, "frozen": frozen}))
-    with training.Checkpoints(every.workdir / "partial", best=0) as checkpoints:
+    with _partial(every) as checkpoints:
         position = _resume(checkpoints, start, experiment.steps_per_epoch)
         first = int(position.state.step)
         state, sums = _train(every, position, frozen, checkpoints)
@@ -122,6 +122,11 @@ def _train_epoch(
         after = compiled.selection({"params": state.params, "frozen": frozen})
         metrics["changed"] = analysis.share_changed(position.before, after)
     return state._replace(epoch=state.epoch + 1), metrics, (int(state.step) - first) * batch_size
+
+
+def _partial(every: _Streamed) -> training.Checkpoints:
+    period = every.execution.checkpoint_steps
+    return training.Checkpoints(every.workdir / "partial", best=0, is_scheduled=lambda step: step % period == 0)
 
 
 def _resume(checkpoints: training.Checkpoints, start: _Position, steps_per_epoch: int) -> _Position:

@@ -45,7 +45,7 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     variables = draw(selector, jax.random.key(settings.seed), like)
     optimizer = optimizer_of(settings, 1)[1]
     state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)
-    with training.Checkpoints(workdir / "checkpoints") as checkpoints:
+    with training.Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
         state, history = _restore(checkpoints, state, epoch, workdir)
     frozen = restore_frozen(workdir, variables["frozen"], history[0]["frozen_sha256"])
     return Trained(

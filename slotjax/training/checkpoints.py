@@ -5,7 +5,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import jax
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
-from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from slotjax.training.checksums import checksums, sha256_of
 from slotjax.training.devices import all_processes, wait_for_processes
+from slotjax.training.preservation import Policy, preserved
 
-LATEST = 2
 BEST = 1
+_REMOVED = ".removed"  # where a checkpoint is moved before it is deleted, so that none is ever there in part
 _REASON = 300  # characters of what Orbax says, which can be pages
 
 History = list[dict[str, Any]]
@@ -31,12 +31,15 @@ class Checkpoints:
 
     Each holds the training state, the history, a list with one dictionary of metrics per epoch, and checksums of both.
     Saving happens in the background; leaving the context waits for it. What an interrupted save left behind is
-    removed on opening.
+    removed on opening. However often a run is interrupted, what is kept at its end is what one without has.
 
     Args:
         directory: where they are, made if missing.
         keep_epochs: epochs whose checkpoints are never deleted.
         best: how many of the best validation accuracy are kept; with 0, the history may be empty.
+        is_scheduled: whether a run without interruptions has a checkpoint of an epoch. Others are deleted when the next
+            is saved. Default: all epochs.
+        read_only: makes, removes and saves nothing, as where another process trains.
 
     >>> import tempfile
     >>> history = [{"epoch": 1, "validation": {"accuracy": 0.9}}]
@@ -47,16 +50,25 @@ class Checkpoints:
     [1. 1. 1.] True
     """
 
-    def __init__(self, directory: str | Path, keep_epochs: Sequence[int] = (), best: int = BEST) -> None:
-        policies = [preservation_policy.LatestN(LATEST), preservation_policy.CustomSteps(keep_epochs)]
-        if best:
-            policies.append(preservation_policy.BestN(get_metric_fn=_rank, n=best))
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=preservation_policy.AnyPreservationPolicy(policies), cleanup_tmp_directories=True
-        )
-        self._directory, self._best = Path(directory).absolute(), best
-        self._manager = ocp.CheckpointManager(self._directory, options=options, item_names=("state", "record"))
+    def __init__(
+        self,
+        directory: str | Path,
+        keep_epochs: Sequence[int] = (),
+        best: int = BEST,
+        is_scheduled: Callable[[int], bool] = lambda epoch: True,
+        read_only: bool = False,
+    ) -> None:
+        self._directory, self._best, self._read_only = Path(directory).absolute(), best, read_only
+        self._keep_epochs, self._is_scheduled = tuple(keep_epochs), is_scheduled
+        self._accuracies: dict[int, float | None] = {}
         self._damaged: list[int] = []
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=Policy(self._preserved),
+            create=not read_only,
+            cleanup_tmp_directories=not read_only,
+            todelete_subdir=_REMOVED,
+        )
+        self._manager = ocp.CheckpointManager(self._directory, options=options, item_names=("state", "record"))
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -66,6 +78,8 @@ class Checkpoints:
     ) -> None:
         with self._writing():
             self._manager.close()
+        if not self._read_only:
+            self._delete(())
 
     def save(self, epoch: int, state: PyTree, history: History) -> None:
         """Saves the state after `epoch` epochs; the last entry of the history ranks it.
@@ -74,18 +88,23 @@ class Checkpoints:
         history is saved what JSON can hold: names become strings.
 
         Raises:
-            ValueError: if there is a checkpoint of this or a later epoch.
+            ValueError: if there is a checkpoint of this or a later epoch, or if it is opened to be read only.
             OSError: if this checkpoint, or the one before it in the background, cannot be written.
         """
+        if self._read_only:
+            raise ValueError(f"read_only: {self._directory} was opened with it, so nothing is saved there")
+        with self._writing():
+            self._manager.wait_until_finished()
         self._set_damaged_aside()
+        self._delete(())
+        self._accuracies[epoch] = _accuracy(history) if self._best else None
         # A copy, because the caller's list grows while this one is written in the background; as it will be read.
         record = {"history": json.loads(json.dumps(history)), "checksums": checksums(state)}
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record | {"sha256": sha256_of(record)})
         )
-        metrics = {"accuracy": history[-1]["validation"]["accuracy"], "epoch": epoch} if self._best else None
         with self._writing():
-            saved = self._manager.save(epoch, args=items, metrics=metrics)
+            saved = self._manager.save(epoch, args=items)
         if not saved:
             raise ValueError(
                 f"epoch: {epoch} was given, but {self._directory} has checkpoints of epochs {self.epochs()}, and only "
@@ -137,9 +156,38 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Deletes all of them, also those that are damaged."""
-        for epoch in self.epochs():
-            self._manager.delete(epoch)
+        self._delete(self.epochs())
         self._damaged = []
+
+    def tidy(self) -> None:
+        """Deletes what is not to be kept, as `save` does, which a kill may have prevented."""
+        epochs = self.epochs()
+        self._delete(set(epochs) - self._preserved(epochs) - set(self._damaged))
+
+    def _preserved(self, epochs: Collection[int]) -> set[int]:
+        for epoch in set(epochs) - self._accuracies.keys() if self._best else ():
+            self._accuracies[epoch] = self._accuracy_on_disk(epoch)
+        return preserved(epochs, self._accuracies, self._keep_epochs, self._best, self._is_scheduled)
+
+    def _accuracy_on_disk(self, epoch: int) -> float | None:
+        try:
+            return _accuracy(_read_record(self._directory / str(epoch))["history"])
+        # Whatever is wrong with it: what cannot be ranked is not deleted.
+        except Exception:
+            return None
+
+    def _delete(self, epochs: Collection[int]) -> None:
+        """Deletes checkpoints, and what of earlier ones is left: each is there whole or not at all."""
+        if jax.process_index() == 0:
+            aside = self._directory / _REMOVED
+            for epoch in epochs:
+                shutil.rmtree(aside / str(epoch), ignore_errors=True)
+                aside.mkdir(exist_ok=True)
+                (self._directory / str(epoch)).rename(aside / str(epoch))
+            shutil.rmtree(aside, ignore_errors=True)
+        if epochs:
+            wait_for_processes("deleted checkpoints")
+            self._manager.reload()
 
     def _try_restore(self, epoch: int, like: PyTree) -> tuple[PyTree, History] | None:
         try:
@@ -219,9 +267,8 @@ def _verify(state: PyTree, expected: dict[str, str]) -> None:
         raise ValueError(f"its arrays {', '.join(changed)} were changed")
 
 
-def _rank(metrics: dict[str, float]) -> float:
-    """The accuracy, and of equal ones the earlier first: far less than one example of difference per epoch."""
-    return metrics["accuracy"] - 1e-10 * metrics.get("epoch", 0)
+def _accuracy(history: History) -> float:
+    return float(history[-1]["validation"]["accuracy"])
 
 
 def save_arrays(directory: str | Path, arrays: PyTree) -> None:
