@@ -1,7 +1,5 @@
 """The user's own arrays, from one `.npz` file."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 from slotjax.data.dataset import Dataset, Split, hold_out
 
 _SPLITS = ("train", "validation", "test")
+_UNIT, _BYTES = 1, 100  # a split that is scaled to 1 reaches no further than the one, one of bytes beyond the other
 _HELD_OUT = 0.15  # of the training examples, for each split that the file does not have
 
 
@@ -17,8 +16,8 @@ def load_npz(path: str) -> Dataset:
     """Arrays `x_train`, `y_train` and optionally `x_validation`, `y_validation`, `x_test`, `y_test`.
 
     Images are `(n, height, width)`, `(n, height, width, channels)` or `(n, features)`, `uint8` from 0 to 255 or
-    finite floats; labels are integers from 0 to the number of classes - 1. Where a split is missing, 15 % of the
-    training examples are held out for it.
+    finite floats, and alike in all splits; labels are integers from 0 to the number of classes - 1. Where a split is
+    missing, 15 % of the training examples are held out for it. Other arrays of the file are not read.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -44,8 +43,11 @@ def _read(path: str) -> dict[str, np.ndarray]:
     try:
         with Path(path).expanduser().open("rb") as file:
             content = np.load(file, allow_pickle=False)
-            return dict(content) if isinstance(content, Mapping) else {}
-    except (ValueError, OSError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+            # Of a single array, nothing; of several, not what has another name, which may be large.
+            names = content if isinstance(content, Mapping) else ()
+            return {name: content[name] for name in names if name.startswith(("x_", "y_"))}
+    # What is wrong with the bytes decides which of a dozen kinds of error NumPy and its decompressors raise.
+    except Exception as error:
         raise ValueError(f"dataset: npz:{path} cannot be read as an npz file without pickled objects") from error
 
 
@@ -63,7 +65,7 @@ def _split(path: str, arrays: dict[str, np.ndarray], name: str) -> Split:
     kind = images.dtype == np.uint8 or np.issubdtype(images.dtype, np.floating)
     _require(kind, path, f"x_{name} is {images.dtype}, but must be uint8 or floating point")
     _require(images.ndim in (2, 3, 4), path, f"x_{name} has {images.ndim} dimensions, but must have 2 to 4")
-    _require(np.issubdtype(labels.dtype, np.integer), path, f"y_{name} is {labels.dtype}, but must be integers")
+    _require(np.issubdtype(labels.dtype, np.integer), path, _about_labels(name, labels.dtype))
     _require(labels.ndim == 1, path, f"y_{name} has {labels.ndim} dimensions, but must have 1")
     _require(
         len(images) == len(labels) > 0,
@@ -80,16 +82,32 @@ def _split(path: str, arrays: dict[str, np.ndarray], name: str) -> Split:
     return Split(images[..., None] if images.ndim == 3 else images, labels.astype(np.int32))
 
 
+def _about_labels(name: str, dtype: np.dtype) -> str:
+    advice = "; classes, numbers = np.unique(names, return_inverse=True) numbers them" if dtype.kind in "US" else ""
+    return f"y_{name} is {dtype}, but must be integers{advice}"
+
+
 def _check_agreement(path: str, splits: dict[str, Split]) -> None:
     classes = _classes(splits["train"])
     _require(classes >= 2, path, "y_train names one class, but must name at least 2")
     for name, (images, labels) in splits.items():
         shape, expected = images.shape[1:], splits["train"].images.shape[1:]
         _require(shape == expected, path, f"x_{name} has examples of shape {shape}, but x_train has {expected}")
+        _require_alike(path, name, images, splits["train"].images)
         outside = labels[labels >= classes]
         allowed = f"the {classes} classes of y_train must be 0 to {classes - 1}, without gaps"
         message = f"y_{name} has the label {outside[:1]}, but {allowed}"
         _require(not outside.size, path, message)
+
+
+def _require_alike(path: str, name: str, images: np.ndarray, expected: np.ndarray) -> None:
+    """The mistake is to scale or convert one split and not the other."""
+    same = f"x_{name} is {images.dtype}, but x_train is {expected.dtype}; both must be uint8, or both floating point"
+    _require(images.dtype == expected.dtype, path, same)
+    if images.dtype != np.uint8:
+        here, there = (max(float(array.max()), -float(array.min())) for array in (images, expected))
+        message = f"x_{name} reaches to {here:g}, but x_train to {there:g}; both must be scaled alike"
+        _require(not (0 < min(here, there) <= _UNIT and max(here, there) >= _BYTES), path, message)
 
 
 def _classes(train: Split) -> int:

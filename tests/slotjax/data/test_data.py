@@ -171,7 +171,8 @@ def test_own_arrays_with_and_without_the_other_splits(tmp_path):
     assert dataset.classes == 4
     assert dataset.train.images.shape == (28, 5, 4, 1)
     floats = np.linspace(-1, 1, 60, dtype=np.float64).reshape(3, 5, 4)
-    dataset = data.load(saved(tmp_path, arrays(x_test=floats.astype(np.float16), y_test=np.array([3, 0, 1]))))
+    content = arrays(x_test=floats.astype(np.float16), y_test=np.array([3, 0, 1]))
+    dataset = data.load(saved(tmp_path, content | {"x_train": content["x_train"] / 255}))
     assert [len(split.labels) for split in dataset[:3]] == [34, 6, 3]
     np.testing.assert_array_equal(dataset.test.labels, [3, 0, 1])
     assert dataset.test.images.dtype == np.float32
