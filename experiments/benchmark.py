@@ -16,6 +16,7 @@ from typing import Any
 from absl import app, flags
 from tqdm import tqdm
 
+from experiments.files import write_whole
 from experiments.program import prepare
 from experiments.running.environment import environment
 from experiments.speed.measure import Row, measure
@@ -73,7 +74,7 @@ def main(arguments: list[str]) -> None:
             "selection": values.selection,
             **environment(),
         }
-        (out / "benchmark.json").write_text(json.dumps(content, indent=1) + "\n")
+        write_whole(out / "benchmark.json", json.dumps(content, indent=1) + "\n")
     print(table(rows))
     if any(row.variant == "factored, seeded" for row in rows):
         draw_speed(rows, out / "benchmark.png")

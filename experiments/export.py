@@ -11,6 +11,7 @@ from typing import Any
 from absl import app, flags
 
 import slotjax
+from experiments.files import replaced_whole
 from experiments.program import one_sentence, prepare
 from experiments.running.components import MODEL_SETTINGS
 from experiments.running.sources import check_out
@@ -49,7 +50,8 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
     }
     collections = {"batch_stats": trained.batch_stats} if trained.batch_stats else None
     try:
-        slotjax.save_ticket(out, trained.selector, trained.variables, collections, metadata)
+        with replaced_whole(out) as temporary:
+            slotjax.save_ticket(temporary, trained.selector, trained.variables, collections, metadata)
     except OSError as error:
         raise ValueError(f"--out: {out} cannot be written ({error.strerror})") from error
     return metadata | {"test": history[-1]["test"]}

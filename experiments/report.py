@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absl import app, flags
 
+from experiments.files import write_whole
 from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import chosen_figures
 from experiments.papers.grid import Figure
@@ -67,7 +68,7 @@ def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
             draw(figure, lines, out / picture)
         sections.append(figure_section(figure, lines, picture))
     printed = f"## Every number that the papers print\n\n{printed_numbers(tuple(figures), lines)}"
-    (out / "report.md").write_text("\n\n".join([HEAD.rstrip(), printed, *sections]) + "\n")
+    write_whole(out / "report.md", "\n\n".join([HEAD.rstrip(), printed, *sections]) + "\n")
 
 
 def update_between_markers(readme: Path, name: str, table: str) -> None:
@@ -81,7 +82,7 @@ def update_between_markers(readme: Path, name: str, table: str) -> None:
     if text.count(start) != 1 or text.count(end) != 1:
         raise ValueError(f"--readme: {readme} must have the lines {start} and {end}, each once")
     before, _, rest = text.partition(start)
-    readme.write_text(f"{before}{start}\n{table}\n{end}{rest.partition(end)[2]}")
+    write_whole(readme, f"{before}{start}\n{table}\n{end}{rest.partition(end)[2]}")
 
 
 def readme_tables(lines: Ledger) -> dict[str, str]:

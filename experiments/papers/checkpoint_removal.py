@@ -44,6 +44,9 @@ def has_checkpoints(workdir: Path, epochs: Iterable[int] = ()) -> bool:
 
 def remove_directory(path: Path) -> None:
     """Removes a directory so that, whenever this process is killed, none stays that is there in part."""
+    if path.is_symlink():  # what it leads to may be another's
+        path.unlink()
+        return
     aside = path if path.name.startswith(_ASIDE) else path.with_name(f"{_ASIDE}{path.name}")
     if aside != path:
         shutil.rmtree(aside, ignore_errors=True)

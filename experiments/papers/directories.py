@@ -35,11 +35,15 @@ def locked(cell: Cell, directories: Directories) -> Iterator[None]:
 
     Raises:
         Busy: if one of them does the same.
+        ValueError: if the directory of all runs cannot be written.
     """
-    directories.runs.mkdir(parents=True, exist_ok=True)
     try:
+        directories.runs.mkdir(parents=True, exist_ok=True)
         lock = open_locked(directories.runs / f"{key(cell)}.lock")
     except BlockingIOError:
         raise Busy from None
+    except OSError as error:
+        place = error.filename or directories.runs
+        raise ValueError(f"--runs: {place} cannot be written ({error.strerror})") from error
     with lock:
         yield

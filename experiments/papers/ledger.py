@@ -29,7 +29,7 @@ def append(line: LedgerLine, directory: Path = DIRECTORY) -> bool:
     """Adds a line to this machine's file, whole or not at all, and returns whether it was not there already."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{machine()}.jsonl"
-    with open_locked(path, "a+b", wait=True) as file:
+    with open_locked(path, wait=True) as file:
         _remove_unfinished(file)
         if line["key"] in read(directory):
             return False

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from matplotlib.transforms import ScaledTranslation, Transform
 
+from experiments.files import write_figure
 from experiments.papers.grid import Figure, Line, Panel
 from experiments.papers.results import Ledger, Result, mean_curve, operations, result_at
 
@@ -80,7 +81,7 @@ def _save(picture: Picture, figure: Figure, panels: list[Panel], path: Path) -> 
     title = _in_even_lines(f"{figure.name}: {figure.title}", round(11 * picture.get_figwidth()))
     picture.suptitle(title + stars, fontsize=11)
     picture.draw_without_rendering()  # by which tick labels get the width that the layout of the picture counts on
-    picture.savefig(path, dpi=100, metadata={"Software": ""})
+    write_figure(path, picture, dpi=100, metadata={"Software": ""})
 
 
 def _in_even_lines(text: str, width: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments.files import write_figure
 from experiments.running.summary import best_record
 
 # Okabe and Ito's palette, told apart with any colour vision; the line styles tell them apart in grey.
@@ -31,7 +32,7 @@ def draw_curves(history: list[dict[str, Any]], title: str, path: Path) -> None:
         axes.set_xlabel("Epoch")
         axes.grid(alpha=0.3)
     figure.suptitle(title)
-    figure.savefig(path, dpi=110, metadata={"Software": ""})
+    write_figure(path, figure, dpi=110, metadata={"Software": ""})
 
 
 def _draw_splits(axes: Axes, history: list[dict[str, Any]], metric: str, label: str, factor: float) -> None:

@@ -1,13 +1,12 @@
 """The record of a run, epoch by epoch: `metrics.jsonl` and TensorBoard events."""
 
-import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tensorboardX import SummaryWriter
 
-from experiments.running.workdir import append_line, write_lines
+from experiments.running.workdir import append_line, remove_directory, write_lines
 
 
 class Logs:
@@ -19,7 +18,7 @@ class Logs:
     def __init__(self, workdir: Path, history: list[dict[str, Any]]) -> None:
         self._path = workdir / "metrics.jsonl"
         write_lines(self._path, history)
-        shutil.rmtree(workdir / "tensorboard", ignore_errors=True)
+        remove_directory(workdir / "tensorboard")
         self._events = SummaryWriter(str(workdir / "tensorboard"))
         for record in history:
             self._add_events(record)

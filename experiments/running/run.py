@@ -1,7 +1,6 @@
 """One run: from settings to a summary, with everything it leaves in its workdir."""
 
 import contextlib
-import shutil
 import time
 from functools import partial
 from pathlib import Path
@@ -38,7 +37,7 @@ from experiments.running.sources import check_sources
 from experiments.running.streamed import streamed_trainer
 from experiments.running.summary import summarize
 from experiments.running.trained import restore_frozen, starting_weights
-from experiments.running.workdir import find_run, open_run, write_json
+from experiments.running.workdir import find_run, open_run, remove_directory, write_json
 from slotjax import data, training
 
 
@@ -172,7 +171,7 @@ def _tidy(checkpoints: training.Checkpoints, workdir: Path) -> None:
     """Leaves what a run leaves that nothing interrupted."""
     checkpoints.tidy()
     if is_first():
-        shutil.rmtree(workdir / "partial", ignore_errors=True)  # of an epoch that is finished and saved
+        remove_directory(workdir / "partial")  # of an epoch that is finished and saved
 
 
 def _is_scheduled(settings: Settings, execution: Execution, epoch: int) -> bool:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Settings
-from experiments.files import open_locked, write_whole
+from experiments.files import append_text, open_locked, remove_temporary, write_whole
 from experiments.running.components import Inputs
 from experiments.running.environment import environment
 
@@ -37,14 +37,14 @@ def find_run(settings: Settings, execution: Execution) -> dict[str, Any] | None:
     return _read(summary, "frozen_sha256_after") if summary.is_file() else None
 
 
-def open_run(settings: Settings, execution: Execution, inputs: Inputs) -> tuple[Path, IO[str]]:
+def open_run(settings: Settings, execution: Execution, inputs: Inputs) -> tuple[Path, IO[bytes]]:
     """The workdir, made if missing and with its `config.json`; with `overwrite`, without anything of an earlier run.
 
     With it comes its lock, an open file: no other process can open the run until it is closed or this process ends.
 
     Raises:
-        ValueError: if `overwrite` is given for a directory that holds no run, if the workdir cannot be written, or if
-            another process has it open.
+        ValueError: if the directory holds no run or, unless `overwrite` is given, one of other settings, if it cannot
+            be written, or if another process has it open.
     """
     workdir = Path(str(execution.workdir))
     config = {
@@ -56,13 +56,17 @@ def open_run(settings: Settings, execution: Execution, inputs: Inputs) -> tuple[
     with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
+            _check(settings, execution)  # before anything is written, and then whether it has changed since
             lock = stack.enter_context(_lock(workdir))
+            _check(settings, execution)
             if execution.overwrite:
                 _delete_run(workdir)
+            remove_temporary(workdir, FILES)
             if not (workdir / "config.json").exists():
                 write_json(workdir / "config.json", config)
         except OSError as error:
-            raise ValueError(f"--workdir: {workdir} cannot be written ({error.strerror})") from error
+            place = error.filename or workdir
+            raise ValueError(f"--workdir: {place} cannot be written ({error.strerror})") from error
         stack.pop_all()
     return workdir, lock
 
@@ -95,11 +99,10 @@ def write_lines(path: Path, records: list[dict[str, Any]]) -> None:
 
 def append_line(path: Path, record: dict[str, Any]) -> None:
     """Appends one line to a JSON-lines file."""
-    with path.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append_text(path, json.dumps(record) + "\n")
 
 
-def _lock(workdir: Path) -> IO[str]:
+def _lock(workdir: Path) -> IO[bytes]:
     try:
         return open_locked(workdir / ".lock")
     except BlockingIOError:
@@ -140,19 +143,24 @@ def _check_same(settings: Settings, stored: dict[str, Any], workdir: Path) -> No
         )
 
 
-def _delete_run(workdir: Path) -> None:
-    if _contents(workdir) and not _is_run(workdir / "config.json"):
+def _check(settings: Settings, execution: Execution) -> None:
+    find_run(settings, execution)
+    workdir = Path(str(execution.workdir))
+    if execution.overwrite and _contents(workdir) and not _is_run(workdir / "config.json"):
         raise ValueError(f"--overwrite: {workdir} is not empty and holds no run, so it is left alone")
+
+
+def _delete_run(workdir: Path) -> None:
     # summary.json goes first, or what is left could pass for a finished run.
     (workdir / "summary.json").unlink(missing_ok=True)
     for name in DIRECTORIES:
-        _remove_directory(workdir / name)
+        remove_directory(workdir / name)
     # config.json goes last: without it, an interrupted deletion could not be taken up again.
     for name in reversed(FILES):
         (workdir / name).unlink(missing_ok=True)
 
 
-def _remove_directory(path: Path) -> None:
+def remove_directory(path: Path) -> None:
     """Removes a directory; of a link in its place the link alone, because what it leads to may be another run's."""
     if path.is_symlink():
         path.unlink()

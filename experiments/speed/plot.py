@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from experiments.files import write_figure
 from experiments.speed.measure import Row
 
 # Of Okabe and Ito's colours, which colour-blind people can tell apart.
@@ -39,4 +40,4 @@ def draw_speed(rows: list[Row], path: Path) -> None:
             axes.minorticks_off()
             axes.grid(alpha=0.3)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(STYLES))
-    figure.savefig(path, dpi=120)
+    write_figure(path, figure, dpi=120)
