@@ -17,7 +17,7 @@ from absl import app, flags
 from tqdm import tqdm
 
 from experiments.files import write_whole
-from experiments.program import prepare
+from experiments.program import one_sentence, prepare
 from experiments.running.environment import environment
 from experiments.speed.measure import Row, measure
 from experiments.speed.plot import draw_speed
@@ -75,9 +75,10 @@ def main(arguments: list[str]) -> None:
             **environment(),
         }
         write_whole(out / "benchmark.json", json.dumps(content, indent=1) + "\n")
-    print(table(rows))
     if any(row.variant == "factored, seeded" for row in rows):
         draw_speed(rows, out / "benchmark.png")
+    with one_sentence():
+        print(table(rows))
 
 
 if __name__ == "__main__":

@@ -66,8 +66,8 @@ def main(arguments: list[str]) -> None:
             if not values[name].value:
                 raise ValueError(f"--{name}: it must be given")
         said = export(Path(values.workdir), Path(values.out), values.epoch)
-    size = Path(values.out).stat().st_size
-    print(f"{values.out}: {size:,} bytes, epoch {said['epoch']}, test accuracy {100 * said['test']['accuracy']:.2f} %")
+        size, accuracy = Path(values.out).stat().st_size, said["test"]["accuracy"]
+        print(f"{values.out}: {size:,} bytes, epoch {said['epoch']}, test accuracy {100 * accuracy:.2f} %")
 
 
 if __name__ == "__main__":

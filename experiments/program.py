@@ -7,9 +7,15 @@ from pathlib import Path
 
 from absl import flags, logging
 
+from experiments.output import OutputError, name_errors_of_output
+
 
 def prepare(arguments: list[str]) -> None:
-    """Refuses arguments that are no flags, and hides what libraries log unless `--verbosity` is given."""
+    """Refuses arguments that are no flags, and hides what libraries log unless `--verbosity` is given.
+
+    From here on, what cannot be printed is an OutputError.
+    """
+    name_errors_of_output()
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
         # What it warns of, `training.Checkpoints` says in a sentence.
@@ -20,8 +26,11 @@ def prepare(arguments: list[str]) -> None:
 
 @contextlib.contextmanager
 def one_sentence(*errors: type[Exception]) -> Iterator[None]:
-    """Ends the program with code 1 and the sentence of an error of these types."""
+    """Ends the program with code 1 and the sentence of an error of these types, or of what cannot be printed."""
     try:
         yield
+        sys.stdout.flush()
+    except OutputError as error:
+        sys.exit(f"error: {error}")
     except errors as error:
         sys.exit(f"error: {error}")

@@ -24,6 +24,7 @@ from typing import Any
 
 from absl import app, flags
 
+from experiments.output import OutputError
 from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import cells_of, chosen_figures, describe_cell, expected_seconds
 from experiments.papers.checkpoint_removal import remove_unneeded_checkpoints
@@ -106,6 +107,8 @@ def _train_unless_busy(
         return False
     except Stopped as stopped:
         print(stopped)
+    except OutputError:  # which would be the same for all others
+        raise
     # One cell that cannot be trained, for whatever reason, must not keep the others from being so.
     except Exception as error:
         if not isinstance(error, RunError | ValueError):

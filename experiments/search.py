@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from absl import app, flags
 
 import slotjax
-from experiments.program import prepare
+from experiments.program import one_sentence, prepare
 
 DTYPES = ("float32", "bfloat16")
 
@@ -51,7 +51,8 @@ def main(arguments: list[str]) -> None:
     for dtype in DTYPES:
         taken = compare(values.size, values.keep_fraction, values.rounds, dtype)
         ratios = ", ".join(f"{name} {ms:.2f} ms (x {ms / taken['top_fraction']:.2f})" for name, ms in taken.items())
-        print(f"{values.size:,} scores in {dtype}: {ratios}")
+        with one_sentence():
+            print(f"{values.size:,} scores in {dtype}: {ratios}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Being asked to stop: SIGTERM, as from a scheduler that needs the machine, and SIGINT, as from Ctrl+C."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -50,7 +51,8 @@ class Interruption:
         if number in SIGNALS and not self._asked:
             self._asked = True
             name = signal.Signals(number).name
-            print(f"{name}: stopping when the running call is done.", file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # where nothing can be printed, it stops all the same
+                print(f"{name}: stopping when the running call is done.", file=sys.stderr, flush=True)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

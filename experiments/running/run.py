@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from experiments.running.failure import RunError, Stopped, system_error
 from experiments.running.fingerprint import fingerprint
 from experiments.running.interruption import Interruption
 from experiments.running.logs import Logs
+from experiments.running.losses import check_checkpoints_left, check_there
 from experiments.running.numbers import numbers
 from experiments.running.processes import holds_in_any_process, is_first
 from experiments.running.progress import Progress
@@ -39,6 +41,8 @@ from experiments.running.summary import summarize
 from experiments.running.trained import restore_frozen, starting_weights
 from experiments.running.workdir import find_run, open_run, remove_directory, write_json
 from slotjax import data, training
+
+_AGAIN = "name another, or give --overwrite to start again"
 
 
 class Start(NamedTuple):
@@ -141,7 +145,7 @@ def train(
     if execution.shard_state:
         experiment = experiment._replace(state_shardings=jax.tree.map(lambda array: array.sharding, initial.state))
     trainer = trainer_of(experiment, settings, execution, workdir, interruption)
-    state, frozen, history = _start(initial, trainer, workdir, checkpoints)
+    state, frozen, history = _start(initial, trainer, workdir, checkpoints, partial(_is_scheduled, settings, execution))
     epochs = experiment.epochs
     if holds_in_any_process(bool(interruption)):
         raise Stopped(f"Stopped before epoch {len(history)}; the same command goes on from there.")
@@ -154,10 +158,12 @@ def train(
                 logs.write(record)
             progress.show(record)
             stop = holds_in_any_process(bool(interruption))
+            check_there(workdir)
             if stop or _is_scheduled(settings, execution, number):
                 checkpoints.save(number, state, history)
             if stop and number < epochs:
                 raise Stopped(f"Stopped after epoch {number}; the same command goes on from there.")
+    check_there(workdir)
     _tidy(checkpoints, workdir)
     variables = {"params": state.params, "frozen": frozen}
     summary = summarize(history, experiment.selector, variables, fingerprint(frozen))
@@ -188,21 +194,34 @@ def trainer_of(
     return resident_trainer(experiment, experiment.source, workdir / "profile" if execution.profile else None)
 
 
-def _start(start: Start, trainer: Trainer, workdir: Path, checkpoints: training.Checkpoints) -> Start:
+def _start(
+    start: Start,
+    trainer: Trainer,
+    workdir: Path,
+    checkpoints: training.Checkpoints,
+    is_scheduled: Callable[[int], bool],
+) -> Start:
     if not (workdir / "frozen").exists() and jax.tree.leaves(start.frozen):
         training.save_arrays(workdir / "frozen", start.frozen)
     try:
         restored = checkpoints.restore_latest(start.state)
     except ValueError as error:
-        raise RunError(f"--workdir: {error}; name another, or give --overwrite to start again") from error
+        raise RunError(f"--workdir: {error}; {_AGAIN}") from error
+    if restored is None:
+        check_checkpoints_left(workdir, is_scheduled)
     state, history = restored or (start.state, [])
     start = Start(state, _frozen(start.frozen, history, workdir), history)
     if not history:
         return start._replace(history=[_untrained(start, trainer)])
     if int(state.epoch) != len(history) - 1:
-        raise RunError(f"--workdir: the newest checkpoint in {workdir} is of epoch {state.epoch}, its history is not")
+        raise RunError(
+            f"--workdir: the newest checkpoint in {workdir} is of epoch {state.epoch}, its history is not; {_AGAIN}"
+        )
     if trainer.dataset_sha256 != history[0]["dataset_sha256"]:
-        raise RunError(f"--dataset: it does not hold the data that the run in {workdir} started with")
+        raise RunError(
+            f"--dataset: it does not hold the data that the run in {workdir} started with; give that, or another "
+            "--workdir, or --overwrite to start again"
+        )
     print(f"Resuming after epoch {len(history) - 1}.")
     return start
 
@@ -211,7 +230,7 @@ def _frozen(redrawn: PyTree, history: training.History, workdir: Path) -> PyTree
     try:
         return restore_frozen(workdir, redrawn, history[0]["frozen_sha256"] if history else None)
     except ValueError as error:
-        raise RunError(str(error)) from error
+        raise RunError(f"{error}; {_AGAIN}") from error
 
 
 def _initial(experiment: Experiment, key: jax.Array, shard: bool) -> Start:

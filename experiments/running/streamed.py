@@ -18,6 +18,7 @@ from experiments.configuration.execution import Execution
 from experiments.running.experiment import Experiment, Metrics, Trainer
 from experiments.running.failure import RunError, Stopped, check_finite
 from experiments.running.interruption import Interruption
+from experiments.running.losses import check_there
 from experiments.running.processes import holds_in_any_process
 from slotjax import analysis, data, training
 
@@ -170,6 +171,7 @@ def _train(
             stop = (jax.process_count() == 1 or steps % ASKED == 0) and holds_in_any_process(bool(every.interruption))
             if (stop or steps % every.execution.checkpoint_steps == 0) and steps < last:
                 wait(steps, 0)
+                check_there(every.workdir)
                 checkpoints.save(steps, _Position(state, sums, before), [])
                 if stop:
                     raise Stopped(f"Stopped after step {steps}; the same command goes on from there.")

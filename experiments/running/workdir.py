@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,14 +28,10 @@ def find_run(settings: Settings, execution: Execution) -> dict[str, Any] | None:
         ValueError: if the workdir belongs to a run with other settings, or to something that is not a run.
     """
     workdir = Path(str(execution.workdir))
-    if execution.overwrite or not workdir.exists() or not _contents(workdir):
+    if not workdir.exists():
         return None
-    config = workdir / "config.json"
-    if not config.is_file():
-        raise ValueError(f"--workdir: {workdir} is not empty and holds no run (no config.json)")
-    _check_same(settings, _read(config, "settings")["settings"], workdir)
-    summary = workdir / "summary.json"
-    return _read(summary, "frozen_sha256_after") if summary.is_file() else None
+    _check(settings, workdir, execution.overwrite)
+    return None if execution.overwrite else _summary(workdir / "summary.json")
 
 
 def open_run(settings: Settings, execution: Execution, inputs: Inputs) -> tuple[Path, IO[bytes]]:
@@ -56,9 +53,9 @@ def open_run(settings: Settings, execution: Execution, inputs: Inputs) -> tuple[
     with contextlib.ExitStack() as stack:
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            _check(settings, execution)  # before anything is written, and then whether it has changed since
+            _check(settings, workdir, execution.overwrite)  # before anything is written into it
             lock = stack.enter_context(_lock(workdir))
-            _check(settings, execution)
+            _check(settings, workdir, execution.overwrite)  # which another process may have changed meanwhile
             if execution.overwrite:
                 _delete_run(workdir)
             remove_temporary(workdir, FILES)
@@ -109,6 +106,15 @@ def _lock(workdir: Path) -> IO[bytes]:
         raise ValueError(f"--workdir: another process is training in {workdir}") from None
 
 
+def _summary(path: Path) -> dict[str, Any] | None:
+    """The summary, which is made again from the checkpoints if it is damaged."""
+    try:
+        return _read(path, "frozen_sha256_after") if path.is_file() else None
+    except ValueError as error:
+        print(f"{error}; it is made again.", file=sys.stderr, flush=True)
+        return None
+
+
 def _read(path: Path, required: str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
@@ -143,11 +149,16 @@ def _check_same(settings: Settings, stored: dict[str, Any], workdir: Path) -> No
         )
 
 
-def _check(settings: Settings, execution: Execution) -> None:
-    find_run(settings, execution)
-    workdir = Path(str(execution.workdir))
-    if execution.overwrite and _contents(workdir) and not _is_run(workdir / "config.json"):
-        raise ValueError(f"--overwrite: {workdir} is not empty and holds no run, so it is left alone")
+def _check(settings: Settings, workdir: Path, overwrite: bool) -> None:
+    config = workdir / "config.json"
+    if not _contents(workdir):
+        return
+    if not overwrite and not config.is_file():
+        raise ValueError(f"--workdir: {workdir} is not empty and holds no run (no config.json); name another")
+    if not overwrite:
+        _check_same(settings, _read(config, "settings")["settings"], workdir)
+    elif not _is_run(config):
+        raise ValueError(f"--overwrite: {workdir} is not empty and holds no run, so it is left alone; name another")
 
 
 def _delete_run(workdir: Path) -> None:
