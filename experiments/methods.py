@@ -56,12 +56,14 @@ _SLOT_MACHINE = ("k", "selection", "scores", "options", "share", "sparse", "init
 
 
 def _slot_machine(settings: Settings) -> slotjax.Selector:
-    return slotjax.slot_machine(**_given(settings, *_SLOT_MACHINE))
+    # With SGD, weight decay included, exactly the paper's training of K scores.
+    exact = True if settings.optimizer == "sgd" and settings.initial != "given" else None
+    return slotjax.slot_machine(**_given(settings, *_SLOT_MACHINE), exact=exact)
 
 
 def _describe_slot_machine(request: Request) -> str:
     share = {"connection": "", "layer": ", shared per layer", "network": ", shared by the network"}[request.share]
-    marks = (", sparse" if request.sparse else "") + (", nearest" if request.initial == "nearest" else "")
+    marks = (", sparse" if request.sparse else "") + ("" if request.initial == "uniform" else f", {request.initial}")
     return f"{request.selection} slot machine, K = {request.k}{share}{marks}"
 
 
@@ -69,7 +71,7 @@ def _short_slot_machine(request: Request) -> str:
     words = [request.selection, f"k{request.k}"]
     words += [request.share] if request.share != "connection" else []
     words += ["sparse"] if request.sparse else []
-    return "-".join(words + (["nearest"] if request.initial == "nearest" else []))
+    return "-".join(words + ([] if request.initial == "uniform" else [request.initial]))
 
 
 _EDGE_POPUP = ("keep_fraction", "ranking", "options")
@@ -113,7 +115,7 @@ METHODS = {
         about="one of K random values for each",
         selector=_slot_machine,
         recipe=recipes.SLOT_MACHINE,
-        flags=_SLOT_MACHINE,
+        flags=(*_SLOT_MACHINE, "init_from"),
         describe=_describe_slot_machine,
         short=_short_slot_machine,
     ),

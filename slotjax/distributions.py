@@ -6,7 +6,19 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
 Fan = Literal["fan_in", "fan_out"]
+Kind = Literal["uniform", "normal", "signed_constant"]
 Scale = Callable[[tuple[int, ...]], float]
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnScale:
+    """The scale that the weights of a model have from their own initializers, times a factor."""
+
+    factor: float = 1.0
+
+    def __call__(self, shape: tuple[int, ...]) -> float:
+        """There is none without the values of the weight."""
+        raise ValueError("the own scale of a weight is measured from its values, not from its shape")
 
 
 class Distribution(NamedTuple):
@@ -15,7 +27,8 @@ class Distribution(NamedTuple):
     Attributes:
         kind: `"uniform"`, from -sigma to sigma; `"normal"`, with mean 0 and deviation sigma; `"signed_constant"`,
             -sigma or sigma.
-        scale: `shape -> sigma` for a weight of that shape. Initial scores are proportional to it as well.
+        scale: `shape -> sigma` for a weight of that shape, or an `OwnScale`. Initial scores are proportional to it as
+            well.
 
     >>> narrow = slotjax.distributions.Distribution("normal", lambda shape: 0.01)
     >>> selector = slotjax.slot_machine(distribution=narrow)
@@ -23,6 +36,35 @@ class Distribution(NamedTuple):
 
     kind: str
     scale: Scale
+
+    def for_matrix(self, inputs: int) -> "Distribution":
+        """The same for kernels whose first `inputs` dimensions are inputs and whose others are outputs.
+
+        `nn.DenseGeneral` and attention have such kernels: 1 for queries, keys and values, `(features, heads, head)`,
+        and 2 for what comes out, `(heads, head, features)`. The scale is that of the matrix `(inputs, outputs)`. By
+        default a kernel of three or more dimensions is taken for that of a convolution: positions, then one dimension
+        of inputs and one of outputs. A weight's own scale needs none of this.
+
+        Args:
+            inputs: leading dimensions that are inputs, at least 1 and fewer than the kernel has.
+
+        Raises:
+            ValueError: for fewer inputs, and for an own scale; when drawn, for a kernel without further dimensions.
+
+        >>> matrix = slotjax.distributions.glorot_uniform()
+        >>> matrix.for_matrix(inputs=1).scale((512, 8, 64)) == matrix.scale((512, 512))
+        True
+        """
+        if inputs < 1:
+            raise ValueError(f"inputs: {inputs!r} was given, but it must be at least 1")
+        if self.is_own:
+            raise ValueError("inputs: the own scale of a weight does not depend on which dimensions are inputs")
+        return Distribution(self.kind, AsMatrix(self.scale, inputs))
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the scale is the weight's own."""
+        return isinstance(self.scale, OwnScale)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +104,30 @@ class AsMatrix:
         if len(shape) <= self.inputs:
             raise ValueError(f"a weight of shape {shape} has no outputs after {self.inputs} dimensions of inputs")
         return self.scale((math.prod(shape[: self.inputs]), math.prod(shape[self.inputs :])))
+
+
+def own_scale(kind: Kind = "uniform") -> Distribution:
+    """The deviation that each weight has from the model's own initializer.
+
+    The default of every selector. `init` measures the deviation of the values that it is given, rounds it to 8
+    significant bits, so that neither the order of summation nor the platform changes it, and keeps it in `frozen` as
+    `"sigma"`. Uniform values have the limit `sqrt(3) sigma`, all others are those of `Distribution`.
+
+    Args:
+        kind: `"uniform"`, `"normal"` or `"signed_constant"`.
+
+    Raises:
+        ValueError: for another kind.
+
+    >>> params = {"kernel": 0.05 * jax.random.normal(jax.random.key(0), (300, 100))}
+    >>> selector = slotjax.slot_machine(k=8, distribution=slotjax.distributions.own_scale("normal"))
+    >>> variables = selector.init(jax.random.key(1), params)
+    >>> print(round(float(variables["frozen"]["kernel"]["sigma"]), 3))
+    0.05
+    """
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind: {kind!r} was given, but it must be one of {', '.join(get_args(Kind))}")
+    return Distribution(kind, OwnScale())
 
 
 def glorot_uniform() -> Distribution:
@@ -194,32 +260,9 @@ def scaled_for(keep_fraction: float, distribution: Distribution) -> Distribution
     """
     if not 0 < keep_fraction <= 1:
         raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be above 0 and at most 1")
-    return Distribution(distribution.kind, Multiple(distribution.scale, math.sqrt(1 / keep_fraction)))
-
-
-def flattened(inputs: int, distribution: Distribution) -> Distribution:
-    """The distribution for kernels whose first `inputs` dimensions are inputs and whose others are outputs.
-
-    `nn.DenseGeneral` and attention have such kernels: 1 for queries, keys and values, `(features, heads, head)`, and 2
-    for what comes out, `(heads, head, features)`. Otherwise a kernel of three or more dimensions is taken for that of a
-    convolution, with positions, one dimension of inputs and one of outputs, whose scale is another. Like those of all
-    such kernels, initial scores of slot machines then have a `score_scale` of 1 unless it is given.
-
-    Args:
-        inputs: leading dimensions that are inputs, at least 1 and fewer than the kernel has.
-        distribution: of a matrix.
-
-    Raises:
-        ValueError: for fewer inputs; when drawn, for a kernel that has no further dimensions.
-
-    >>> matrix = slotjax.distributions.glorot_uniform()
-    >>> slotjax.distributions.flattened(1, matrix).scale((512, 8, 64)) == matrix.scale((512, 512))
-    True
-    """
-    if inputs < 1:
-        raise ValueError(f"inputs: {inputs!r} was given, but it must be at least 1")
-
-    return Distribution(distribution.kind, AsMatrix(distribution.scale, inputs))
+    scale, factor = distribution.scale, math.sqrt(1 / keep_fraction)
+    scaled = OwnScale(factor * scale.factor) if isinstance(scale, OwnScale) else Multiple(scale, factor)
+    return Distribution(distribution.kind, scaled)
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -1,54 +1,108 @@
-"""Linen layers whose kernel is selected: drop-in for `nn.Dense` and `nn.Conv`."""
+"""Linen modules whose weights are selected: any module, and drop-in layers for `nn.Dense` and `nn.Conv`."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
-from flax.core.scope import LazyRng
-from jaxtyping import Array, Float, PRNGKeyArray
+from flax.core import lift, unfreeze
+from flax.core.scope import LazyRng, Scope, subtract_filters
+from flax.linen.transforms import lift_transform
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from slotjax.selectors import Selector, nest, slot_machine, unnest
+from slotjax.selectors import (
+    Selector,
+    decided,
+    drawn_names,
+    learned,
+    named_leaves,
+    needs_values,
+    nest,
+    slot_machine,
+    unnest,
+    varying_names,
+    within,
+)
+
+__all__ = ["Conv", "Dense", "Selected"]
+
+_OURS = ("params", "frozen")
+
+
+def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
+    """A module with scores in place of the weights that a selector selects, and all else as it was.
+
+    It is a module of a subclass of the given one: `init`, `apply` and all methods work as they did, within other
+    modules, `nn.scan`, `nn.remat` and `nn.vmap` too. The collection `params` holds scores in place of selected weights,
+    and `frozen` what draws their random values; both are what the selector makes of the module's parameters,
+    `selector.init(key, module.init(key, x)["params"])`, bit for bit. An rng stream `"select"` samples, where selection
+    is probabilistic. In `nn.scan` and `nn.vmap`, `"frozen"` needs an entry in `variable_axes` beside `"params"`.
+
+    Args:
+        module: any Linen module that is not bound.
+        selector: how its weights are chosen. Under `jax.jit`, where values are not known, a weight varies about zero if
+            the module draws it at random.
+
+    Raises:
+        ValueError: if nothing varies, so that no weight can be selected; from `apply`, if a collection is missing, or
+            if the variables are those of another selector.
+
+    >>> import optax
+    >>> model = slotjax.linen.Selected(nn.Sequential([nn.Dense(300), nn.relu, nn.Dense(10)]), slotjax.slot_machine(k=8))
+    >>> x = jnp.ones((1, 784))
+    >>> variables = model.init(jax.random.key(0), x)
+    >>> jax.tree.map(jnp.shape, variables["params"]["layers_0"])
+    {'bias': (300,), 'kernel': {'a': (), 'u': (784, 300)}}
+    >>> model.apply(variables, x).shape
+    (1, 10)
+    """
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"module: {module!r} was given, but it must be a Linen module; see slotjax.nnx for NNX")
+    fields = {name: getattr(module, name) for name, field in module.__dataclass_fields__.items() if field.init}
+    parent = {name: fields.pop(name) for name in ("parent", "name")}
+    name = {"name": parent["name"]} if parent["parent"] is None else {}
+    module_class: Any = type(module)
+    chooser: Any = selector
+    return _selected_class(module_class, chooser)(**fields, **name)
 
 
 class Dense(nn.Dense):
     r"""`nn.Dense` with a selected kernel: $y = x W + b$, where $W_{ij}$ is one of K frozen random options.
 
-    It takes every argument of `nn.Dense`, and `selector`. The collection `params` holds the scores in place of the
-    kernel, and `frozen` the options. With an rng stream `"select"` the selection samples; without one it is
-    deterministic. The layer has the same random values as `selector.init` on the whole model with the same key, unless
-    `nn.scan` or `nn.vmap` splits the key; these need `"frozen"` beside `"params"` in `variable_axes`. Called twice in
-    one forward pass, a layer samples once, because a connection has one draw per forward pass.
+    It takes every argument of `nn.Dense`, and `selector`; see `Selected` for its variables. By default `kernel_init`
+    gives the kernel its scale. The layer has the same random values as `selector.init` on the whole model with the same
+    key, unless `nn.scan` or `nn.vmap` splits the key. Called twice in one forward pass, a layer samples once, because a
+    connection has one draw per forward pass.
 
     Attributes:
-        selector: how the kernel is chosen. Default: `slotjax.slot_machine()`. A kernel that its `where` leaves out,
-            and always the bias, are ordinary parameters. A selected kernel is drawn from the selector's own
-            distribution, so `kernel_init` cannot be given for it.
+        selector: how the kernel is chosen. Default: `slotjax.slot_machine()`.
 
     Raises:
-        ValueError: if `kernel_init` is given for a kernel that the selector draws, if the collection `frozen` is
-            missing, and for a selector that draws or ranks all weights of a network together.
+        ValueError: if the collection `frozen` is missing, and for a selector that draws or ranks all weights of a
+            network together.
 
     See section 3.2 of Aladago & Torresani (2021).
 
     >>> layer = slotjax.Dense(300, use_bias=False, selector=slotjax.slot_machine(k=2))
     >>> x = jnp.ones((1, 784))
     >>> variables = layer.init(jax.random.key(0), x)
-    >>> variables["params"]["kernel"].shape, layer.apply(variables, x).shape
-    ((2, 784, 300), (1, 300))
+    >>> jax.tree.map(jnp.shape, variables["params"]), layer.apply(variables, x).shape
+    ({'kernel': {'a': (), 'u': (784, 300)}}, (1, 300))
     """
 
     selector: Selector = slot_machine()
 
-    def param(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Declares a parameter, or selects it if it is the kernel."""
-        return _select(self, name, *args, **kwargs) if name == "kernel" else super().param(name, *args, **kwargs)
+    def __call__(self, inputs: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
+        """The layer with the selected kernel."""
+        return _call_layer(self, nn.Dense.__call__, inputs)
 
 
 class Conv(nn.Conv):
     r"""`nn.Conv` with a selected kernel: $y = x * W + b$, where each entry of $W$ is one of K frozen random options.
 
-    It takes every argument of `nn.Conv`, and `selector`; collections, rng streams and errors are those of
-    `slotjax.Dense`.
+    It takes every argument of `nn.Conv`, and `selector`; all else is as in `slotjax.Dense`.
 
     Attributes:
         selector: how the kernel is chosen. Default: `slotjax.slot_machine()`.
@@ -56,55 +110,128 @@ class Conv(nn.Conv):
     >>> layer = slotjax.Conv(64, (3, 3), use_bias=False)
     >>> x = jnp.ones((1, 32, 32, 3))
     >>> variables = layer.init(jax.random.key(0), x)
-    >>> variables["params"]["kernel"].shape, layer.apply(variables, x).shape
-    ((8, 3, 3, 3, 64), (1, 32, 32, 64))
+    >>> jax.tree.map(jnp.shape, variables["params"]), layer.apply(variables, x).shape
+    ({'kernel': {'a': (), 'u': (3, 3, 3, 64)}}, (1, 32, 32, 64))
     """
 
     selector: Selector = slot_machine()
 
-    def param(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Declares a parameter, or selects it if it is the kernel."""
-        return _select(self, name, *args, **kwargs) if name == "kernel" else super().param(name, *args, **kwargs)
+    def __call__(self, inputs: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
+        """The layer with the selected kernel."""
+        return _call_layer(self, nn.Conv.__call__, inputs)
 
 
-def _select(module: Dense | Conv, name: str, initializer: Any, *shape_and_dtype: Any) -> Float[Array, "*shape"]:
-    """The weight `name` of `module`, through the same selector as a whole pytree, on a tree of this one leaf."""
-    path = (*module.path, name)
-    if module.selector.joint:
+def _call_layer(layer: Any, call: Callable[..., Any], inputs: Array) -> Any:
+    if layer.selector.joint:
         raise ValueError(
-            f"selector: that of {'/'.join(path)} draws or ranks all weights of a network together, which a layer alone "
-            "cannot; use the selector on the whole pytree of parameters"
+            f"selector: that of {'/'.join((*layer.path, 'kernel'))} draws or ranks all weights of a network together, "
+            "which a layer alone cannot; use slotjax.linen.Selected on the whole module"
+        )
+    return lift_transform(_selecting(layer.selector, is_layer=True), call)(layer, inputs)
+
+
+@functools.lru_cache(maxsize=256)
+def _selected_class(module_class: Any, selector: Any) -> Any:
+    """The subclass whose methods run on selected weights."""
+
+    def lifted(method):
+        @functools.wraps(method)
+        def run(self, *args, **kwargs):
+            return lift_transform(_selecting(selector), method)(self, *args, **kwargs)
+
+        return run
+
+    methods = {name: lifted(getattr(module_class, name)) for name in _own_methods(module_class)}
+    return type(f"Selected{module_class.__name__}", (module_class,), methods)
+
+
+def _own_methods(module_class: type[nn.Module]) -> list[str]:
+    """The methods of a module, beside those of all modules and those that are its own business."""
+    defined = {name for one in module_class.__mro__ if one not in nn.Module.__mro__ for name in vars(one)}
+    public = {name for name in defined if name == "__call__" or not name.startswith("_")} - {"setup"}
+    return sorted(name for name in public if inspect.isfunction(inspect.getattr_static(module_class, name)))
+
+
+def _selecting(selector: Selector, is_layer: bool = False) -> Callable[..., Any]:
+    """The lifted transformation of a module's method that runs on selected weights."""
+
+    def transform(function):
+        def lifted(scopes, *args, **kwargs):
+            parts = [_Part(scope, selector, is_layer) for scope in jax.tree.leaves(scopes)]
+            run = functools.partial(_run, function, parts)
+            filters = (list(_OURS), subtract_filters(True, list(_OURS)))
+            packed = lift.pack(run, filters, filters, (True,), name="selected", enable_kwargs=True)
+            return packed(scopes, *args, **kwargs)
+
+        return lifted
+
+    return transform
+
+
+def _run(function: Any, parts: Any, scope_of: Any, repack: Any, groups: Any, rngs: Any, *args: Any, **kw: Any) -> Any:
+    """Calls a method in scopes with selected weights; see `flax.core.lift.pack` for the functions and groups."""
+    groups, others = groups
+    ours = [unfreeze(group) for group in groups]
+
+    def plain(rngs):
+        counters = [dict(part.scope.rng_counters) for part in parts]
+        scopes = scope_of((tuple({} for _ in ours), others), rngs)
+        function(scopes, *args, **kw)
+        params = [unfreeze(group).get("params", {}) for group in repack(scopes)[0]]
+        for part, counter in zip(parts, counters, strict=True):
+            part.scope.rng_counters.update(counter)
+        return params
+
+    if any(part.initializes for part in parts):
+        drawn = plain(rngs)
+        ours = [
+            part.init(params, lambda rngs, n=n: plain(rngs)[n], rngs) if part.initializes else mine
+            for n, (part, params, mine) in enumerate(zip(parts, drawn, ours, strict=True))
+        ]
+    weights = tuple({"params": part.select(mine)} for part, mine in zip(parts, ours, strict=True))
+    scopes = scope_of((weights, others), rngs, mutable_filter=subtract_filters(True, list(_OURS)))
+    result = function(scopes, *args, **kw)
+    return result, (tuple(ours), repack(scopes)[1])
+
+
+class _Part:
+    """A scope whose weights are selected: its place in the tree of the whole model, and the keys of the user."""
+
+    def __init__(self, scope: Scope, selector: Selector, is_layer: bool) -> None:
+        self.scope, self.selector, self.is_layer = scope, selector, is_layer
+        there = "params" in scope.root._variables and scope._collection("params")
+        self.initializes = scope.is_mutable_collection("params") and not there
+
+    def init(self, params: PyTree, plain: Callable[..., PyTree], rngs: PyTree) -> dict[str, PyTree]:
+        """The variables of the selector, for parameters that the module drew."""
+        tree = nest(self.scope.path, params)
+        selector = within(self.selector, named_leaves(tree)) if self.is_layer else self.selector
+        known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+        if needs_values(selector) and not (known and not self.is_layer):
+            names = varying_names(tree) if known else drawn_names(lambda rngs: nest(self.scope.path, plain(rngs)), rngs)
+            selector = decided(selector, names)
+        key = _root_key(self.scope, "params")
+        made = selector.init(jax.random.key(0) if key is None else key, tree)
+        return {name: unnest(self.scope.path, made[name]) for name in _OURS}
+
+    def select(self, variables: dict[str, PyTree]) -> PyTree:
+        """The weights of variables."""
+        if not variables.get("params"):
+            return {}
+        if "frozen" not in variables and not self.is_layer:
+            raise self._missing()
+        tree = {name: nest(self.scope.path, variables.get(name, {})) for name in _OURS}
+        if not jax.tree.leaves(tree["frozen"]) and (self.is_layer or self.selector.settings == learned().settings):
+            return variables["params"]
+        return unnest(self.scope.path, self.selector.select(tree, _root_key(self.scope, "select")))
+
+    def _missing(self) -> ValueError:
+        return ValueError(
+            "frozen: the collection with the random values of selected weights is missing; give `apply` both "
+            "collections that `init` returned, {'params': ..., 'frozen': ...}"
         )
 
-    def initialize(key, default_key):
-        leaf = initializer(default_key, *shape_and_dtype)
-        return module.selector.init(default_key if key is None else key, nest(path, leaf))
 
-    abstract = jax.eval_shape(lambda: initialize(None, jax.random.key(0)))
-    if not jax.tree.leaves(abstract["frozen"]):
-        drawn = lambda default_key: unnest(path, initialize(_root_key(module, "params"), default_key)["params"])  # noqa: E731
-        return nn.Module.param(module, name, drawn)
-    keeps_its_value = "value" in unnest(path, abstract["frozen"])
-    if not keeps_its_value and initializer not in (nn.Dense.kernel_init, nn.Conv.kernel_init):
-        raise ValueError(f"kernel_init: {'/'.join(path)} is drawn by its selector; give slot_machine(distribution=...)")
-    if module.has_variable("params", name) and not module.has_variable("frozen", name):
-        raise ValueError(f"frozen: the collection with the random values of {'/'.join(path)} is missing")
-    initial: dict[str, Any] = {}
-
-    def initial_scores(default_key):
-        variables = initialize(_root_key(module, "params"), default_key)
-        if not module.has_variable("params", name):
-            initial.update(variables)
-        return unnest(path, variables["params"])
-
-    scores = nn.Module.param(module, name, initial_scores)
-    frozen = module.variable("frozen", name, lambda: unnest(path, initial["frozen"])).value
-    variables = {"params": nest(path, scores), "frozen": nest(path, frozen)}
-    return unnest(path, module.selector.select(variables, _root_key(module, "select")))
-
-
-def _root_key(module: nn.Module, stream: str) -> PRNGKeyArray | None:
+def _root_key(scope: Scope, stream: str) -> PRNGKeyArray | None:
     """The key that the user gave for an rng stream: Flax folds paths into it in its own way, selectors in theirs."""
-    if module.scope is None or not module.has_rng(stream):
-        return None
-    return LazyRng.create(module.scope.rngs[stream]).rng
+    return LazyRng.create(scope.rngs[stream]).rng if stream in scope.rngs else None

@@ -42,7 +42,7 @@ CIFAR = When("on CIFAR", lambda request: request.dataset in ("cifar10", "cifar10
 ADAM = When("with Adam", lambda request: request.optimizer == "adam")
 ADAM_CONV2 = When("with Adam for CONV-2", lambda request: ADAM.holds(request) and request.model == "conv2")
 PROBABILISTIC = When("with probabilistic selection", lambda request: request.selection == "probabilistic")
-NEAREST = When("with nearest initial scores", lambda request: request.initial == "nearest")
+NEAREST = When("with nearest or given initial scores", lambda request: request.initial in ("nearest", "given"))
 FEW_OPTIONS = When("for K up to 8", lambda request: request.k <= 8)
 FINETUNING = When("in finetuning", lambda request: bool(request.init_from))
 CONV4_CONV6 = When("for CONV-4 and CONV-6", lambda request: request.model in ("conv4", "conv6"))

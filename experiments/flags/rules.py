@@ -83,5 +83,8 @@ def _check_method(settings: Settings) -> None:
         raise ValueError(f"--init_from: it needs --method={needed}, but that is {settings.method}")
     if settings.sparse and settings.k < 2:
         raise ValueError("--sparse: it needs a --k of at least 2, but 1 was given")
-    if settings.optimizer == "adam" and "scores" in flags and settings.scores == "factored":
-        raise ValueError("--optimizer: adam is not linear, so it needs --scores=explicit")
+    given = "initial" in flags and settings.initial == "given"
+    if given and not settings.init_from:
+        raise ValueError("--initial: given starts from the weights of another run, so it needs --init_from")
+    if settings.init_from and "initial" in flags and not given:
+        raise ValueError(f"--init_from: it needs --initial=given, but that is {settings.initial}")

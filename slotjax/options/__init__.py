@@ -1,42 +1,49 @@
 """Random values: the K options of each connection and the scores that training starts from."""
 
-from slotjax.options.options import Codebook, OneByOne, Options, Storage, kept_ratio
-from slotjax.options.seeded import (
+from slotjax.options.deviation import own_sigma, varies_about_zero
+from slotjax.options.drawing import (
+    Initializer,
+    check_distribution,
+    draw_options,
+    dtype_of,
+    initial_scores,
+    made_from,
+    scale_at_init,
+    sigma_at_init,
+    sigma_of,
+)
+from slotjax.options.drawn import GENERATOR, Drawn, Made, MisfitError
+from slotjax.options.generator import (
     SCORE_STEP,
     Seed,
-    Seeded,
     at_least_float32,
     connection_words,
     draw_seed,
     mix,
     option_words,
     random_bits,
+    rounded,
     uniform_numbers,
     unit_score,
 )
-from slotjax.options.sources import (
-    FromArrays,
-    FromLayer,
-    FromSeed,
-    FromWeight,
-    Initializer,
-    Source,
-    check_distribution,
-    draw_options,
-    dtype_of,
-    initial_scores,
-    own_options,
-)
+from slotjax.options.options import Codebook, OneByOne, Options, Storage, kept_ratio
+from slotjax.options.placement import explicit_sharding, placed_like, widened
+from slotjax.options.seeded import Seeded, limit_of
+from slotjax.options.sources import FromArrays, FromLayer, FromSeed, FromWeight, Source, own_options
 from slotjax.options.stored import Shared, Stored
 
 __all__ = [
+    "GENERATOR",
     "SCORE_STEP",
     "Codebook",
+    "Drawn",
     "FromArrays",
     "FromLayer",
     "FromSeed",
     "FromWeight",
     "Initializer",
+    "Made",
+    "MisfitError",
     "OneByOne",
     "Options",
     "Seed",
@@ -51,12 +58,23 @@ __all__ = [
     "draw_options",
     "draw_seed",
     "dtype_of",
+    "explicit_sharding",
     "initial_scores",
     "kept_ratio",
+    "limit_of",
+    "made_from",
     "mix",
     "option_words",
     "own_options",
+    "own_sigma",
+    "placed_like",
     "random_bits",
+    "rounded",
+    "scale_at_init",
+    "sigma_at_init",
+    "sigma_of",
     "uniform_numbers",
     "unit_score",
+    "varies_about_zero",
+    "widened",
 ]

@@ -31,12 +31,14 @@ class Candidates(NamedTuple):
             selected option.
         score: `score(candidate)`, its score per connection.
         option: `option(candidate)`, the weight that it stands for.
+        rank: numbers in the order of the scores, if greedy selection may compare these instead.
     """
 
     slices: PyTree
     candidate: Callable[[PyTree], tuple]
     score: Callable[[PyTree], Float[Array, "*shape"]]
     option: Callable[[PyTree], Float[Array, "*shape"]]
+    rank: Callable[[PyTree], Float[Array, "*shape"]] | None = None
 
 
 def greedy(scores: Float[Array, "k *shape"]) -> Int[Array, "*shape"]:
@@ -90,12 +92,13 @@ def greedy_candidate(candidates: Candidates) -> PyTree:
     >>> slotjax.selection.greedy_candidate(candidates)[0]
     Array([1, 0], dtype=int32)
     """
+    score_of = candidates.score if candidates.rank is None else candidates.rank
 
     def visit(best, group):
         # Only the candidate goes from group to group: XLA would compute each of two arrays in a loop of its own.
-        best_score = candidates.score(best)
+        best_score = score_of(best)
         for candidate in group:
-            score = candidates.score(candidate)
+            score = score_of(candidate)
             better = score > best_score
             best_score = jnp.where(better, score, best_score)
             best = _where(better, candidate, best)
@@ -137,7 +140,7 @@ def probabilistic_index(candidates: Candidates, key: PRNGKeyArray) -> Int[Array,
     largest = _fold_groups(maximum, first, candidates)
     total = _fold_groups(add, jnp.zeros_like(first), candidates)
     # Not of JAX's own generator, whose Threefry takes longer than all else here for K = 8.
-    threshold = uniform_numbers(draw_seed(key), total.shape, total.dtype) * total
+    threshold = uniform_numbers(draw_seed(key), total.shape, total.dtype, like=total) * total
     rest = _fold_groups(cross, threshold, candidates)
     # Rounding cannot lead past the last option.
     last = jax.tree.leaves(candidates.slices)[0].shape[0] - 1
@@ -183,8 +186,9 @@ def _scored(scores: Float[Array, "k *shape"]) -> Candidates:
 
 def _first(candidates: Candidates) -> PyTree:
     first = candidates.candidate(jax.tree.map(lambda leaf: leaf[0], candidates.slices))
-    shape = candidates.score(first).shape
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), first)
+    # Like the score in its sharding too, which the index alone does not have.
+    like = candidates.score(first)
+    return jax.tree.map(lambda leaf: jnp.full_like(like, leaf, dtype=leaf.dtype), first)
 
 
 def _fold_groups(visit: Callable[[Any, Iterator[PyTree]], Any], first: Any, candidates: Candidates) -> Any:

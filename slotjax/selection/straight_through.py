@@ -42,7 +42,7 @@ def straight_through(
 
     # At least float32, so that each option comes through exactly whatever the dtype of the scores.
     dtype = max((jnp.dtype(jnp.float32), scores.dtype, options.dtype), key=lambda dtype: jnp.finfo(dtype).bits)
-    first = jnp.zeros(scores.shape[1:], dtype)
+    first = jnp.zeros_like(scores[0], dtype)
     values = stop_gradient(options).astype(dtype)
     return _fold(visit, first, jnp.arange(scores.shape[0], dtype=jnp.int32), scores.astype(dtype), values).astype(
         options.dtype

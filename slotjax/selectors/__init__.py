@@ -1,14 +1,24 @@
 """Selectors: ways of choosing the weights of a network, one file per method."""
 
+from slotjax.selectors.deciding import decided, drawn_names, needs_values, varying_names, within
 from slotjax.selectors.edge_popup import Ranking, edge_popup
-from slotjax.selectors.factorable import Optimizer, check_factorable
+from slotjax.selectors.factorable import Optimizer, check_factorable, hold_shares, is_factorable
 from slotjax.selectors.factored import is_factored
 from slotjax.selectors.fixed import fixed
 from slotjax.selectors.initial_scores import Initial
 from slotjax.selectors.learned import learned
 from slotjax.selectors.partition import partition
 from slotjax.selectors.random_selection import random_selection
-from slotjax.selectors.selector import JointMethod, Method, Selector, Weight, Where, matrices_and_kernels
+from slotjax.selectors.selector import (
+    JointMethod,
+    Method,
+    Selector,
+    Weight,
+    Where,
+    default_where,
+    drawn_about_zero,
+    matrices_and_kernels,
+)
 from slotjax.selectors.slot_machine import Scores, Selection, Share, slot_machine
 from slotjax.selectors.supermask import Evaluation, supermask
 from slotjax.selectors.tree import leaf_name, make_selector, named_leaves, nest, unnest
@@ -27,18 +37,27 @@ __all__ = [
     "Weight",
     "Where",
     "check_factorable",
+    "decided",
+    "default_where",
+    "drawn_about_zero",
+    "drawn_names",
     "edge_popup",
     "fixed",
+    "hold_shares",
+    "is_factorable",
     "is_factored",
     "leaf_name",
     "learned",
     "make_selector",
     "matrices_and_kernels",
     "named_leaves",
+    "needs_values",
     "nest",
     "partition",
     "random_selection",
     "slot_machine",
     "supermask",
     "unnest",
+    "varying_names",
+    "within",
 ]

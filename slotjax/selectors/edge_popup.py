@@ -7,12 +7,13 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from slotjax.distributions import Distribution, signed_kaiming_constant
-from slotjax.options import Codebook, Initializer, Source, Storage, check_distribution
+from slotjax.distributions import Distribution, own_scale
+from slotjax.options import Codebook, Drawn, Initializer, Source, Storage, check_distribution
 from slotjax.selection import check_keep_fraction, top_masks
+from slotjax.selectors.each import Each, each_weight
 from slotjax.selectors.masks import check_mask_layout, mask_codebook, mask_scores, mask_source, masked, random_weight
-from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, matrices_and_kernels
-from slotjax.selectors.tree import Each, TreeSelector, make_selector
+from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, default_where
+from slotjax.selectors.tree import TreeSelector, make_selector
 
 Ranking = Literal["layer", "global"]
 
@@ -23,7 +24,7 @@ def edge_popup(
     ranking: Ranking = "layer",
     options: Storage = "stored",
     distribution: Distribution | Initializer | None = None,
-    where: Where = matrices_and_kernels,
+    where: Where | None = None,
 ) -> Selector:
     """One frozen random weight per connection, of which training keeps a fixed share: those with the largest scores.
 
@@ -33,35 +34,38 @@ def edge_popup(
     is infinite or NaN, so is the weight.
 
     Per selected weight, `variables["params"]` has scores of the weight's shape in float32 or better, and
-    `variables["frozen"]` has `{"weight": shape}`, or `{"seed": uint32 (2,)}` if it is seeded.
+    `variables["frozen"]` has `{"weight": shape}`, or `{"seed": uint32 (2,)}` if it is seeded, and `"sigma"`, if its
+    scale is its own.
 
     Args:
         keep_fraction: share of the connections that is kept, from 0 to 1.
         ranking: per `"layer"`, or `"global"`, over all selected weights together.
         options: random weights are `"stored"`, or `"seeded"` to recompute them wherever they are used.
-        distribution: what random weights are drawn from. Default: `distributions.signed_kaiming_constant()`; the paper
-            scales it by `distributions.scaled_for(keep_fraction, ...)` on ImageNet. Stored ones may come from any
-            function of `jax.nn.initializers` as well.
-        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf, of two or
-            more dimensions.
+        distribution: what random weights are drawn from. Default: `distributions.own_scale("signed_constant")`. The
+            paper's are `distributions.signed_kaiming_constant()`, on ImageNet scaled by
+            `distributions.scaled_for(keep_fraction, ...)`. Stored ones may come from any function of
+            `jax.nn.initializers` as well.
+        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf. Default: as
+            `slotjax.slot_machine` does.
 
     Returns:
-        A `Selector`; `selection` gives boolean masks, and keys change nothing. Its variables have the form of those of
-        `slotjax.supermask`, from which they cannot be told.
+        A `Selector`; `selection` gives boolean masks, and keys change nothing.
 
     Raises:
         ValueError: for arguments outside these ranges; from its functions, as with `slotjax.slot_machine`.
 
     Implements section 3.2 of Ramanujan et al., "What's Hidden in a Randomly Weighted Neural Network?" (CVPR 2020).
-    Scores start from `U(-1, 1) / sqrt(fan_in)`, as in their code.
+    Scores start from `U(-1, 1) / sqrt(fan_in)`, as in their code, or from `U(-sigma, sigma)` at the own scale.
 
-    >>> selector = slotjax.edge_popup(keep_fraction=0.25)
+    >>> signed = slotjax.distributions.signed_kaiming_constant()
+    >>> selector = slotjax.edge_popup(keep_fraction=0.25, distribution=signed)
     >>> variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((8, 4))})
     >>> weights = selector.select(variables)
     >>> print(jnp.count_nonzero(weights["kernel"]), jnp.abs(weights["kernel"]).max())
     8 0.5
     """
-    distribution = signed_kaiming_constant() if distribution is None else distribution
+    distribution = own_scale("signed_constant") if distribution is None else distribution
+    where = default_where(distribution) if where is None else where
     check_keep_fraction(keep_fraction)
     check_one_of("ranking", ranking, get_args(Ranking))
     check_one_of("options", options, get_args(Storage))
@@ -87,9 +91,9 @@ class EdgePopup:
         """Where the random weights come from."""
         return mask_source(self.options, self.distribution)
 
-    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "*shape"], Frozen]:
+    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "*shape"], Drawn]:
         """Scores and the random weight, or its seed."""
-        return mask_scores(key, leaf), self.source.init(key, leaf)
+        return mask_scores(key, leaf, self.distribution), self.source.init(key, leaf)
 
     def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Bool[Array, "*shape"]:
         """What is kept."""
@@ -107,7 +111,7 @@ class EdgePopup:
 
     def scores(self, weight: Weight) -> Float[Array, "*shape"]:
         """The scores, whose magnitudes are ranked."""
-        check_mask_layout(weight, self.source.names)
+        check_mask_layout(weight, self.source)
         return weight.trainable
 
     def codebook(self, weight: Weight) -> Codebook:
@@ -125,19 +129,21 @@ class GlobalEdgePopup(NamedTuple):
         """Draws every weight with a key of its own."""
         return self.each.init(key, leaves)
 
-    def choose(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Bool[Array, "..."]]:
+    def choose(self, weights: dict[str, Weight], key: PRNGKeyArray | None) -> dict[str, Bool[Array, "..."]]:
         """What is kept of every weight."""
-        return top_masks([stop_gradient(score) for score in self.scores(weights)], self.method.keep_fraction)
+        scores = self.scores(weights)
+        masks = top_masks([stop_gradient(score) for score in scores.values()], self.method.keep_fraction)
+        return dict(zip(scores, masks, strict=True))
 
-    def value(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Float[Array, "..."]]:
+    def value(self, weights: dict[str, Weight], key: PRNGKeyArray | None) -> dict[str, Float[Array, "..."]]:
         """The kept random weights."""
         masks = self.choose(weights, key)
-        return [self.method.value_of(weight, mask) for weight, mask in zip(weights, masks, strict=True)]
+        return each_weight(lambda name, weight: self.method.value_of(weight, masks[name]), weights)
 
-    def scores(self, weights: list[Weight]) -> list[Any]:
+    def scores(self, weights: dict[str, Weight]) -> dict[str, Any]:
         """The scores of every weight."""
         return self.each.scores(weights)
 
-    def codebook(self, weight: Weight) -> Codebook:
-        """Zero and the random weight."""
-        return self.method.codebook(weight)
+    def codebooks(self, weights: dict[str, Weight]) -> dict[str, Codebook | None]:
+        """Zero and the random weight, of every weight."""
+        return self.each.codebooks(weights)

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from slotjax.options import Codebook, Options, Source, dtype_of
+from slotjax.options import Codebook, Drawn, MisfitError, Options, Source
 from slotjax.selection import greedy, probabilistic, straight_through
 from slotjax.selectors.initial_scores import InitialScores
-from slotjax.selectors.layout import check_names, check_options
-from slotjax.selectors.selector import Frozen, Weight
+from slotjax.selectors.layout import check_made, check_names, check_options
+from slotjax.selectors.selector import Weight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +30,10 @@ class ExplicitScores:
     initial: InitialScores
     name: ClassVar = "slot_machine"
 
-    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "k *shape"], Frozen]:
+    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "k *shape"], Drawn]:
         """Initial scores, and what the options are drawn from."""
         frozen = self.source.init(key, leaf)
-        options = self.source.options(frozen, leaf.shape, dtype_of(leaf))
-        return self.initial.draw(key, leaf, options.values()), frozen
+        return self.initial.draw(key, leaf, self.source.options(frozen, leaf).values()), frozen
 
     def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Int[Array, "*shape"]:
         """The index of the largest score, or one drawn with the softmax of the scores."""
@@ -57,19 +56,20 @@ class ExplicitScores:
         return Codebook(self._options(weight))
 
     def _options(self, weight: Weight) -> Options:
-        return self.source.options(weight.frozen, weight.trainable.shape[1:], weight.trainable.dtype)
+        return self.source.options(weight.frozen, weight.trainable[0])
 
     def _check(self, weight: Weight) -> None:
         """Raises for the variables of another selector, and for scores and options that do not fit each other."""
         if isinstance(weight.trainable, dict):
-            raise ValueError(
-                f"variables: {weight.name!r} has factored scores, but the selector was made with scores='explicit'; "
-                "`scores` of the selector that made them gives explicit ones"
+            raise MisfitError(
+                "has factored scores, but the selector was made with scores='explicit'; `scores` of the selector that "
+                "made them gives explicit ones"
                 if set(weight.trainable) == {"u", "a"}
-                else f"variables: {weight.name!r} has no scores, so it was not a slot machine that made them"
+                else "has no scores, so it was not a slot machine that made them"
             )
-        check_names(weight, self.source.names)
         given = weight.trainable.shape
+        check_made(weight, self.source, given[1:])
+        check_names(weight, self.source.names)
         if given[:1] != (self.k,):
-            raise ValueError(f"variables: {weight.name!r} has scores of shape {given}, but the selector has k={self.k}")
+            raise MisfitError(f"has scores of shape {given}, but the selector has k={self.k}")
         check_options(weight, self.k, given[1:], f"scores of shape {given}")

@@ -33,10 +33,10 @@ def fixed(*, where: Where = every_leaf) -> Selector:
     Raises:
         ValueError: from `init`, for a leaf of which only the shape is known.
 
-    >>> params = {"kernel": jnp.zeros((3, 4)), "bias": jnp.zeros(4)}
-    >>> selector = slotjax.partition({"bias": slotjax.fixed(), ".*": slotjax.slot_machine(k=2)})
+    >>> params = {"kernel": jax.random.normal(jax.random.key(1), (3, 4)), "bias": jnp.zeros(4)}
+    >>> selector = slotjax.partition({"bias": slotjax.fixed(), ".*": slotjax.edge_popup(0.5)})
     >>> jax.tree.map(jnp.shape, selector.init(jax.random.key(0), params)["params"])
-    {'bias': {}, 'kernel': (2, 3, 4)}
+    {'bias': {}, 'kernel': (3, 4)}
     """
     return make_selector(Fixed(), where)
 

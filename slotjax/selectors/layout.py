@@ -2,15 +2,24 @@
 
 from collections.abc import Iterable
 
+from slotjax.options import Made, MisfitError, Source
 from slotjax.selectors.selector import Weight
+
+
+def check_made(weight: Weight, source: Source, shape: tuple[int, ...], more: Made | None = None) -> None:
+    """Raises for frozen values of another source, or for a stack of them."""
+    made = weight.frozen.made.get("shape", shape)
+    if len(made) != len(shape):
+        weight.frozen.check({"shape": shape})
+    weight.frozen.check({**source.made(made), **(more or {})})
 
 
 def check_names(weight: Weight, expected: Iterable[str]) -> None:
     """Raises unless exactly these values are frozen."""
     if set(weight.frozen) != set(expected):
-        raise ValueError(
-            f"variables: {weight.name!r} has frozen {sorted(weight.frozen)}, but this selector needs "
-            f"{sorted(expected)}; they were made by another selector, or with another choice of options or scores"
+        raise MisfitError(
+            f"has frozen {sorted(weight.frozen)}, but this selector needs {sorted(expected)}; they were made by "
+            "another selector, or with another choice of options, scores or distribution"
         )
 
 
@@ -18,7 +27,7 @@ def check_options(weight: Weight, k: int, shape: tuple[int, ...], what: str) -> 
     """Raises unless stored options are `(k, *shape)`, or `(k,)` if shared, and stored scores `(k, *shape)`."""
     options, whole = weight.frozen.get("options"), (k, *shape)
     if options is not None and options.shape not in (whole, whole[:1]):
-        raise ValueError(f"variables: {weight.name!r} has {what}, but options of shape {options.shape}")
+        raise MisfitError(f"has {what}, but options of shape {options.shape}")
     scores = weight.frozen.get("scores")
     if scores is not None and scores.shape != whole:
-        raise ValueError(f"variables: {weight.name!r} has {what}, but initial scores of shape {scores.shape}")
+        raise MisfitError(f"has {what}, but initial scores of shape {scores.shape}")

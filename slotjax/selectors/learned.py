@@ -7,12 +7,13 @@ import jax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from slotjax.distributions import Distribution
-from slotjax.options import Codebook, Initializer, draw_options, dtype_of
-from slotjax.selectors.selector import Frozen, Selector, Variables, Where, matrices_and_kernels
-from slotjax.selectors.tree import check_init, check_where, each_named, fold_name, init_selected
+from slotjax.options import Codebook, Initializer, draw_options, dtype_of, sigma_at_init
+from slotjax.selectors.each import each_named, fold_name
+from slotjax.selectors.selector import Frozen, Selector, Variables, Where, default_where
+from slotjax.selectors.tree import check_init, check_where, init_selected
 
 
-def learned(distribution: Distribution | Initializer | None = None, *, where: Where = matrices_and_kernels) -> Selector:
+def learned(distribution: Distribution | Initializer | None = None, *, where: Where | None = None) -> Selector:
     """Ordinary training: the weights themselves are trained.
 
     It lets the baseline, and the finetuning of a selection, take the same path as every other selector: to finetune,
@@ -30,12 +31,12 @@ def learned(distribution: Distribution | Initializer | None = None, *, where: Wh
         ValueError: from `init`, if the weights should be kept and only their shapes are known.
 
     >>> machine = slotjax.slot_machine(k=8)
-    >>> chosen = machine.select(machine.init(jax.random.key(0), {"kernel": jnp.zeros((3, 4))}))
+    >>> chosen = machine.select(machine.init(jax.random.key(0), {"kernel": jnp.eye(3, 4) - 0.25}))
     >>> variables = slotjax.learned().init(jax.random.key(0), chosen)
     >>> bool((slotjax.learned().select(variables)["kernel"] == chosen["kernel"]).all())
     True
     """
-    return Learned(distribution, where)
+    return Learned(distribution, default_where(distribution) if where is None else where)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,4 +84,5 @@ class Learned:
     def _draw(self, key: PRNGKeyArray, name: str, leaf: Any) -> tuple[Array, Frozen]:
         dtype = dtype_of(leaf)
         assert self.distribution is not None, "checked by init"
-        return draw_options(fold_name(key, name), 1, leaf.shape, dtype, self.distribution)[0], {}
+        sigma = sigma_at_init(self.distribution, leaf)
+        return draw_options(fold_name(key, name), 1, leaf.shape, dtype, self.distribution, sigma)[0], {}

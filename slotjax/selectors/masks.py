@@ -7,9 +7,20 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from slotjax.distributions import Distribution, fans
-from slotjax.options import Codebook, FromSeed, FromWeight, Initializer, Options, Source, Storage, initial_scores
+from slotjax.options import (
+    Codebook,
+    FromSeed,
+    FromWeight,
+    Initializer,
+    MisfitError,
+    Options,
+    Source,
+    Storage,
+    initial_scores,
+    sigma_at_init,
+)
 from slotjax.selectors.initial_scores import scores_dtype
-from slotjax.selectors.layout import check_names
+from slotjax.selectors.layout import check_made, check_names
 from slotjax.selectors.selector import Weight
 
 NUMBER = 1  # of the option that is the weight, because option 0 is 0
@@ -22,15 +33,16 @@ def mask_source(options: Storage, distribution: Distribution | Initializer) -> S
     return FromWeight(distribution, NUMBER)
 
 
-def mask_scores(key: PRNGKeyArray, leaf: Any) -> Float[Array, "*shape"]:
-    """Initial scores, `U(-1, 1) / sqrt(fan_in)`: Kaiming-uniform with a = sqrt 5."""
-    dtype, limit = scores_dtype(leaf), fans(leaf.shape)[0] ** -0.5
+def mask_scores(key: PRNGKeyArray, leaf: Any, distribution: Distribution | Initializer) -> Float[Array, "*shape"]:
+    """Initial scores, `U(-1, 1) / sqrt(fan_in)`, or `U(-sigma, sigma)` at the own scale."""
+    dtype, sigma = scores_dtype(leaf), sigma_at_init(distribution, leaf)
+    limit = fans(leaf.shape)[0] ** -0.5 if sigma is None else sigma
     return initial_scores(key, NUMBER + 1, leaf.shape, dtype, 2 * limit)[NUMBER] - jnp.asarray(limit, dtype)
 
 
 def mask_options(source: Source, weight: Weight) -> Options:
     """Zero and the random weight."""
-    return source.options(weight.frozen, weight.trainable.shape, weight.trainable.dtype)
+    return source.options(weight.frozen, weight.trainable)
 
 
 def random_weight(source: Source, weight: Weight) -> Float[Array, "*shape"]:
@@ -51,12 +63,12 @@ def mask_codebook(source: Source, weight: Weight, rescaled: bool = False) -> Cod
     return Codebook(mask_options(source, weight), rescaled)
 
 
-def check_mask_layout(weight: Weight, expected: frozenset[str]) -> None:
+def check_mask_layout(weight: Weight, source: Source, more: frozenset[str] = frozenset()) -> None:
     """Raises for the variables of another selector."""
     if isinstance(weight.trainable, dict):
-        raise ValueError(f"variables: {weight.name!r} has {sorted(weight.trainable)}, but a mask has one score array")
-    check_names(weight, expected)
+        raise MisfitError(f"has {sorted(weight.trainable)}, but a mask has one score array")
+    check_made(weight, source, weight.trainable.shape)
+    check_names(weight, source.names | more)
     given = weight.frozen.get("weight", weight.trainable)
     if given.shape != weight.trainable.shape:
-        shapes = f"scores of shape {weight.trainable.shape}, but a random weight of shape {given.shape}"
-        raise ValueError(f"variables: {weight.name!r} has {shapes}")
+        raise MisfitError(f"has scores of shape {weight.trainable.shape}, but a random weight of shape {given.shape}")

@@ -32,10 +32,11 @@ def partition(selectors: Mapping[str, Selector]) -> Selector:
             its functions, if no pattern matches a leaf, with all the names that are not covered.
 
     >>> mixed = slotjax.partition({"Dense_0/.*": slotjax.slot_machine(k=2), ".*": slotjax.edge_popup(0.5)})
-    >>> params = {"Dense_0": {"kernel": jnp.zeros((3, 4))}, "Dense_1": {"kernel": jnp.zeros((4, 2))}}
-    >>> variables = mixed.init(jax.random.key(0), params)
-    >>> jax.tree.map(jnp.shape, variables["params"])
-    {'Dense_0': {'kernel': (2, 3, 4)}, 'Dense_1': {'kernel': (4, 2)}}
+    >>> draw = jax.nn.initializers.he_normal()
+    >>> key = jax.random.key(0)
+    >>> params = {"Dense_0": {"kernel": draw(key, (3, 4))}, "Dense_1": {"kernel": draw(key, (4, 2))}}
+    >>> jax.tree.map(jnp.shape, mixed.init(key, params)["params"])
+    {'Dense_0': {'kernel': {'a': (), 'u': (3, 4)}}, 'Dense_1': {'kernel': (4, 2)}}
     """
     for pattern, selector in selectors.items():
         if not isinstance(selector, Selector):
@@ -136,13 +137,16 @@ def _part(treedef: Any, leaves: list[Any], owners: list[int], rule: int) -> PyTr
 
 def _parts(rules: Rules, variables: Variables) -> tuple[list[Variables], Callable[[list], PyTree]]:
     """The variables of each rule, and what puts the trees that come of them together."""
-    weights, treedef = weights_and_leaves(variables)
-    owners = _owners(rules, [weight.name for weight in weights])
+    named, treedef = weights_and_leaves(variables)
+    owners = _owners(rules, [name for name, _ in named])
     try:
         treedef.flatten_up_to(variables["frozen"])
     except ValueError as error:
         raise ValueError("variables: 'frozen' must have the structure of 'params', as `init` returned it") from error
-    leaves = {"params": [one.trainable for one in weights], "frozen": [one.frozen for one in weights]}
+    leaves = {
+        "params": [weight.trainable for _, weight in named],
+        "frozen": [weight.frozen if weight.frozen else {} for _, weight in named],
+    }
     parts = [
         {name: _part(treedef, values, owners, rule) for name, values in leaves.items()} for rule in range(len(rules))
     ]

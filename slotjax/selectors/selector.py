@@ -10,7 +10,7 @@ A selector chooses the weights of a network, over any parameter pytree. A method
 
     import slotjax
     from slotjax.options import Codebook, Source, at_least_float32, dtype_of, own_options
-    from slotjax.selectors import make_selector, matrices_and_kernels
+    from slotjax.selectors import default_where, make_selector
 
     @dataclasses.dataclass(frozen=True)
     class OneOfTwo:
@@ -33,27 +33,28 @@ A selector chooses the weights of a network, over any parameter pytree. A method
             return weight.trainable
 
         def codebook(self, weight):
-            score = weight.trainable
-            return Codebook(self.source.options(weight.frozen, score.shape, score.dtype))
+            return Codebook(self.source.options(weight.frozen, like=weight.trainable))
 
-    def one_of_two(options="seeded", where=matrices_and_kernels):
-        source = own_options(options, 2, slotjax.distributions.kaiming_normal())
-        return make_selector(OneOfTwo(source), where)
+    def one_of_two(options="seeded", distribution=None, where=None):
+        source = own_options(options, 2, distribution)  # by default at each weight's own scale
+        return make_selector(OneOfTwo(source), where or default_where(distribution))
 
 That is all: it works in layers, in `partition`, in training, in tickets and in `slotjax.analysis`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray, PyTree
 
-from slotjax.options import Codebook
+from slotjax.distributions import Distribution
+from slotjax.options import Codebook, Drawn, varies_about_zero
 
 Where = Callable[[str, Any], bool]
 Variables = dict[str, PyTree]
-Frozen = dict[str, Any]
+Frozen = Mapping[str, Any]
 
 
 @runtime_checkable
@@ -78,11 +79,11 @@ class Selector(Protocol):
 
         Args:
             key: the same key and names give the same random values in any tree.
-            params: the weights of a model, or just their shapes (`jax.ShapeDtypeStruct`).
+            params: the weights of a model, or just their shapes (`jax.ShapeDtypeStruct`) if a distribution is named.
 
         Returns:
             `{"params": trainable, "frozen": fixed}`. Both mirror the tree of `params`; a leaf that is not selected
-            stays in `"params"` as it is.
+            stays in `"params"`, copied. Arrays are sharded as their weight is.
         """
 
     def select(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
@@ -110,11 +111,10 @@ class Selector(Protocol):
 
 
 class Weight(NamedTuple):
-    """One selected weight: its name, what trains of it, and its frozen random values."""
+    """One selected weight: what trains of it, and its frozen random values."""
 
-    name: str
     trainable: Any
-    frozen: Frozen
+    frozen: Drawn
 
 
 @runtime_checkable
@@ -130,10 +130,11 @@ class Method(Protocol):
         """What tickets call the method."""
 
     def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Any, Frozen]:
-        """What trains and what is frozen of a weight with the shape and dtype of `leaf`.
+        """What trains and what is frozen of a weight, given as values or as a shape.
 
-        Scores are in that dtype, or in float32 for half precision. The key is the weight's own; it may go both to
-        `source.init` and to `initial_scores`, which are independent. Fold a number into it for anything else.
+        Scores are in its dtype, or in float32 for half precision. The key is the weight's own; it may go both to
+        `source.init` and to `initial_scores`, which are independent. Fold a number into it for anything else. Weights
+        of one shape share one traced function, so values must not decide what is done.
         """
 
     def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Any:
@@ -158,29 +159,29 @@ class Method(Protocol):
 
 @runtime_checkable
 class JointMethod(Protocol):
-    """How all weights of a network are chosen together; they come in the order of the tree, keys as the user gave them.
+    """How all weights of a network are chosen together; they come by name, keys as the user gave them.
 
-    Its functions are those of `Method`, over lists.
+    Its functions are those of `Method`, over dictionaries.
     """
 
     def init(self, key: PRNGKeyArray, leaves: dict[str, Any]) -> dict[str, tuple[Any, Frozen]]:
-        """By name, what trains and what is frozen of every leaf."""
+        """What trains and what is frozen of every leaf."""
 
-    def choose(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+    def choose(self, weights: dict[str, Weight], key: PRNGKeyArray | None) -> dict[str, Any]:
         """The indices or masks of all weights."""
 
-    def value(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+    def value(self, weights: dict[str, Weight], key: PRNGKeyArray | None) -> dict[str, Any]:
         """All selected weights."""
 
-    def scores(self, weights: list[Weight]) -> list[Any]:
+    def scores(self, weights: dict[str, Weight]) -> dict[str, Any]:
         """The scores of all weights."""
 
-    def codebook(self, weight: Weight) -> Codebook | None:
-        """What the indices of one weight stand for, or None."""
+    def codebooks(self, weights: dict[str, Weight]) -> dict[str, Codebook | None]:
+        """What the indices of every weight stand for, or None."""
 
 
 def matrices_and_kernels(name: str, leaf: Any) -> bool:
-    """The default rule for `where=`: two or more floating-point dimensions, and not called `bias` or `scale`.
+    """Two or more floating-point dimensions, and not called `bias`, `b` or `scale`: the default with a distribution.
 
     >>> slotjax.selectors.matrices_and_kernels("Dense_0/kernel", jnp.zeros((3, 4)))
     True
@@ -188,9 +189,44 @@ def matrices_and_kernels(name: str, leaf: Any) -> bool:
     False
     """
     last, shape = name.rsplit("/", 1)[-1], getattr(leaf, "shape", ())
-    if len(shape) < 2 or 0 in shape or last in ("bias", "scale"):
+    if len(shape) < 2 or 0 in shape or last in ("bias", "b", "scale"):
         return False
     return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def drawn_about_zero(name: str, leaf: Any) -> bool:
+    """Those of `matrices_and_kernels` whose values vary about zero: the default at the weights' own scale.
+
+    A gain of ones, or a matrix that starts at zero, is left to be trained as it is.
+
+    Raises:
+        ValueError: if the values are not known, as for shapes and under `jax.jit`.
+
+    >>> slotjax.selectors.drawn_about_zero("LayerNorm_0/weight", jnp.ones((3, 4)))
+    False
+    """
+    if not matrices_and_kernels(name, leaf):
+        return False
+    if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct):
+        raise ValueError(
+            f"params: the values of {name!r} are not known here, but by default they decide whether it is selected and "
+            "at which scale; call `init` on the weights outside of jax.jit, or give where= (under jax.jit), or "
+            "distribution= (for shapes)"
+        )
+    return bool(varies_about_zero(leaf))
+
+
+def default_where(distribution: Any) -> Where:
+    """The rule of a selector for which weights are selected, unless the user gives one.
+
+    Args:
+        distribution: what its random values are drawn from; None is the weights' own scale.
+
+    >>> slotjax.selectors.default_where(None).__name__
+    'drawn_about_zero'
+    """
+    own = distribution is None or (isinstance(distribution, Distribution) and distribution.is_own)
+    return drawn_about_zero if own else matrices_and_kernels
 
 
 def check_one_of(name: str, given: str, allowed: Sequence[str]) -> None:

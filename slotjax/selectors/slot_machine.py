@@ -5,15 +5,28 @@ import statistics
 from numbers import Integral
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
+import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from slotjax.distributions import Distribution, glorot_uniform
-from slotjax.options import Codebook, FromLayer, Initializer, Source, Storage, check_distribution, own_options
+from slotjax.distributions import Distribution, OwnScale, own_scale
+from slotjax.options import (
+    Codebook,
+    FromLayer,
+    Initializer,
+    Source,
+    Storage,
+    check_distribution,
+    limit_of,
+    own_options,
+    own_sigma,
+)
+from slotjax.selectors.each import Each, each_named
 from slotjax.selectors.explicit import ExplicitScores
-from slotjax.selectors.factored import FactoredScores, SeededStart, StoredStart
+from slotjax.selectors.factored import FactoredScores
 from slotjax.selectors.initial_scores import Initial, InitialScores
-from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, matrices_and_kernels
-from slotjax.selectors.tree import Each, TreeSelector, each_named, make_selector
+from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, default_where
+from slotjax.selectors.starts import LatentStart, SeededStart, Start, StoredStart
+from slotjax.selectors.tree import TreeSelector, make_selector
 
 Selection = Literal["greedy", "probabilistic"]
 Scores = Literal["explicit", "factored"]
@@ -30,10 +43,11 @@ class SlotMachine:
     scores: Scores
     options: Storage
     distribution: Distribution | Initializer
-    score_scale: float | None = None
-    share: Share = "connection"
-    sparse: bool = False
-    initial: Initial = "uniform"
+    score_scale: float | None
+    share: Share
+    sparse: bool
+    initial: Initial
+    exact: bool
     name: ClassVar = "slot_machine"
 
 
@@ -41,14 +55,15 @@ def slot_machine(
     k: int = 8,
     selection: Selection = "greedy",
     *,
-    scores: Scores = "explicit",
-    options: Storage = "stored",
+    scores: Scores = "factored",
+    options: Storage = "seeded",
     distribution: Distribution | Initializer | None = None,
     score_scale: float | None = None,
     share: Share = "connection",
     sparse: bool = False,
-    initial: Initial = "uniform",
-    where: Where = matrices_and_kernels,
+    initial: Initial = "nearest",
+    exact: bool | None = None,
+    where: Where | None = None,
 ) -> Selector:
     """K frozen random options per connection, of which training selects one by its score.
 
@@ -56,68 +71,81 @@ def slot_machine(
     `k*` is drawn with probability `softmax(s)_k` (probabilistic). The gradient is straight-through,
     `dL/ds_k = dL/dW * W_k`, for every `k`. Only the scores are trained.
 
-    An optimizer that is linear in gradients and parameters, such as SGD with momentum and an L2 penalty, moves all
-    scores of a connection along one line, `s_k = a s_k(0) + u W_k`. Factored scores are that line: the same training
-    for two numbers per connection instead of 2K, whatever K is. `slotjax.check_factorable` says whether an optimizer
-    allows it. With seeded options, the frozen random values take no memory either.
+    **By default** one number per connection trains: a latent value `u`, which starts at a random value like an option,
+    has the gradient of the weight, and is rounded to the nearest of the K options, `s_k = u W_k - W_k^2 / 2`. Any
+    optimizer may train it, at the rates of learned weights, and weight decay acts on it as on a weight. Options are
+    drawn at the deviation of the weights that `init` is given, again from a seed wherever they are used.
 
-    Neither choice changes what is drawn. Per selected weight, `variables` has, in float32 or better and for
-    `share="connection"`,
+    **The paper's method** has `initial="uniform"` and a distribution of the paper's. An optimizer that is linear in
+    gradients and parameters, such as SGD with momentum and an L2 penalty, moves all K scores of a connection along one
+    line, `s_k = a s_k(0) + u W_k`. Factored scores are that line: exactly the training of K explicit scores, for two
+    numbers per connection. `slotjax.check_factorable` says whether an optimizer allows it. With another optimizer `a`
+    is to stay 1; `slotjax.training` sees to it, and `exact=False` does in a loop of your own.
+
+    Per selected weight, `variables` has, in float32 or better and for `share="connection"`,
 
     | | `["params"]` | `["frozen"]` |
     |---|---|---|
-    | explicit, stored | scores `(K, *shape)` | `{"options": (K, *shape)}`, in the dtype of the weight |
-    | explicit, seeded | scores `(K, *shape)` | `{"seed": uint32 (2,)}` |
-    | factored, stored | `{"u": shape, "a": scalar}` | `{"options": (K, *shape), "scores": (K, *shape)}` |
     | factored, seeded | `{"u": shape, "a": scalar}` | `{"seed": uint32 (2,)}` |
+    | factored, stored | `{"u": shape, "a": scalar}` | `{"options": (K, *shape)}`, in the dtype of the weight |
+    | explicit, seeded | scores `(K, *shape)` | `{"seed": uint32 (2,)}` |
+    | explicit, stored | scores `(K, *shape)` | `{"options": (K, *shape)}` |
 
-    Shared options are always stored, being only K; factored and seeded then needs `"seed"` and `"sigma"` beside them.
+    A weight's own scale is there too, as `"sigma"`. Stored initial scores that are not given by the options are
+    `"scores"`, `(K, *shape)`. Shared options are always stored, being only K; factored and seeded, with uniform or
+    exact scores, then needs `"seed"` and `"sigma"` beside them.
 
     Args:
         k: options per connection, at least 1.
         selection: `"greedy"` or `"probabilistic"`. Both are greedy when `select` gets no key.
-        scores: `"explicit"` or `"factored"`.
-        options: `"stored"`, or `"seeded"` to recompute them wherever they are used.
-        distribution: what options are drawn from. Default: `distributions.glorot_uniform()`. Stored options may come
-            from any function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per
-            option. Kernels of `nn.DenseGeneral` and attention need `slotjax.distributions.flattened`.
-        score_scale: lambda; initial scores are `U(0, lambda sigma)`, with sigma the scale of the options. Default:
-            0.1 for weights of two dimensions and 1 for more.
+        scores: `"factored"` or `"explicit"`.
+        options: `"seeded"` to recompute them wherever they are used, or `"stored"`; both are the same values.
+        distribution: what options are drawn from. Default: `distributions.own_scale()`. Stored options may come from
+            any function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per option.
+        score_scale: lambda; uniform initial scores are `U(0, lambda sigma)`, with sigma the scale of the options.
+            Default: 0.1 for weights of two dimensions and 1 for more, and 1 for all at their own scale.
         share: which connections have the same options, `(K,)` in all: none (`"connection"`), those of a `"layer"`, or
             all of the `"network"`, with the mean sigma of its layers (section 4.5).
         sparse: whether option 0 of every connection is 0 (section 4.6).
-        initial: `"uniform"` scores, or those by which the option `"nearest"` to a random value `c` is the first choice,
-            `s_k(0) = c W_k - W_k^2 / 2`; then training moves a latent value `c + u / a`, for which the K options are a
-            random codebook. `c` is drawn like an option. Rates are those of learned weights.
-        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf.
+        initial: `"nearest"`, as above; `"given"`, the same from the weights that `init` is given, fresh or trained; or
+            `"uniform"` scores.
+        exact: whether factored scores are those K scores that a linear optimizer would train, weight decay included,
+            so that `a` trains. Default: only if `initial` is `"uniform"`; otherwise `a` counts as 1.
+        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf. Default:
+            floating-point leaves of two or more dimensions not called `bias`, `b` or `scale`, and at their own scale
+            only if they vary about zero.
 
     Returns:
         A `Selector`.
 
     Raises:
-        ValueError: for arguments outside these ranges; from `init`, if `where` leaves out a leaf of which only the
-            shape is known, or if options of half precision are to be seeded; from `select`, if `where` picked nothing,
-            or if the variables are those of another kind of selector. Explicit scores cannot be turned into factored
-            ones: once trained, K numbers need not lie on one line.
+        ValueError: for arguments outside these ranges; from `init`, if values are needed and only shapes are known, for
+            a weight of its own scale that is constant, and if nothing varies; from `select`, if `where` picked nothing,
+            or for variables that another selector made. Explicit scores cannot be turned into factored ones: once
+            trained, K numbers need not lie on one line.
 
     Implements sections 3.2 and 4.1 of Aladago & Torresani, "Slot Machines: Discovering Winning Combinations of Random
     Weights in Neural Networks" (ICML 2021).
 
-    >>> selector = slotjax.slot_machine(k=8)
-    >>> variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((784, 300))})
-    >>> variables["params"]["kernel"].shape, variables["frozen"]["kernel"]["options"].shape
-    ((8, 784, 300), (8, 784, 300))
+    >>> params = {"kernel": 0.05 * jax.random.normal(jax.random.key(1), (784, 300))}
+    >>> selector = slotjax.slot_machine(k=64)
+    >>> variables = selector.init(jax.random.key(0), params)
+    >>> jax.tree.map(jnp.shape, variables["params"])
+    {'kernel': {'a': (), 'u': (784, 300)}}
     >>> selector.select(variables)["kernel"].shape
     (784, 300)
-    >>> small = slotjax.slot_machine(k=256, scores="factored", options="seeded")
-    >>> variables = small.init(jax.random.key(0), {"kernel": jnp.zeros((784, 300))})
-    >>> jax.tree.map(jnp.shape, variables["params"]), jax.tree.map(jnp.shape, variables["frozen"])
-    ({'kernel': {'a': (), 'u': (784, 300)}}, {'kernel': {'seed': (2,)}})
+    >>> glorot = slotjax.distributions.glorot_uniform()
+    >>> paper = slotjax.slot_machine(8, scores="explicit", options="stored", initial="uniform", distribution=glorot)
+    >>> variables = paper.init(jax.random.key(0), {"kernel": jnp.zeros((784, 300))})
+    >>> variables["params"]["kernel"].shape, variables["frozen"]["kernel"]["options"].shape
+    ((8, 784, 300), (8, 784, 300))
     """
-    distribution = glorot_uniform() if distribution is None else distribution
+    distribution = own_scale() if distribution is None else distribution
     k = int(k) if isinstance(k, Integral) and not isinstance(k, bool) else k
-    settings = SlotMachine(k, selection, scores, options, distribution, score_scale, share, sparse, initial)
+    exact = initial == "uniform" if exact is None else exact
+    settings = SlotMachine(k, selection, scores, options, distribution, score_scale, share, sparse, initial, exact)
     _check(settings)
+    where = default_where(distribution) if where is None else where
     if share == "network":
         return TreeSelector(Network(settings, Each(_method(settings))), where, settings, joint=True)
     return make_selector(_method(settings), where, settings)
@@ -133,44 +161,56 @@ class Network(NamedTuple):
         """Draws the options from the network's key, and all else from each weight's own."""
         distribution = self.settings.distribution
         assert isinstance(distribution, Distribution), "checked by slot_machine"
-        if leaves:
-            scale = distribution.scale
-            mean = statistics.fmean(each_named(lambda _, leaf: scale(leaf.shape), leaves).values())
-            distribution = Distribution(distribution.kind, lambda _: mean)
-        return Each(_method(dataclasses.replace(self.settings, distribution=distribution), key)).init(key, leaves)
+        if not leaves:
+            return {}
+        scale = distribution.scale
+        if isinstance(scale, OwnScale):
+            sigmas = each_named(lambda _, leaf: own_sigma(leaf, scale.factor), leaves)
+            sigma: Any = jnp.stack(list(sigmas.values())).mean()
+        else:
+            sigma = statistics.fmean(each_named(lambda _, leaf: scale(leaf.shape), leaves).values())
+        return Each(_method(self.settings, key, sigma)).init(key, leaves)
 
-    def choose(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+    def choose(self, weights: dict[str, Weight], key: PRNGKeyArray | None) -> dict[str, Any]:
         """The choice of every weight."""
         return self.each.choose(weights, key)
 
-    def value(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
+    def value(self, weights: dict[str, Weight], key: PRNGKeyArray | None) -> dict[str, Any]:
         """The value of every weight."""
         return self.each.value(weights, key)
 
-    def scores(self, weights: list[Weight]) -> list[Any]:
+    def scores(self, weights: dict[str, Weight]) -> dict[str, Any]:
         """The scores of every weight."""
         return self.each.scores(weights)
 
-    def codebook(self, weight: Weight) -> Codebook | None:
+    def codebooks(self, weights: dict[str, Weight]) -> dict[str, Codebook | None]:
         """The shared options."""
-        return self.each.codebook(weight)
+        return self.each.codebooks(weights)
 
 
-def _method(settings: SlotMachine, network_key: PRNGKeyArray | None = None) -> ExplicitScores | FactoredScores:
+def _method(settings: SlotMachine, network_key: Any = None, sigma: Any = None) -> ExplicitScores | FactoredScores:
     """The one place where it is decided how scores and options are held."""
-    source = _source(settings, network_key)
+    source = _source(settings, network_key, sigma)
     samples, shared = settings.selection == "probabilistic", settings.share != "connection"
-    initial = InitialScores(settings.initial, settings.distribution, settings.score_scale, shared, settings.sparse)
+    initial = InitialScores(
+        settings.initial, settings.distribution, settings.score_scale, shared, settings.sparse, sigma
+    )
     if settings.scores == "explicit":
         return ExplicitScores(settings.k, samples, source, initial)
-    start = SeededStart(initial) if settings.options == "seeded" else StoredStart(initial)
-    return FactoredScores(settings.k, samples, source, start)
+    return FactoredScores(settings.k, samples, source, _start(settings, initial), settings.exact)
 
 
-def _source(settings: SlotMachine, network_key: PRNGKeyArray | None) -> Source:
+def _start(settings: SlotMachine, initial: InitialScores) -> Start:
+    if settings.initial == "given" or (settings.initial == "nearest" and not settings.exact):
+        return LatentStart(initial)
+    return SeededStart(initial) if settings.options == "seeded" else StoredStart(initial)
+
+
+def _source(settings: SlotMachine, network_key: Any, sigma: Any) -> Source:
     k, distribution, sparse = settings.k, settings.distribution, settings.sparse
     if isinstance(distribution, Distribution) and settings.share != "connection":
-        return FromLayer(k, distribution, sparse, network_key)
+        scale = limit_of(distribution.kind, sigma) if sigma is not None and distribution.is_own else sigma
+        return FromLayer(k, distribution, sparse, network_key, scale)
     return own_options(settings.options, k, distribution, sparse)
 
 
@@ -184,8 +224,10 @@ def _check(settings: SlotMachine) -> None:
         raise ValueError("k: 1 was given, but a sparse slot machine needs an option beside 0, so at least 2")
     if score_scale is not None and not 0 <= score_scale < float("inf"):
         raise ValueError(f"score_scale: {score_scale!r} was given, but it must be finite and not negative")
-    check_distribution(settings.distribution, settings.options)
+    if not isinstance(settings.exact, bool):
+        raise ValueError(f"exact: {settings.exact!r} was given, but it must be True, False or None")
     if settings.share != "connection" and not isinstance(settings.distribution, Distribution):
         raise ValueError(
             "distribution: an initializer was given, but shared options need a slotjax.distributions.Distribution"
         )
+    check_distribution(settings.distribution, settings.options)

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from slotjax.distributions import Distribution, signed_kaiming_constant
+from slotjax.distributions import Distribution, own_scale
 from slotjax.options import (
     Codebook,
+    Drawn,
     Initializer,
     Seed,
     Source,
@@ -21,7 +22,7 @@ from slotjax.options import (
     uniform_numbers,
 )
 from slotjax.selectors.masks import check_mask_layout, mask_codebook, mask_scores, mask_source, masked, random_weight
-from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, matrices_and_kernels
+from slotjax.selectors.selector import Selector, Weight, Where, check_one_of, default_where
 from slotjax.selectors.tree import make_selector
 
 Evaluation = Literal["thresholded", "expected", "sampled"]
@@ -33,7 +34,7 @@ def supermask(
     rescale: bool = False,
     options: Storage = "stored",
     distribution: Distribution | Initializer | None = None,
-    where: Where = matrices_and_kernels,
+    where: Where | None = None,
 ) -> Selector:
     """One frozen random weight per connection, kept with the probability `sigmoid(score)`.
 
@@ -51,10 +52,11 @@ def supermask(
         rescale: whether each weight is multiplied by the number of its connections over the number of those that are
             kept; as a constant, without a gradient.
         options: random weights are `"stored"`, or `"seeded"` to recompute them wherever they are used.
-        distribution: what random weights are drawn from. Default: `distributions.signed_kaiming_constant()`. Stored
-            ones may come from any function of `jax.nn.initializers` as well.
-        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf, of two or
-            more dimensions.
+        distribution: what random weights are drawn from. Default: `distributions.own_scale("signed_constant")`; the
+            papers' are `distributions.signed_kaiming_constant()`. Stored ones may come from any function of
+            `jax.nn.initializers` as well.
+        where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf. Default: as
+            in `slotjax.slot_machine`.
 
     Returns:
         A `Selector`; `selection` gives boolean masks, for expected weights the most probable ones.
@@ -64,15 +66,18 @@ def supermask(
             `codebooks`, for expected weights.
 
     Implements section 4 of Zhou et al., "Deconstructing Lottery Tickets: Zeros, Signs, and the Supermask" (NeurIPS
-    2019); the baseline of both papers. Scores start from `U(-1, 1) / sqrt(fan_in)`.
+    2019); the baseline of both papers. Scores start from `U(-1, 1) / sqrt(fan_in)`, or from `U(-sigma, sigma)` at the
+    own scale.
 
-    >>> selector = slotjax.supermask(evaluation="expected")
+    >>> signed = slotjax.distributions.signed_kaiming_constant()
+    >>> selector = slotjax.supermask(evaluation="expected", distribution=signed)
     >>> variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((8, 4))})
     >>> mask = selector.selection(variables, jax.random.key(1))["kernel"]
     >>> mask.dtype, selector.select(variables, jax.random.key(1))["kernel"].shape
     (dtype('bool'), (8, 4))
     """
-    distribution = signed_kaiming_constant() if distribution is None else distribution
+    distribution = own_scale("signed_constant") if distribution is None else distribution
+    where = default_where(distribution) if where is None else where
     check_one_of("evaluation", evaluation, get_args(Evaluation))
     check_one_of("options", options, get_args(Storage))
     check_distribution(distribution, options)
@@ -94,10 +99,10 @@ class Supermask:
         """Where the random weights come from."""
         return mask_source(self.options, self.distribution)
 
-    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "*shape"], Frozen]:
+    def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "*shape"], Drawn]:
         """Scores, the random weight or its seed, and the seed of the one sample that evaluation may use."""
         sample = {"sample": draw_seed(jax.random.fold_in(key, 0))} if self.evaluation == "sampled" else {}
-        return mask_scores(key, leaf), self.source.init(key, leaf) | sample
+        return mask_scores(key, leaf, self.distribution), self.source.init(key, leaf).with_more(sample)
 
     def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Bool[Array, "*shape"]:
         """What is kept."""
@@ -120,7 +125,7 @@ class Supermask:
     def scores(self, weight: Weight) -> Float[Array, "*shape"]:
         """The logits of the probabilities."""
         sample = frozenset({"sample"} if self.evaluation == "sampled" else ())
-        check_mask_layout(weight, self.source.names | sample)
+        check_mask_layout(weight, self.source, sample)
         return weight.trainable
 
     def codebook(self, weight: Weight) -> Codebook:
@@ -135,4 +140,4 @@ class Supermask:
 
 def _drawn(scores: Float[Array, "*shape"], seed: Seed) -> Bool[Array, "*shape"]:
     probability = jax.nn.sigmoid(scores)
-    return uniform_numbers(seed, probability.shape, probability.dtype) < probability
+    return uniform_numbers(seed, probability.shape, probability.dtype, like=probability) < probability

@@ -1,10 +1,9 @@
 """Selectors over a pytree: which leaves are selected, their names and keys, and what stands in their place."""
 
 import dataclasses
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,36 +11,19 @@ import numpy as np
 from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_unflatten
 from jaxtyping import PRNGKeyArray, PyTree
 
-from slotjax.options import Codebook
-from slotjax.selectors.selector import Frozen, JointMethod, Method, Selector, Variables, Weight, Where
-
-Result = TypeVar("Result")
-
-
-class Each(NamedTuple):
-    """A method for each weight by itself."""
-
-    method: Method
-
-    def init(self, key: PRNGKeyArray, leaves: dict[str, Any]) -> dict[str, tuple[Any, Frozen]]:
-        """Draws every weight with a key of its own."""
-        return each_named(lambda name, leaf: self.method.init(fold_name(key, name), leaf), leaves)
-
-    def choose(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
-        """The choice of every weight."""
-        return [self.method.choose(weight, key if key is None else fold_name(key, weight.name)) for weight in weights]
-
-    def value(self, weights: list[Weight], key: PRNGKeyArray | None) -> list[Any]:
-        """The value of every weight."""
-        return [self.method.value(weight, key if key is None else fold_name(key, weight.name)) for weight in weights]
-
-    def scores(self, weights: list[Weight]) -> list[Any]:
-        """The scores of every weight."""
-        return [self.method.scores(weight) for weight in weights]
-
-    def codebook(self, weight: Weight) -> Codebook | None:
-        """The codebook of one weight."""
-        return self.method.codebook(weight)
+from slotjax.options import Codebook, Drawn
+from slotjax.selectors.each import Each
+from slotjax.selectors.selector import (
+    Frozen,
+    JointMethod,
+    Method,
+    Selector,
+    Variables,
+    Weight,
+    Where,
+    drawn_about_zero,
+    matrices_and_kernels,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +57,7 @@ class TreeSelector:
 
     def codebooks(self, variables: Variables) -> dict[str, Codebook]:
         """What the indices of each weight stand for."""
-        books = {weight.name: self.method.codebook(weight) for weight in selected_weights(variables)}
+        books = self.method.codebooks(selected_weights(variables))
         return {name: book for name, book in books.items() if book is not None}
 
 
@@ -88,18 +70,11 @@ def make_selector(method: Method, where: Where, settings: Any = None) -> Selecto
         settings: what the selector says that it was made with. Default: the method.
 
     >>> method = slotjax.edge_popup(0.5).settings
-    >>> selector = slotjax.selectors.make_selector(method, slotjax.selectors.matrices_and_kernels)
+    >>> selector = slotjax.selectors.make_selector(method, slotjax.selectors.default_where(method.distribution))
     >>> selector == slotjax.edge_popup(0.5)
     True
     """
     return TreeSelector(Each(method), where, method if settings is None else settings, joint=False)
-
-
-def fold_name(key: PRNGKeyArray, name: str) -> PRNGKeyArray:
-    """The key of the weight called `name`: the same for a name in whichever tree it stands."""
-    for word in np.frombuffer(hashlib.sha256(name.encode()).digest()[:8], "<u4"):
-        key = jax.random.fold_in(key, word)
-    return key
 
 
 def leaf_name(path: tuple) -> str:
@@ -156,7 +131,10 @@ def init_selected(
     paths_and_leaves, treedef = tree_flatten_with_path(params)
     named = [(leaf_name(path), leaf) for path, leaf in paths_and_leaves]
     _check_names([name for name, _ in named])
-    initialized = initialize({name: leaf for name, leaf in named if where(name, leaf)})
+    selected = {name: leaf for name, leaf in named if where(name, leaf)}
+    if where is drawn_about_zero:
+        _check_some_vary(named, selected)
+    initialized = initialize(selected)
     pairs = [initialized[name] if name in initialized else (_value(name, leaf), {}) for name, leaf in named]
     return {
         "params": tree_unflatten(treedef, [trainable for trainable, _ in pairs]),
@@ -164,30 +142,32 @@ def init_selected(
     }
 
 
-def selected_weights(variables: Variables) -> list[Weight]:
-    """The selected weights, in the order of the tree.
+def selected_weights(variables: Variables) -> dict[str, Weight]:
+    """The selected weights by name, in the order of the tree.
 
     A weight is selected where `frozen` has random values for it, so the rule is needed only by `init`.
 
     Raises:
         ValueError: if a collection is missing, or the scores of a weight.
     """
-    weights = [weight for weight in weights_and_leaves(variables)[0] if weight.frozen]
-    missing = sorted(set(random_values(variables["frozen"])) - {weight.name for weight in weights})
+    weights = {name: weight for name, weight in weights_and_leaves(variables)[0] if weight.frozen}
+    missing = sorted(set(random_values(variables["frozen"])) - set(weights))
     if missing:
         raise ValueError(f"variables: 'frozen' has random values for {missing}, for which 'params' has no scores")
     return weights
 
 
 def with_selected(
-    variables: Variables, values: Sequence[Any], rest: Callable[[Any], Any] = lambda leaf: leaf
+    variables: Variables, values: Mapping[str, Any], rest: Callable[[Any], Any] = lambda leaf: leaf
 ) -> PyTree:
     """The tree of weights, with `values` in place of `selected_weights` and `rest(leaf)` of every other leaf."""
-    (weights, treedef), remaining = weights_and_leaves(variables), iter(values)
-    return tree_unflatten(treedef, [next(remaining) if one.frozen else rest(one.trainable) for one in weights])
+    named, treedef = weights_and_leaves(variables)
+    return tree_unflatten(
+        treedef, [values[name] if weight.frozen else rest(weight.trainable) for name, weight in named]
+    )
 
 
-def weights_and_leaves(variables: Variables) -> tuple[list[Weight], Any]:
+def weights_and_leaves(variables: Variables) -> tuple[list[tuple[str, Weight]], Any]:
     """All leaves of the tree of weights, those that are not selected without frozen values, and its structure."""
     if not {"params", "frozen"} <= set(variables):
         raise ValueError("variables: it must have both 'params' and 'frozen', as `init` returned them")
@@ -195,44 +175,45 @@ def weights_and_leaves(variables: Variables) -> tuple[list[Weight], Any]:
     named, treedef = tree_flatten_with_path(
         variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True
     )
-    return [Weight(leaf_name(path), leaf, frozen.get(path, {})) for path, leaf in named], treedef
+    return [(leaf_name(path), Weight(leaf, frozen.get(path, Drawn({})))) for path, leaf in named], treedef
 
 
-def _some_weights(variables: Variables) -> list[Weight]:
+def _some_weights(variables: Variables) -> dict[str, Weight]:
     weights = selected_weights(variables)
     if not weights:
         raise ValueError("variables: 'frozen' holds no random values, so no weight is selected; see `where`")
     return weights
 
 
-def each_named(function: Callable[[str, Any], Result], leaves: dict[str, Any]) -> dict[str, Result]:
-    """`function(name, leaf)` for every leaf; its errors name the leaf."""
-    return {name: _named_error(function, name, leaf) for name, leaf in leaves.items()}
-
-
-def _named_error(function: Callable[[str, Any], Result], name: str, leaf: Any) -> Result:
-    try:
-        return function(name, leaf)
-    except ValueError as error:
-        raise ValueError(f"params: {name!r}: {error}") from error
-
-
-def random_values(frozen: PyTree) -> dict[str, Frozen]:
+def random_values(frozen: PyTree) -> dict[str, Drawn]:
     """The random values of every selected weight, by its name."""
     return {leaf_name(path): values for path, values in _values_by_path(frozen).items()}
 
 
-def _values_by_path(frozen: PyTree) -> dict[tuple, Frozen]:
-    groups: dict[tuple, Frozen] = {}
-    for (*path, entry), leaf in tree_flatten_with_path(frozen)[0]:
-        groups.setdefault(tuple(path), {})[entry.key] = leaf
-    return groups
+def _values_by_path(frozen: PyTree) -> dict[tuple, Drawn]:
+    groups: dict[tuple, Drawn] = {}
+    lost: dict[tuple, dict[str, Any]] = {}
+    for path, leaf in tree_flatten_with_path(frozen, is_leaf=lambda node: isinstance(node, Drawn))[0]:
+        if isinstance(leaf, Drawn):
+            groups[path] = leaf
+        else:  # values in a plain dictionary, which no longer says what made them
+            lost.setdefault(path[:-1], {})[path[-1].key] = leaf
+    return groups | {path: Drawn(values) for path, values in lost.items()}
 
 
 def _check_names(names: list[str]) -> None:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"params: {twice} name two leaves each, which would have the same random values")
+
+
+def _check_some_vary(named: list[tuple[str, Any]], selected: Mapping[str, Any]) -> None:
+    constant = [name for name, leaf in named if matrices_and_kernels(name, leaf)]
+    if constant and not selected:
+        raise ValueError(
+            f"params: the values of {constant} do not vary about zero, so no weight has a scale of its own; give the "
+            "weights that the model's init draws, or distribution="
+        )
 
 
 def check_where(where: Any) -> None:

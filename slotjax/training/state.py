@@ -2,11 +2,10 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from slotjax.selectors import Optimizer, check_factorable, is_factored
+from slotjax.selectors import Optimizer
 
 
 class TrainState(NamedTuple):
@@ -41,15 +40,10 @@ def init_state(
         optimizer: what updates them.
         batch_stats: the collection of that name of a model with batch norm.
 
-    Raises:
-        ValueError: if `params` hold factored scores and the optimizer does not allow them (`slotjax.check_factorable`).
-
     >>> state = training.init_state(jax.random.key(0), {"scores": jnp.ones(2)}, training.sgd(0.2))
     >>> int(state.step), int(state.epoch)
     (0, 0)
     """
-    if any(map(is_factored, jax.tree.leaves(params, is_leaf=is_factored))):
-        check_factorable(optimizer, params)
     # Two arrays, because one cannot be donated twice.
     step, epoch = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
     return TrainState(step, epoch, key, params, optimizer.init(params), {} if batch_stats is None else batch_stats)

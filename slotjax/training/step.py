@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from slotjax.data import Split
-from slotjax.selectors import Optimizer
+from slotjax.selectors import Optimizer, hold_shares, is_factorable
 from slotjax.training.learner import Learner
 from slotjax.training.loss import losses_and_correct
 from slotjax.training.state import TrainState
@@ -21,6 +21,9 @@ Step = Callable[..., tuple[TrainState, Outcome]]
 
 def train_step(learner: Learner) -> Step:
     """The function of one step: `step(state, frozen, batch, valid=None) -> (state, (loss, correct))`.
+
+    With an optimizer that is not linear, the scalars `a` of factored scores stay as they are
+    (`slotjax.check_factorable`).
 
     Args:
         learner: what learns.
@@ -79,4 +82,6 @@ def _update(optimizer: Optimizer, state: TrainState, gradient: PyTree) -> TrainS
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
+    if not is_factorable(optimizer, state.params):
+        params = hold_shares(params, state.params)
     return state._replace(step=state.step + 1, params=params, opt_state=opt_state)

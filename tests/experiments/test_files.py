@@ -15,6 +15,7 @@ from experiments.running.components import Inputs
 from experiments.running.logs import Logs
 from experiments.running.trained import Trained
 from experiments.running.workdir import open_run
+from tests import paper
 from tests.slotjax.tickets.trained_variables import trained as trained_variables
 
 INPUTS = Inputs((28, 28, 1), "uint8", 10)
@@ -117,7 +118,7 @@ def test_the_report_is_not_written_through_a_link(tmp_path, elsewhere):
 
 
 def test_a_ticket_is_not_written_through_a_link(tmp_path, elsewhere, monkeypatch):
-    selector = slotjax.slot_machine(k=2)
+    selector = paper.slot_machine(k=2)
     history = [{"test": {"accuracy": 0.5}}]
     run = Trained(resolve(Request()), INPUTS, selector, trained_variables(selector), {}, history)
     monkeypatch.setattr(export, "load_trained", lambda workdir, epoch: run)

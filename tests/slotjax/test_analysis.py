@@ -9,6 +9,7 @@ import pytest
 
 import slotjax
 from slotjax import analysis, models
+from tests import paper
 
 PARAMS = {"a": jnp.zeros((30, 20)), "b": jnp.zeros((20, 10))}
 
@@ -31,14 +32,14 @@ def test_overlap(one, other, expected):
 
 
 def test_sparsity_and_parameters_kept():
-    selector = slotjax.edge_popup(0.3)
+    selector = paper.edge_popup(0.3)
     weights = selector.select(selector.init(jax.random.key(0), PARAMS))
     assert float(analysis.sparsity(weights)) == pytest.approx(0.7)
     assert analysis.parameters_kept(weights) == 180 + 60
 
 
 def test_index_counts_of_indices_and_masks():
-    machine, mask = slotjax.slot_machine(5), slotjax.edge_popup(0.25)
+    machine, mask = paper.slot_machine(5), paper.edge_popup(0.25)
     counts = analysis.index_counts(machine.selection(machine.init(jax.random.key(0), PARAMS)), 5)
     assert counts.sum() == 800
     assert counts.min() > 100
@@ -49,18 +50,18 @@ def test_index_counts_of_indices_and_masks():
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
 def test_histograms_of_offered_and_selected_values(options, share):
-    selector = slotjax.slot_machine(4, options=options, share=share)
+    selector = paper.slot_machine(4, options=options, share=share)
     variables = selector.init(jax.random.key(0), PARAMS)
     offered, selected, edges = analysis.offered_and_selected(selector, variables, bins=10)["a"]
     assert (offered.sum(), selected.sum(), len(edges)) == (4 * 600, 600, 11)
-    values = np.asarray(slotjax.slot_machine(4, share=share).init(jax.random.key(0), PARAMS)["frozen"]["a"]["options"])
+    values = np.asarray(paper.slot_machine(4, share=share).init(jax.random.key(0), PARAMS)["frozen"]["a"]["options"])
     if share == "connection":
         np.testing.assert_array_equal(offered, np.histogram(values, edges)[0])
     np.testing.assert_array_equal(selected, np.histogram(np.asarray(selector.select(variables)["a"]), edges)[0])
 
 
 def test_histograms_of_masks_and_random_weights():
-    for selector, count in ((slotjax.edge_popup(0.5), 2), (slotjax.supermask(rescale=True), 2)):
+    for selector, count in ((paper.edge_popup(0.5), 2), (paper.supermask(rescale=True), 2)):
         histograms = analysis.offered_and_selected(selector, selector.init(jax.random.key(0), PARAMS))
         assert histograms["b"][0].sum() == count * 200
         assert histograms["b"][1].sum() == 200
@@ -87,6 +88,6 @@ def test_selections_of_different_networks_are_refused(compare, other):
 
 
 def test_histograms_of_a_rescaled_mask_are_of_rescaled_values():
-    selector = slotjax.supermask(rescale=True)
+    selector = paper.supermask(rescale=True)
     offered, selected, _ = analysis.offered_and_selected(selector, selector.init(jax.random.key(0), PARAMS))["a"]
     assert np.all(offered[selected > 0] > 0)

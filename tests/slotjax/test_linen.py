@@ -12,8 +12,8 @@ import pytest
 
 import slotjax
 from slotjax.options import draw_seed, uniform_numbers
-from slotjax.selectors.tree import fold_name
-from tests import reference
+from slotjax.selectors.each import fold_name
+from tests import paper, reference
 
 DENSE = [
     {"features": 5},
@@ -39,7 +39,7 @@ X = jax.random.normal(jax.random.key(1), (2, 8, 8, 2))
 
 @pytest.mark.parametrize(("ours", "flax", "settings"), LAYERS)
 def test_a_layer_is_flax_layer_with_the_selected_kernel(ours, flax, settings):
-    selector, key = slotjax.slot_machine(3), jax.random.key(0)
+    selector, key = paper.slot_machine(3), jax.random.key(0)
     layer, plain = ours(**settings, selector=selector), flax(**settings)
     variables = layer.init(key, X)
     expected = selector.init(key, plain.init(key, X)["params"])
@@ -74,7 +74,7 @@ OURS, FLAX = Network(slotjax.Dense, slotjax.Conv), Network(nn.Dense, nn.Conv)
 
 @pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 def test_layers_and_pytree_give_the_same_network(selection):
-    selector, key, draw = slotjax.slot_machine(selection=selection), jax.random.key(0), jax.random.key(2)
+    selector, key, draw = paper.slot_machine(selection=selection), jax.random.key(0), jax.random.key(2)
     ours = Network(_with(slotjax.Dense, selector), _with(slotjax.Conv, selector))
     variables = ours.init(key, X)
     expected = selector.init(key, FLAX.init(key, X)["params"])
@@ -125,7 +125,7 @@ def test_a_scan_over_layers_has_options_of_its_own_in_every_layer():
 
 
 def test_a_kernel_that_where_leaves_out_is_an_ordinary_one():
-    selector = slotjax.slot_machine(where=lambda name, leaf: name == "Conv_0/kernel")
+    selector = paper.slot_machine(where=lambda name, leaf: name == "Conv_0/kernel")
     network = Network(_with(slotjax.Dense, selector), _with(slotjax.Conv, selector))
     variables = network.init(jax.random.key(0), X)
     expected = selector.init(jax.random.key(0), FLAX.init(jax.random.key(0), X)["params"])
@@ -161,7 +161,7 @@ K = [1, 2, 3, 8, 64]
 def test_layers_equal_the_papers_equations_in_float64(k, selection, kind, x64):
     """Weights bit for bit; outputs and gradients of scores to 1e-12."""
     random = np.random.default_rng(k)
-    settings = {"use_bias": False, "param_dtype": jnp.float64, "selector": slotjax.slot_machine(k, selection)}
+    settings = {"use_bias": False, "param_dtype": jnp.float64, "selector": paper.slot_machine(k, selection)}
     if kind == "dense":
         layer, images = slotjax.Dense(7, **settings), random.normal(size=(5, 6))
     else:

@@ -9,6 +9,7 @@ import scipy.stats
 from jax.nn import initializers
 
 import slotjax
+from tests import paper
 
 SHAPES = [(784, 300), (3, 3, 64, 128)]
 
@@ -30,24 +31,22 @@ def test_options_are_uniform_up_to_the_scale(shape, distribution, variance):
     assert scipy.stats.kstest(np.ravel(options), scipy.stats.uniform(-sigma, 2 * sigma).cdf).pvalue > 1e-3
 
 
-def test_flattened_kernels_of_attention_have_the_deviation_that_flax_gives_them():
+def test_kernels_of_attention_have_the_deviation_that_flax_gives_them():
     attention = nn.MultiHeadDotProductAttention(8, qkv_features=64)
     params = attention.init(jax.random.key(0), jnp.zeros((1, 3, 256)))["params"]
     assert (params["query"]["kernel"].shape, params["out"]["kernel"].shape) == ((256, 8, 8), (8, 8, 256))
     normal = slotjax.distributions.Distribution("normal", lambda shape: shape[0] ** -0.5)  # as Flax's lecun_normal
     for name, inputs in (("query", 1), ("key", 1), ("value", 1), ("out", 2)):
         kernel = params[name]["kernel"]
-        selector = slotjax.slot_machine(2, distribution=slotjax.distributions.flattened(inputs, normal))
+        selector = paper.slot_machine(2, distribution=normal.for_matrix(inputs))
         selected = selector.select(selector.init(jax.random.key(1), {"kernel": kernel}))["kernel"]
         assert float(jnp.std(selected)) == pytest.approx(float(jnp.std(kernel)), rel=0.05)
 
 
-def test_flattened_kernels_have_inputs_and_outputs():
+def test_a_matrix_has_inputs_and_outputs():
     with pytest.raises(ValueError, match="inputs: 0 was given"):
-        slotjax.distributions.flattened(0, slotjax.distributions.glorot_uniform())
-    selector = slotjax.slot_machine(
-        distribution=slotjax.distributions.flattened(2, slotjax.distributions.glorot_uniform())
-    )
+        slotjax.distributions.glorot_uniform().for_matrix(0)
+    selector = paper.slot_machine(distribution=slotjax.distributions.glorot_uniform().for_matrix(2))
     with pytest.raises(ValueError, match=r"'kernel': a weight of shape \(6, 4\) has no outputs"):
         selector.init(jax.random.key(0), {"kernel": jnp.zeros((6, 4))})
 
@@ -99,7 +98,7 @@ def test_signed_constants_are_either_sign_of_one_value():
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="kind: 'cauchy' was given, but it must be one of uniform, normal, signed_con"):
-        slotjax.slot_machine(distribution=slotjax.distributions.Distribution("cauchy", lambda shape: 1.0))
+        paper.slot_machine(distribution=slotjax.distributions.Distribution("cauchy", lambda shape: 1.0))
 
 
 def test_fans_of_a_vector_are_refused():
@@ -116,7 +115,7 @@ def test_options_of_a_connection_are_independent():
 @pytest.mark.parametrize(("shape", "scale"), [((784, 300), 0.1), ((3, 3, 64, 128), 1.0)])
 def test_initial_scores_are_uniform_up_to_lambda_sigma(shape, scale):
     limit = scale * slotjax.distributions.glorot_uniform().scale(shape)
-    scores = slotjax.slot_machine(k=2).init(jax.random.key(0), jnp.zeros(shape))["params"]
+    scores = paper.slot_machine(k=2).init(jax.random.key(0), jnp.zeros(shape))["params"]
     assert scipy.stats.kstest(np.ravel(scores), scipy.stats.uniform(0, limit).cdf).pvalue > 1e-3
 
 
@@ -129,12 +128,12 @@ def test_initial_scores_and_options_of_one_key_are_independent():
 
 
 def test_initial_scores_of_a_plain_initializer_scale_with_what_it_draws():
-    selector = slotjax.slot_machine(k=4, distribution=initializers.normal(0.05), score_scale=2.0)
+    selector = paper.slot_machine(k=4, distribution=initializers.normal(0.05), score_scale=2.0)
     scores = selector.init(jax.random.key(0), jnp.zeros((200, 200)))["params"]
     assert float(scores.max()) == pytest.approx(2 * 0.05, rel=0.02)
 
 
 def test_initial_scores_are_independent_of_options():
-    variables = slotjax.slot_machine(k=1).init(jax.random.key(0), jnp.zeros((200, 200)))
+    variables = paper.slot_machine(k=1).init(jax.random.key(0), jnp.zeros((200, 200)))
     correlation = scipy.stats.pearsonr(np.ravel(variables["params"]), np.ravel(variables["frozen"]["options"]))
     assert correlation.pvalue > 1e-3

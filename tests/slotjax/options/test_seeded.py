@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from slotjax.options import seeded
+from slotjax.options import generator as seeded
 from tests import reference
 
 SEEDS = [(0, 0), (1, 0), (0, 1), (0xFFFFFFFF, 0xFFFFFFFF), (0x12345678, 0x9ABCDEF0)]

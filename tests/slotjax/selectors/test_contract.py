@@ -12,6 +12,7 @@ import pytest
 
 import slotjax
 from slotjax import training
+from tests import paper
 from tests.slotjax.selectors.learning import learns
 
 PARAMS = {
@@ -39,7 +40,7 @@ def slot_machines():
         selection, scores, options, share, sparse, initial = values
         name = "-".join(("slot", str(k), *map(str, values)))
         arguments = {"scores": scores, "options": options, "share": share, "sparse": sparse, "initial": initial}
-        yield name, lambda k=k, s=selection, a=arguments: slotjax.slot_machine(k, s, **a)
+        yield name, lambda k=k, s=selection, a=arguments: paper.slot_machine(k, s, **a)
 
 
 def masks():
@@ -48,19 +49,19 @@ def masks():
     ):
         yield (
             f"edge_popup-{ranking}-{options}-{fraction}",
-            lambda r=ranking, o=options, f=fraction: slotjax.edge_popup(f, ranking=r, options=o),
+            lambda r=ranking, o=options, f=fraction: paper.edge_popup(f, ranking=r, options=o),
         )
     for evaluation, rescale, options in itertools.product(
         get_args(slotjax.selectors.Evaluation), (False, True), get_args(slotjax.options.Storage)
     ):
         yield (
             f"supermask-{evaluation}-{rescale}-{options}",
-            lambda e=evaluation, r=rescale, o=options: slotjax.supermask(evaluation=e, rescale=r, options=o),
+            lambda e=evaluation, r=rescale, o=options: paper.supermask(evaluation=e, rescale=r, options=o),
         )
 
 
 def distributions():
-    factories = {"slot": slotjax.slot_machine, "edge_popup": slotjax.edge_popup, "supermask": slotjax.supermask}
+    factories = {"slot": paper.slot_machine, "edge_popup": paper.edge_popup, "supermask": paper.supermask}
     for (name, make), (kind, distribution) in itertools.product(factories.items(), DISTRIBUTIONS.items()):
         yield f"{name}-{kind}", lambda make=make, d=distribution: make(distribution=d)
     for kind, distribution in DISTRIBUTIONS.items():
@@ -71,8 +72,8 @@ def distributions():
 def mixed():
     return slotjax.partition(
         {
-            "conv/.*": slotjax.slot_machine(3, "probabilistic", scores="factored", options="seeded"),
-            ".*kernel": slotjax.supermask(),
+            "conv/.*": paper.slot_machine(3, "probabilistic", scores="factored", options="seeded"),
+            ".*kernel": paper.supermask(),
             ".*": slotjax.learned(),
         }
     )
@@ -80,7 +81,7 @@ def mixed():
 
 def in_a_layer():
     """A partition of a layer, all of whose patterns match."""
-    return slotjax.partition({"kernel": slotjax.slot_machine(3, "probabilistic"), ".*": slotjax.learned()})
+    return slotjax.partition({"kernel": paper.slot_machine(3, "probabilistic"), ".*": slotjax.learned()})
 
 
 SELECTORS = {
@@ -181,7 +182,7 @@ def check_layers(selector):
     if getattr(selector.settings, "name", None) in ("learned", "fixed"):
         return  # a layer without random values is Flax's own, with its own initializer
     made = jax.jit(layer.init)(jax.random.key(0), x)
-    alone = jax.jit(lambda: selector.init(jax.random.key(0), {"kernel": jnp.zeros((6, 5)), "bias": jnp.zeros(5)}))()
+    alone = jax.jit(lambda: selector.init(jax.random.key(0), nn.Dense(5).init(jax.random.key(0), x)["params"]))()
     chex.assert_trees_all_equal(made["params"], alone["params"])
     chex.assert_trees_all_equal(made["frozen"]["kernel"], alone["frozen"]["kernel"])
     apply = jax.jit(lambda variables, key: layer.apply(variables, x, rngs={"select": key}))
@@ -222,8 +223,8 @@ def test_half_precision_has_scores_in_float32(name):
 
 
 def test_equal_seeds_give_masks_the_options_of_a_sparse_slot_machine():
-    sparse = slotjax.slot_machine(2, sparse=True, options="seeded", distribution=slotjax.distributions.kaiming_normal())
-    mask = slotjax.edge_popup(1.0, options="seeded", distribution=slotjax.distributions.kaiming_normal())
+    sparse = paper.slot_machine(2, sparse=True, options="seeded", distribution=slotjax.distributions.kaiming_normal())
+    mask = paper.edge_popup(1.0, options="seeded", distribution=slotjax.distributions.kaiming_normal())
     offered = sparse.codebooks(sparse.init(jax.random.key(0), PARAMS))["dense/kernel"]
     kept = mask.select(mask.init(jax.random.key(0), PARAMS))["dense"]["kernel"]
     ones = jnp.ones((6, 5), jnp.int32)

@@ -7,9 +7,10 @@ import pytest
 
 import slotjax
 from slotjax import training
+from tests import paper
 
 PARAMS = {"d": {"kernel": jnp.zeros((30, 40)), "bias": jnp.zeros(4)}, "c": {"kernel": jnp.zeros((3, 3, 2, 5))}}
-TRAINABLE = slotjax.slot_machine(4, scores="factored", options="seeded").init(jax.random.key(0), PARAMS)["params"]
+TRAINABLE = paper.slot_machine(4, scores="factored", options="seeded").init(jax.random.key(0), PARAMS)["params"]
 WARM_UP = optax.warmup_cosine_decay_schedule(0, 0.1, 20, 100)
 
 
@@ -84,7 +85,7 @@ def test_others_are_refused_in_one_sentence_that_names_the_alternative(name, par
 def test_training_calls_it():
     with pytest.raises(ValueError, match="use scores='explicit'"):
         training.init_state(jax.random.key(0), TRAINABLE, optax.adam(0.1))
-    explicit = slotjax.slot_machine(4).init(jax.random.key(0), PARAMS)["params"]
+    explicit = paper.slot_machine(4).init(jax.random.key(0), PARAMS)["params"]
     training.init_state(jax.random.key(0), explicit, optax.adam(0.1))
 
 

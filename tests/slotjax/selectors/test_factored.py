@@ -12,6 +12,7 @@ import pytest
 
 import slotjax
 from slotjax import models, training
+from tests import paper
 
 SHAPES = {"dense": {"kernel": (6, 4), "bias": (4,)}, "head": (3, 2, 4), "conv": {"kernel": (2, 2, 3, 2)}}
 STEPS = 300
@@ -21,7 +22,7 @@ VARIANTS = {
     "shared per layer": {"share": "layer"},
     "shared by the network": {"share": "network"},
     "sparse": {"sparse": True},
-    "nearest": {"initial": "nearest"},
+    "nearest": {"initial": "nearest", "exact": True},
 }
 
 
@@ -108,10 +109,10 @@ def tree():
 
 
 def assert_same_training(k, selection, params, loss, optimizer, steps=STEPS, **variant):
-    explicit = slotjax.slot_machine(k, selection, **variant)
+    explicit = paper.slot_machine(k, selection, **variant)
     expected = train(explicit, params, loss, optimizer, steps)
     for storage in get_args(slotjax.options.Storage):
-        factored = slotjax.slot_machine(k, selection, scores="factored", options=storage, **variant)
+        factored = paper.slot_machine(k, selection, scores="factored", options=storage, **variant)
         for one, other in zip(expected, train(factored, params, loss, optimizer, steps), strict=True):
             key = jax.random.key(9)
             for arguments in ((), (key,)):
@@ -172,7 +173,7 @@ def test_an_optimizer_that_is_not_linear_trains_otherwise(x64):
 
 def assert_nothing_as_large_as_k_weights_is_made(k, selection, **variant):
     """In a whole training loop, so that nothing is kept from one step to the next either."""
-    selector, n = slotjax.slot_machine(k, selection, scores="factored", options="seeded", **variant), 300 * 200
+    selector, n = paper.slot_machine(k, selection, scores="factored", options="seeded", **variant), 300 * 200
     variables = selector.init(jax.random.key(0), jnp.zeros((300, 200)))
 
     def loop(trainable, frozen, x):
@@ -203,7 +204,7 @@ def test_nor_by_any_variant(variant):
 
 def test_the_compiled_program_does_not_grow_with_k():
     def size(k):
-        selector = slotjax.slot_machine(k, scores="factored", options="seeded")
+        selector = paper.slot_machine(k, scores="factored", options="seeded")
         variables = jax.eval_shape(lambda: selector.init(jax.random.key(0), jnp.zeros((30, 20))))
         return len(jax.jit(selector.select).lower(variables).compile().as_text())
 
@@ -211,7 +212,7 @@ def test_the_compiled_program_does_not_grow_with_k():
 
 
 def test_one_compilation_for_every_state(compilations):
-    selector = slotjax.slot_machine(20, scores="factored", options="seeded")
+    selector = paper.slot_machine(20, scores="factored", options="seeded")
     select = jax.jit(selector.select)
     variables = [selector.init(jax.random.key(seed), jnp.zeros((30, 20))) for seed in range(3)]
     select(variables[0])

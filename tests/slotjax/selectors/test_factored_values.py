@@ -10,12 +10,13 @@ import pytest
 
 import slotjax
 from slotjax import training
+from tests import paper
 
 
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 def test_u_has_the_gradient_of_the_weight_and_a_has_none(selection, options, x64):
-    selector = slotjax.slot_machine(4, selection, scores="factored", options=options)
+    selector = paper.slot_machine(4, selection, scores="factored", options=options)
     variables = selector.init(jax.random.key(0), jnp.zeros((6, 5)))
     cotangent = jnp.asarray(np.random.default_rng(0).normal(size=(6, 5)))
 
@@ -37,7 +38,7 @@ def test_neither_storage_changes_what_is_drawn(kind, selection, scores):
     distribution = slotjax.distributions.Distribution(kind, lambda shape: 0.1)
     weights, all_scores, key = [], [], jax.random.key(2)
     for machine in ({}, {"scores": scores, "options": "stored"}, {"scores": scores, "options": "seeded"}):
-        selector = slotjax.slot_machine(20, selection, distribution=distribution, **machine)
+        selector = paper.slot_machine(20, selection, distribution=distribution, **machine)
         variables = selector.init(key, {"kernel": jnp.zeros((30, 40)), "conv": jnp.zeros((3, 3, 4, 5))})
         weights.append((selector.select(variables), selector.select(variables, key), selector.selection(variables)))
         all_scores.append(selector.scores(variables))
@@ -51,9 +52,9 @@ def test_neither_storage_changes_what_is_drawn(kind, selection, scores):
 def test_every_weight_is_exactly_an_option_whatever_u_is(selection, options):
     """In float32, where `u + (weight - u)` would round."""
     arguments = {"scores": "factored", "options": options}
-    selector = slotjax.slot_machine(8, selection, **arguments)
+    selector = paper.slot_machine(8, selection, **arguments)
     variables = selector.init(jax.random.key(0), jnp.zeros((50, 40)))
-    options = np.asarray(slotjax.slot_machine(8).init(jax.random.key(0), jnp.zeros((50, 40)))["frozen"]["options"])
+    options = np.asarray(paper.slot_machine(8).init(jax.random.key(0), jnp.zeros((50, 40)))["frozen"]["options"])
     u = jnp.asarray(np.random.default_rng(0).normal(size=(50, 40)), jnp.float32) * 1000
     variables["params"] = {"u": u, "a": jnp.float32(0.7)}
     for call in (selector.select, jax.jit(selector.select)):
@@ -67,7 +68,7 @@ def test_every_weight_is_exactly_an_option_whatever_u_is(selection, options):
 
 def test_the_state_of_training_is_two_numbers_per_connection():
     for k in (2, 256):
-        selector = slotjax.slot_machine(k, scores="factored", options="seeded")
+        selector = paper.slot_machine(k, scores="factored", options="seeded")
         variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((100, 50))})
         state = training.sgd(0.1, 0.9).init(variables["params"])
         size = sum(leaf.nbytes for leaf in jax.tree.leaves((variables, state)))
@@ -75,7 +76,7 @@ def test_the_state_of_training_is_two_numbers_per_connection():
 
 
 def test_trials_can_be_vmapped_over_their_seeds():
-    selector = slotjax.slot_machine(20, scores="factored", options="seeded")
+    selector = paper.slot_machine(20, scores="factored", options="seeded")
     keys = jax.random.split(jax.random.key(0), 3)
     variables = jax.vmap(lambda key: selector.init(key, jnp.zeros((6, 4))))(keys)
     together = jax.vmap(selector.select)(variables)
@@ -84,7 +85,7 @@ def test_trials_can_be_vmapped_over_their_seeds():
 
 
 def test_layers_take_factored_scores():
-    selector = slotjax.slot_machine(5, "probabilistic", scores="factored", options="seeded")
+    selector = paper.slot_machine(5, "probabilistic", scores="factored", options="seeded")
     layer, x = slotjax.Dense(4, selector=selector), jnp.ones((2, 3))
     variables = layer.init(jax.random.key(0), x)
     assert jax.tree.map(jnp.shape, variables["params"]["kernel"]) == {"u": (3, 4), "a": ()}
@@ -96,7 +97,7 @@ def test_layers_take_factored_scores():
 
 
 def variables_of(**arguments):
-    return slotjax.slot_machine(3, **arguments).init(jax.random.key(0), {"w": jnp.zeros((6, 4))})
+    return paper.slot_machine(3, **arguments).init(jax.random.key(0), {"w": jnp.zeros((6, 4))})
 
 
 @pytest.mark.parametrize(
@@ -111,30 +112,28 @@ def variables_of(**arguments):
 def test_variables_of_another_kind_of_selector_are_refused(made, used, message):
     for function in ("select", "selection", "scores"):
         with pytest.raises(ValueError, match=message):
-            getattr(slotjax.slot_machine(3, **used), function)(variables_of(**made))
+            getattr(paper.slot_machine(3, **used), function)(variables_of(**made))
 
 
 def test_u_of_another_shape_is_refused():
     variables = variables_of(scores="factored")
     variables["params"]["w"]["u"] = jnp.zeros((6, 5))
     with pytest.raises(ValueError, match=r"'w' has u of shape \(6, 5\), but options of shape \(3, 6, 4\)"):
-        slotjax.slot_machine(3, scores="factored").select(variables)
+        paper.slot_machine(3, scores="factored").select(variables)
 
 
 def test_seeded_options_of_half_precision_are_refused():
     with pytest.raises(ValueError, match="'w': seeded options are float32 or float64, but this weight is bfloat16"):
-        slotjax.slot_machine(options="seeded").init(jax.random.key(0), {"w": jnp.zeros((6, 4), jnp.bfloat16)})
+        paper.slot_machine(options="seeded").init(jax.random.key(0), {"w": jnp.zeros((6, 4), jnp.bfloat16)})
 
 
 def test_stored_options_of_half_precision_have_factored_scores_in_float32():
-    selector = slotjax.slot_machine(3, scores="factored")
+    selector = paper.slot_machine(3, scores="factored")
     variables = selector.init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))
     assert variables["params"]["u"].dtype == variables["params"]["a"].dtype == jnp.float32
     weights = selector.select(variables)
     assert weights.dtype == jnp.bfloat16
     chex.assert_trees_all_equal(
         weights,
-        slotjax.slot_machine(3).select(
-            slotjax.slot_machine(3).init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))
-        ),
+        paper.slot_machine(3).select(paper.slot_machine(3).init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))),
     )

@@ -1,5 +1,6 @@
 """Bad arguments, and the mistakes of a first hour: each is one sentence that says what to do."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -17,7 +18,7 @@ from slotjax import distributions
 ROOT = Path(__file__).parents[3]
 KEY = jax.random.key(0)
 HE_NORMAL = jax.nn.initializers.he_normal()
-PARAMS = {"dense": {"kernel": jnp.zeros((3, 2)), "bias": jnp.zeros(2)}}
+PARAMS = {"dense": {"kernel": jnp.array([[1.0, -1.0], [2.0, -2.0], [3.0, -3.0]]), "bias": jnp.zeros(2)}}
 EVERYTHING = slotjax.slot_machine(where=lambda name, leaf: True)
 ARGUMENTS = {
     (slotjax.slot_machine, "k", 0): "k: 0 was given",
@@ -25,7 +26,7 @@ ARGUMENTS = {
     (slotjax.slot_machine, "scores", "sparse"): "it must be one of explicit, factored$",
     (slotjax.slot_machine, "options", "none"): "it must be one of stored, seeded$",
     (slotjax.slot_machine, "share", "block"): "it must be one of connection, layer, network$",
-    (slotjax.slot_machine, "initial", "zero"): "it must be one of uniform, nearest$",
+    (slotjax.slot_machine, "initial", "zero"): "it must be one of uniform, nearest, given$",
     (slotjax.slot_machine, "score_scale", -1.0): "score_scale: -1.0 was given",
     (slotjax.slot_machine, "score_scale", float("nan")): "score_scale: nan was given",
     (slotjax.slot_machine, "distribution", 0.1): "distribution: 0.1 was given, but it must be a slotjax.distributions",
@@ -63,6 +64,64 @@ MISTAKES = {
         lambda: distributions.scaled_for(0.0, distributions.kaiming_normal()),
         "keep_fraction: 0.0 was given, but it must be above 0",
     ),
+    "weights that do not vary": (
+        lambda: slotjax.slot_machine().init(KEY, {"kernel": jnp.ones((3, 2))}),
+        r"\['kernel'\] do not vary about zero, so no weight has a scale of its own; give",
+    ),
+    "a constant at its own scale": (
+        lambda: EVERYTHING.init(KEY, {"kernel": jnp.ones((3, 2))}),
+        "'kernel': its values are all equal or not finite, so it has no scale of its own; give distribution=",
+    ),
+    "shapes at their own scale": (
+        lambda: slotjax.edge_popup().init(KEY, {"kernel": jax.ShapeDtypeStruct((3, 2), jnp.float32)}),
+        "the values of 'kernel' are not known here, but by default they decide .*distribution=",
+    ),
+    "shapes, chosen by name": (
+        lambda: EVERYTHING.init(KEY, {"kernel": jax.ShapeDtypeStruct((3, 2), jnp.float32)}),
+        "'kernel': only its shape is known, but its own scale is measured from its values; give",
+    ),
+    "under jit": (
+        lambda: jax.jit(slotjax.slot_machine().init)(KEY, PARAMS),
+        r"the values of 'dense/kernel' are not known here.* outside of jax.jit, or give where= \(under jax.jit\)",
+    ),
+    "shapes that start from given weights": (
+        lambda: slotjax.slot_machine(initial="given", distribution=distributions.glorot_uniform()).init(
+            KEY, {"kernel": jax.ShapeDtypeStruct((3, 2), jnp.float32)}
+        ),
+        "'kernel': initial='given' starts from its values",
+    ),
+    "another k": (
+        lambda: _select(slotjax.slot_machine(4)),
+        "'dense/kernel' was made with k=8, but this selector has k=4",
+    ),
+    "another k, under jit": (
+        lambda: _select(slotjax.slot_machine(4), jax.jit),
+        "made with k=8, but this selector has k=4",
+    ),
+    "another kind": (
+        lambda: _select(slotjax.slot_machine(distribution=distributions.own_scale("normal")), jax.jit),
+        "was made with kind='uniform', but this selector has kind='normal'",
+    ),
+    "another scale": (
+        lambda: _select(slotjax.slot_machine(distribution=distributions.kaiming_uniform()), jax.jit),
+        "was made with scale='own', but this selector has scale=",
+    ),
+    "another method": (
+        lambda: _select(slotjax.supermask(), jax.jit, slotjax.edge_popup()),
+        "was made with method='edge_popup', but this selector has method='supermask'",
+    ),
+    "another start": (
+        lambda: _select(slotjax.slot_machine(initial="uniform"), jax.jit),
+        "was made with initial='nearest', but this selector has initial='uniform'",
+    ),
+    "a stack of members": (
+        lambda: _select(slotjax.slot_machine(3, scores="explicit", options="stored"), jax.jit, stack=3),
+        r"was made for a weight of shape \(3, 2\), but is of shape \(3, 3, 2\): of stacked variables `select`",
+    ),
+    "a stack of seeds": (
+        lambda: _select(slotjax.slot_machine(8), jax.jit, stack=8),
+        r"was made for a weight of shape \(3, 2\), but is of shape \(8, 3, 2\)",
+    ),
     "a number among the leaves": (lambda: EVERYTHING.init(KEY, {"rate": 0.1}), "'rate': it is float"),
 }
 MISTAKES |= {
@@ -85,17 +144,27 @@ def test_one_sentence(name, sentences):
 
 def test_old_keys_are_keys():
     chosen = slotjax.slot_machine().init(jax.random.PRNGKey(0), PARAMS)
-    assert chosen["params"]["dense"]["kernel"].shape == (8, 3, 2)
+    assert chosen["params"]["dense"]["kernel"]["u"].shape == (3, 2)
 
 
 def test_what_is_not_selected_is_a_copy():
-    params = {"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2), "table": np.ones(3)}
+    params = {"kernel": PARAMS["dense"]["kernel"], "bias": jnp.ones(2), "table": np.ones(3)}
     for selector in (slotjax.slot_machine(), slotjax.learned(), slotjax.partition({".*": slotjax.edge_popup()})):
         trained = selector.init(KEY, params)["params"]
         jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1, tree), donate_argnums=0)(trained)
         np.testing.assert_array_equal(params["bias"], np.ones(2))
-        np.testing.assert_array_equal(params["kernel"], np.ones((3, 2)))
+        np.testing.assert_array_equal(params["kernel"][:, 0], [1, 2, 3])
         assert trained["table"] is not params["table"]
+
+
+def _select(selector, transform=lambda function: function, maker=None, stack=0):
+    """Selects with one selector of variables that another made, or the same of a stack of them."""
+    maker = selector if stack else maker or slotjax.slot_machine(8)
+    chosen = lambda name, leaf: leaf.ndim == 2  # noqa: E731
+    maker = dataclasses.replace(maker, where=chosen)
+    keys = jax.random.split(KEY, stack)
+    variables = jax.vmap(lambda key: maker.init(key, PARAMS))(keys) if stack else maker.init(KEY, PARAMS)
+    return transform(selector.select)(variables)
 
 
 def _sentence(mistake):

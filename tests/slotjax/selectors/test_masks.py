@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 import slotjax
-from tests import reference
+from tests import paper, reference
 
 KEY = jax.random.key(1)
 
@@ -26,13 +26,13 @@ def value_and_gradient(selector, variables, cotangent, key=None):
 @pytest.mark.parametrize("shape", [(2, 3), (30, 41), (3, 3, 4, 5)])
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_edge_popup_equals_its_transcription(shape, fraction, options):
-    selector = slotjax.edge_popup(fraction, options=options)
+    selector = paper.edge_popup(fraction, options=options)
     variables = selector.init(jax.random.key(0), jnp.zeros(shape))
     random = np.random.default_rng(0)
     scores, cotangent = random.normal(size=shape).astype(np.float32), random.normal(size=shape).astype(np.float32)
     scores.flat[0] = 0
     variables["params"] = jnp.asarray(scores)
-    everything = slotjax.edge_popup(1.0, options=options)
+    everything = paper.edge_popup(1.0, options=options)
     weight = np.asarray(everything.select(variables))
     mask = reference.top_fraction(scores, fraction)
     chosen, gradient = value_and_gradient(selector, variables, cotangent)
@@ -42,7 +42,7 @@ def test_edge_popup_equals_its_transcription(shape, fraction, options):
 
 
 def test_edge_popup_in_bfloat16():
-    selector = slotjax.edge_popup(0.3)
+    selector = paper.edge_popup(0.3)
     variables = selector.init(jax.random.key(0), jnp.zeros((30, 40), jnp.bfloat16))
     weights = selector.select(variables)
     mask = reference.top_fraction(np.asarray(variables["params"]), 0.3)
@@ -52,14 +52,14 @@ def test_edge_popup_in_bfloat16():
 
 
 def test_a_share_of_30_percent_keeps_30_percent():
-    selector = slotjax.edge_popup(0.3)
+    selector = paper.edge_popup(0.3)
     weights = selector.select(selector.init(jax.random.key(0), {"a": jnp.zeros((50, 40)), "b": jnp.zeros((20, 10))}))
     assert int(jnp.count_nonzero(weights["a"])) == 600
     assert int(jnp.count_nonzero(weights["b"])) == 60
 
 
 def test_global_ranking_keeps_a_share_of_all():
-    selector = slotjax.edge_popup(0.3, ranking="global")
+    selector = paper.edge_popup(0.3, ranking="global")
     variables = selector.init(jax.random.key(0), {"a": jnp.zeros((50, 40)), "b": jnp.zeros((20, 10))})
     variables["params"]["b"] = 10 * variables["params"]["b"]
     masks = selector.selection(variables)
@@ -69,13 +69,13 @@ def test_global_ranking_keeps_a_share_of_all():
 
 def test_a_score_that_is_not_finite_makes_the_weight_not_finite():
     """So that training stops with the step, because compiled code cannot raise."""
-    selector = slotjax.edge_popup(0.5)
+    selector = paper.edge_popup(0.5)
     variables = selector.init(jax.random.key(0), jnp.zeros((4, 4)))
     variables["params"] = variables["params"].at[1, 2].set(jnp.inf)
     assert not bool(jnp.isfinite(jax.jit(selector.select)(variables)).all())
 
 
-@pytest.mark.parametrize("selector", [slotjax.edge_popup(), slotjax.supermask()])
+@pytest.mark.parametrize("selector", [paper.edge_popup(), paper.supermask()])
 def test_scores_start_kaiming_uniform(selector):
     scores = np.asarray(selector.init(jax.random.key(0), jnp.zeros((3, 3, 16, 50)))["params"]).ravel()
     limit = 1 / np.sqrt(3 * 3 * 16)
@@ -90,7 +90,7 @@ def one_step(key, rate):
     """Plain SGD on a node with 6 inputs: its target, its input, what the swaps add to it, and if a sign changed."""
     keys = jax.random.split(key, 4)
     inputs, target = jax.random.normal(keys[0], (6,)), jax.random.normal(keys[1])
-    selector = slotjax.edge_popup(0.5, distribution=slotjax.distributions.kaiming_normal())
+    selector = paper.edge_popup(0.5, distribution=slotjax.distributions.kaiming_normal())
     variables = selector.init(keys[2], jnp.zeros((6, 1)))
     scores = jax.random.uniform(keys[3], (6, 1), minval=-1.0, maxval=1.0)
 
@@ -136,12 +136,12 @@ def test_a_whole_swap_can_raise_the_loss_however_small_the_rate(x64):
 @pytest.mark.parametrize("rescale", [False, True])
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_supermask_gradient(options, rescale):
-    selector = slotjax.supermask(options=options, rescale=rescale)
+    selector = paper.supermask(options=options, rescale=rescale)
     variables = selector.init(jax.random.key(0), jnp.zeros((20, 30)))
     random = np.random.default_rng(0)
     scores, cotangent = (random.normal(size=(20, 30)).astype(np.float32) for _ in range(2))
     variables["params"] = jnp.asarray(scores)
-    weight = np.asarray(slotjax.edge_popup(1.0, options=options).select(variables))
+    weight = np.asarray(paper.edge_popup(1.0, options=options).select(variables))
     mask = np.asarray(selector.selection(variables, KEY))
     ratio = mask.size / mask.sum() if rescale else 1
     chosen, gradient = value_and_gradient(selector, variables, cotangent, KEY)
@@ -153,7 +153,7 @@ def test_supermask_gradient(options, rescale):
 
 
 def test_supermasks_are_drawn_with_their_probabilities_and_anew_for_every_key():
-    selector = slotjax.supermask()
+    selector = paper.supermask()
     variables = selector.init(jax.random.key(0), {"a": jnp.zeros((300, 200)), "b": jnp.zeros((300, 200))})
     variables["params"] = jax.tree.map(lambda leaf: jnp.full(leaf.shape, 0.8), variables["params"])
     first, second = (selector.selection(variables, jax.random.key(key)) for key in (1, 2))
@@ -166,9 +166,7 @@ def test_supermasks_are_drawn_with_their_probabilities_and_anew_for_every_key():
 
 def test_what_a_supermask_is_at_evaluation():
     params = jnp.zeros((40, 50))
-    made = {
-        evaluation: slotjax.supermask(evaluation=evaluation) for evaluation in get_args(slotjax.selectors.Evaluation)
-    }
+    made = {evaluation: paper.supermask(evaluation=evaluation) for evaluation in get_args(slotjax.selectors.Evaluation)}
     variables = {evaluation: selector.init(jax.random.key(0), params) for evaluation, selector in made.items()}
     scores = jnp.asarray(np.random.default_rng(0).normal(size=(40, 50)), jnp.float32)
     weights = {}
@@ -185,7 +183,7 @@ def test_what_a_supermask_is_at_evaluation():
 
 def test_variables_of_another_selector_are_refused():
     params = {"w": jnp.zeros((3, 4))}
-    machine, mask = slotjax.slot_machine(2), slotjax.edge_popup()
+    machine, mask = paper.slot_machine(2), paper.edge_popup()
     made = {"machine": machine.init(KEY, params), "mask": mask.init(KEY, params)}
     with pytest.raises(ValueError, match=r"'w' has frozen \['options'\], but this selector needs \['weight'\]"):
         mask.select(made["machine"])
@@ -194,7 +192,7 @@ def test_variables_of_another_selector_are_refused():
     with pytest.raises(ValueError, match="'frozen' holds random values, but learned weights have none"):
         slotjax.learned().select(made["mask"])
     with pytest.raises(ValueError, match="'w' was made by another kind of selector than a random"):
-        slotjax.random_selection().select(made["mask"])
+        paper.random_selection().select(made["mask"])
     made["mask"]["frozen"]["w"]["weight"] = jnp.zeros((4, 3))
     with pytest.raises(ValueError, match=r"'w' has scores of shape \(3, 4\), but a random weight of shape \(4, 3\)"):
         mask.select(made["mask"])
@@ -202,15 +200,15 @@ def test_variables_of_another_selector_are_refused():
 
 def test_variables_of_another_k_or_without_scores_are_refused():
     params = {"w": jnp.zeros((3, 4))}
-    made = slotjax.slot_machine(8, options="seeded").init(KEY, params)
+    made = paper.slot_machine(8, options="seeded").init(KEY, params)
     for function in ("select", "selection"):
         with pytest.raises(ValueError, match=r"'w' has scores of shape \(8, 3, 4\), but the selector has k=4"):
-            getattr(slotjax.slot_machine(4, options="seeded"), function)(made)
-    for other in (slotjax.random_selection(), slotjax.fixed()):
+            getattr(paper.slot_machine(4, options="seeded"), function)(made)
+    for other in (paper.random_selection(), slotjax.fixed()):
         with pytest.raises(ValueError, match="'w' has no scores, so it was not a slot machine that made them"):
-            slotjax.slot_machine(4).select(other.init(KEY, params))
+            paper.slot_machine(4).select(other.init(KEY, params))
     with pytest.raises(ValueError, match=r"'w' has frozen \['weight'\], but this selector needs \['value'\]"):
-        slotjax.fixed().select(slotjax.edge_popup().init(KEY, params))
+        slotjax.fixed().select(paper.edge_popup().init(KEY, params))
 
 
 @pytest.mark.parametrize("dtype", [jnp.int32, jnp.float8_e4m3fn])

@@ -15,6 +15,7 @@ from experiments.flags.resolve import resolve
 from experiments.methods import selector_of
 from experiments.running.summary import summarize
 from slotjax import training
+from tests import paper
 
 PARAMS = {
     "Conv_0": {"kernel": jnp.zeros((3, 3, 2, 4)), "bias": jnp.arange(4.0)},
@@ -22,8 +23,8 @@ PARAMS = {
     "Dense_1": {"kernel": jnp.ones((5, 3)), "bias": jnp.ones(3)},
 }
 RULES = {
-    "Conv_.*": slotjax.slot_machine(3, scores="factored", options="seeded"),
-    "Dense_0/.*": slotjax.edge_popup(0.5),
+    "Conv_.*": paper.slot_machine(3, scores="factored", options="seeded"),
+    "Dense_0/.*": paper.edge_popup(0.5),
     ".*": slotjax.learned(),
 }
 KEY = jax.random.key(0)
@@ -49,25 +50,25 @@ def test_every_leaf_is_chosen_by_the_first_selector_that_matches():
 
 
 def test_leaves_that_no_pattern_matches_are_listed():
-    mixed = slotjax.partition({"Conv_.*": slotjax.slot_machine(), ".*bias": slotjax.learned()})
+    mixed = slotjax.partition({"Conv_.*": paper.slot_machine(), ".*bias": slotjax.learned()})
     with pytest.raises(ValueError, match=r"none of .* matches \['Dense_0/kernel', 'Dense_1/kernel'\]; slotjax.learned"):
         mixed.init(KEY, PARAMS)
 
 
 def test_a_pattern_must_be_a_regular_expression():
     with pytest.raises(ValueError, match=r"selectors: '\*' is not a regular expression"):
-        slotjax.partition({"*": slotjax.slot_machine()})
+        slotjax.partition({"*": paper.slot_machine()})
 
 
 def test_a_selector_none_of_whose_leaves_is_selected_changes_nothing():
-    mixed = slotjax.partition({"Conv_0/bias": slotjax.edge_popup(), ".*": slotjax.slot_machine(2)})
+    mixed = slotjax.partition({"Conv_0/bias": paper.edge_popup(), ".*": paper.slot_machine(2)})
     variables = mixed.init(KEY, PARAMS)
     np.testing.assert_array_equal(mixed.select(variables)["Conv_0"]["bias"], PARAMS["Conv_0"]["bias"])
 
 
 def test_partitions_can_be_nested_and_are_joint_if_one_of_theirs_is():
-    inner = slotjax.partition({".*kernel": slotjax.edge_popup(ranking="global"), ".*": slotjax.learned()})
-    outer = slotjax.partition({"Dense_.*": inner, ".*": slotjax.slot_machine(2)})
+    inner = slotjax.partition({".*kernel": paper.edge_popup(ranking="global"), ".*": slotjax.learned()})
+    outer = slotjax.partition({"Dense_.*": inner, ".*": paper.slot_machine(2)})
     assert inner.joint
     assert outer.joint
     masks = outer.selection(outer.init(KEY, PARAMS))
@@ -85,7 +86,7 @@ def test_the_guard_sees_factored_scores_beside_others():
 
 
 def test_fixed_leaves_are_not_trained_and_come_back_from_a_ticket(tmp_path):
-    mixed = slotjax.partition({".*bias": slotjax.fixed(), ".*": slotjax.slot_machine(3)})
+    mixed = slotjax.partition({".*bias": slotjax.fixed(), ".*": paper.slot_machine(3)})
     variables = mixed.init(KEY, PARAMS)
     assert variables["params"]["Conv_0"]["bias"] == {}
     assert variables["frozen"]["Conv_0"]["bias"].keys() == {"value"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import slotjax
-from tests import reference
+from tests import paper, reference
 
 TREES = {
     "array": jnp.zeros((6, 4)),
@@ -28,7 +28,7 @@ def params(request):
 
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_weights_are_shaped_like_params_and_the_rest_is_untouched(params, selection):
-    selector = slotjax.slot_machine(3, selection)
+    selector = paper.slot_machine(3, selection)
     variables = selector.init(jax.random.key(0), params)
     weights = selector.select(variables, jax.random.key(1))
     chex.assert_trees_all_equal_shapes_and_dtypes(weights, params)
@@ -39,7 +39,7 @@ def test_weights_are_shaped_like_params_and_the_rest_is_untouched(params, select
 
 
 def test_scores_and_options_have_one_more_axis_and_stand_where_the_weight_stood():
-    variables = slotjax.slot_machine(3).init(jax.random.key(0), TREES["dict"])
+    variables = paper.slot_machine(3).init(jax.random.key(0), TREES["dict"])
     assert variables["params"]["conv"]["kernel"].shape == (3, 3, 3, 2, 5)
     assert variables["params"]["dense"]["bias"].shape == (4,)
     assert variables["frozen"]["conv"]["kernel"]["options"].shape == (3, 3, 3, 2, 5)
@@ -47,7 +47,7 @@ def test_scores_and_options_have_one_more_axis_and_stand_where_the_weight_stood(
 
 
 def test_every_weight_is_the_option_that_selection_names(params):
-    selector = slotjax.slot_machine(5)
+    selector = paper.slot_machine(5)
     variables = selector.init(jax.random.key(0), params)
     indices = jax.tree.leaves(selector.selection(variables))
     options = jax.tree.leaves(variables["frozen"])
@@ -59,14 +59,14 @@ def test_every_weight_is_the_option_that_selection_names(params):
 
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_without_a_key_the_best_score_is_selected(selection):
-    selector = slotjax.slot_machine(5, selection)
+    selector = paper.slot_machine(5, selection)
     variables = selector.init(jax.random.key(0), jnp.zeros((6, 4)))
     expected = reference.greedy(np.asarray(variables["params"]))
     np.testing.assert_array_equal(selector.selection(variables), expected)
 
 
 def test_draws_are_fresh_for_every_key_and_leaf():
-    selector = slotjax.slot_machine(2, "probabilistic")
+    selector = paper.slot_machine(2, "probabilistic")
     variables = selector.init(jax.random.key(0), {"a": jnp.zeros((30, 30)), "b": jnp.zeros((30, 30))})
     first, second = (selector.selection(variables, jax.random.key(key)) for key in (1, 2))
     for one, other in ((first["a"], second["a"]), (first["a"], first["b"])):
@@ -75,7 +75,7 @@ def test_draws_are_fresh_for_every_key_and_leaf():
 
 
 def test_random_values_follow_the_name_of_a_weight_and_not_its_place():
-    selector, key = slotjax.slot_machine(3), jax.random.key(0)
+    selector, key = paper.slot_machine(3), jax.random.key(0)
     alone = selector.init(key, {"a": {"kernel": jnp.zeros((6, 4))}})
     among = selector.init(key, {"A": jnp.zeros((2, 2)), "a": {"bias": jnp.zeros(3), "kernel": jnp.zeros((6, 4))}})
     np.testing.assert_array_equal(alone["params"]["a"]["kernel"], among["params"]["a"]["kernel"])
@@ -83,18 +83,18 @@ def test_random_values_follow_the_name_of_a_weight_and_not_its_place():
 
 
 def test_equal_shapes_under_different_names_have_different_options():
-    frozen = slotjax.slot_machine(3).init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "b": jnp.zeros((6, 4))})["frozen"]
+    frozen = paper.slot_machine(3).init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "b": jnp.zeros((6, 4))})["frozen"]
     assert not np.any(np.asarray(frozen["a"]["options"]) == np.asarray(frozen["b"]["options"]))
 
 
 def test_shapes_are_enough():
-    selector, key, params = slotjax.slot_machine(3), jax.random.key(0), {"kernel": jnp.zeros((6, 4))}
+    selector, key, params = paper.slot_machine(3), jax.random.key(0), {"kernel": jnp.zeros((6, 4))}
     shapes = jax.eval_shape(lambda: params)
     chex.assert_trees_all_equal(selector.init(key, shapes), selector.init(key, params))
 
 
 def test_bfloat16_weights_have_float32_scores():
-    selector = slotjax.slot_machine(3)
+    selector = paper.slot_machine(3)
     variables = selector.init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))
     assert variables["params"].dtype == jnp.float32
     assert variables["frozen"]["options"].dtype == jnp.bfloat16
@@ -106,7 +106,7 @@ def test_bfloat16_weights_have_float32_scores():
 
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_select_under_jit_vmap_and_one_compilation(selection):
-    selector = slotjax.slot_machine(3, selection)
+    selector = paper.slot_machine(3, selection)
     seeds = jax.random.split(jax.random.key(0), 4)
     batched = jax.vmap(lambda key: selector.init(key, jnp.zeros((6, 4))))(seeds)
     traces = []
@@ -119,7 +119,7 @@ def test_select_under_jit_vmap_and_one_compilation(selection):
 
 
 def test_where_chooses_the_weights():
-    selector = slotjax.slot_machine(2, where=lambda name, leaf: name.startswith("head"))
+    selector = paper.slot_machine(2, where=lambda name, leaf: name.startswith("head"))
     variables = selector.init(jax.random.key(0), {"body": jnp.zeros((6, 4)), "head": jnp.zeros((4, 2))})
     assert jax.tree.map(jnp.shape, variables) == {
         "params": {"body": (6, 4), "head": (2, 4, 2)},
@@ -128,7 +128,7 @@ def test_where_chooses_the_weights():
 
 
 def test_a_tree_without_any_weight_to_select_is_refused():
-    selector = slotjax.slot_machine()
+    selector = paper.slot_machine()
     variables = selector.init(jax.random.key(0), {"bias": jnp.zeros(3)})
     with pytest.raises(ValueError, match="no weight is selected; see `where`"):
         selector.select(variables)
@@ -137,11 +137,11 @@ def test_a_tree_without_any_weight_to_select_is_refused():
 def test_a_leaf_that_stays_needs_a_value():
     shapes = jax.eval_shape(lambda: {"kernel": jnp.zeros((6, 4)), "bias": jnp.zeros(4)})
     with pytest.raises(ValueError, match="'bias' is not selected by `where`, so it needs an array"):
-        slotjax.slot_machine().init(jax.random.key(0), shapes)
+        paper.slot_machine().init(jax.random.key(0), shapes)
 
 
 def test_a_weight_that_cannot_be_drawn_is_named():
-    selector = slotjax.slot_machine(where=lambda name, leaf: True)
+    selector = paper.slot_machine(where=lambda name, leaf: True)
     with pytest.raises(ValueError, match=r"'a/bias': fans need a weight of two or more"):
         selector.init(jax.random.key(0), {"a": {"bias": jnp.zeros(3)}})
 
@@ -151,7 +151,7 @@ def test_boxes_around_a_leaf_are_no_part_of_its_name():
 
     attention = nnx.MultiHeadAttention(2, 8, decode=False, rngs=nnx.Rngs(0))
     state = nnx.state(attention, nnx.Param)
-    selector = slotjax.slot_machine(3)
+    selector = paper.slot_machine(3)
     boxed, plain = (selector.init(jax.random.key(0), tree) for tree in (state, nnx.to_pure_dict(state)))
     chex.assert_trees_all_equal(*(jax.tree.leaves(variables) for variables in (boxed, plain)))
     assert plain["params"]["query"]["bias"].shape == (2, 4)
@@ -160,7 +160,7 @@ def test_boxes_around_a_leaf_are_no_part_of_its_name():
 
 def test_two_leaves_of_one_name_are_refused():
     with pytest.raises(ValueError, match=r"params: \['a/b'\] name two leaves"):
-        slotjax.slot_machine().init(jax.random.key(0), {"a/b": jnp.zeros((6, 4)), "a": {"b": jnp.zeros((6, 4))}})
+        paper.slot_machine().init(jax.random.key(0), {"a/b": jnp.zeros((6, 4)), "a": {"b": jnp.zeros((6, 4))}})
 
 
 def test_odd_leaves_stay_as_they_are():
@@ -172,7 +172,7 @@ def test_odd_leaves_stay_as_they_are():
         "nothing": jnp.zeros((0, 3)),
         "n": np.eye(2, dtype=int),
     }
-    selector = slotjax.slot_machine(3)
+    selector = paper.slot_machine(3)
     variables = selector.init(jax.random.key(0), params)
     weights = selector.select(variables)
     assert jax.tree.structure(weights) == jax.tree.structure(params)
@@ -182,20 +182,20 @@ def test_odd_leaves_stay_as_they_are():
 
 
 def test_scores_and_options_of_different_shapes_are_refused():
-    variables = slotjax.slot_machine(3).init(jax.random.key(0), {"a": jnp.zeros((6, 4))})
+    variables = paper.slot_machine(3).init(jax.random.key(0), {"a": jnp.zeros((6, 4))})
     variables["frozen"]["a"]["options"] = variables["frozen"]["a"]["options"][:2]
     with pytest.raises(ValueError, match=r"'a' has scores of shape \(3, 6, 4\), but options of shape \(2, 6, 4\)"):
-        slotjax.slot_machine(3).select(variables)
+        paper.slot_machine(3).select(variables)
 
 
 def test_variables_without_frozen_are_refused():
-    selector = slotjax.slot_machine()
+    selector = paper.slot_machine()
     with pytest.raises(ValueError, match="must have both 'params' and 'frozen'"):
         selector.select(selector.init(jax.random.key(0), {"a": jnp.zeros((6, 4))})["params"])
 
 
 def test_frozen_values_without_their_scores_are_refused():
-    selector = slotjax.slot_machine()
+    selector = paper.slot_machine()
     variables = selector.init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "b": jnp.zeros((6, 4))})
     with pytest.raises(ValueError, match=r"random values for \['b'\]"):
         selector.select({"params": {"a": variables["params"]["a"]}, "frozen": variables["frozen"]})

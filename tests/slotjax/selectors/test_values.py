@@ -8,20 +8,21 @@ import pytest
 
 import slotjax
 from slotjax import distributions
+from tests import paper
 
 MAKERS = {
-    "slot_machine": lambda: slotjax.slot_machine(4, distribution=distributions.kaiming_uniform("fan_out")),
-    "factored": lambda: slotjax.slot_machine(3, scores="factored", options="seeded", initial="nearest"),
-    "network": lambda: slotjax.slot_machine(3, share="network", sparse=True),
-    "edge_popup": lambda: slotjax.edge_popup(
+    "slot_machine": lambda: paper.slot_machine(4, distribution=distributions.kaiming_uniform("fan_out")),
+    "factored": lambda: paper.slot_machine(3, scores="factored", options="seeded", initial="nearest"),
+    "network": lambda: paper.slot_machine(3, share="network", sparse=True),
+    "edge_popup": lambda: paper.edge_popup(
         0.3, distribution=distributions.scaled_for(0.3, distributions.xavier_normal())
     ),
-    "global": lambda: slotjax.edge_popup(0.3, ranking="global"),
-    "supermask": lambda: slotjax.supermask(rescale=True),
-    "learned": lambda: slotjax.learned(distributions.flattened(2, distributions.glorot_normal())),
-    "random": slotjax.random_selection,
+    "global": lambda: paper.edge_popup(0.3, ranking="global"),
+    "supermask": lambda: paper.supermask(rescale=True),
+    "learned": lambda: slotjax.learned(distributions.glorot_normal().for_matrix(2)),
+    "random": paper.random_selection,
     "fixed": slotjax.fixed,
-    "partition": lambda: slotjax.partition({"a": slotjax.slot_machine(2), ".*": slotjax.learned()}),
+    "partition": lambda: slotjax.partition({"a": paper.slot_machine(2), ".*": slotjax.learned()}),
 }
 
 
@@ -35,19 +36,19 @@ def test_made_twice_is_equal_and_pickles(name):
 
 
 def test_an_argument_more_makes_another():
-    made = [slotjax.slot_machine(2), slotjax.slot_machine(3), slotjax.slot_machine(2, "probabilistic")]
+    made = [paper.slot_machine(2), paper.slot_machine(3), paper.slot_machine(2, "probabilistic")]
     made += [
-        slotjax.slot_machine(2, distribution=make())
+        paper.slot_machine(2, distribution=make())
         for make in (distributions.glorot_normal, distributions.kaiming_normal)
     ]
-    made += [slotjax.slot_machine(2, where=lambda name, leaf: True)]
+    made += [paper.slot_machine(2, where=lambda name, leaf: True)]
     assert len(set(made)) == len(made)
 
 
 def test_a_static_selector_does_not_recompile(compilations):
     select = jax.jit(lambda selector, variables: selector.select(variables), static_argnums=0)
-    variables = slotjax.slot_machine(2).init(jax.random.key(0), jnp.zeros((2, 2)))
-    select(slotjax.slot_machine(2), variables)
+    variables = paper.slot_machine(2).init(jax.random.key(0), jnp.zeros((2, 2)))
+    select(paper.slot_machine(2), variables)
     before = len(compilations)
-    select(slotjax.slot_machine(2), variables)
+    select(paper.slot_machine(2), variables)
     assert len(compilations) == before

@@ -10,14 +10,14 @@ import pytest
 import scipy.stats
 
 import slotjax
-from tests import reference
+from tests import paper, reference
 
 PARAMS = {"a": jnp.zeros((60, 50)), "b": jnp.zeros((50, 8)), "c": jnp.zeros((3, 3, 4, 5))}
 KEY = jax.random.key(3)
 
 
 def made(**arguments):
-    selector = slotjax.slot_machine(**arguments)
+    selector = paper.slot_machine(**arguments)
     return selector, selector.init(jax.random.key(0), PARAMS)
 
 
@@ -47,7 +47,7 @@ def test_all_connections_of_a_network_share_options_of_the_mean_scale():
 
 def test_shared_options_are_the_explicit_slot_machine_with_equal_rows():
     selector, variables = made(k=4, share="layer")
-    plain = slotjax.slot_machine(4)
+    plain = paper.slot_machine(4)
     spread = {
         name: {
             "options": jnp.broadcast_to(
@@ -80,7 +80,7 @@ def test_option_0_of_a_sparse_slot_machine_is_0_and_the_others_are_not(options, 
 
 def test_a_sparse_slot_machine_needs_a_second_option():
     with pytest.raises(ValueError, match="k: 1 was given, but a sparse slot machine needs an option beside 0"):
-        slotjax.slot_machine(1, sparse=True)
+        paper.slot_machine(1, sparse=True)
 
 
 @pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
@@ -88,9 +88,9 @@ def test_a_sparse_slot_machine_needs_a_second_option():
 @pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
 def test_nearest_scores_select_the_option_nearest_to_a_latent_value(share, options, scores, x64):
     """Design: s_k(0) = c W_k - W_k^2 / 2, so that after training greedy selection is nearest to c + u / a."""
-    selector = slotjax.slot_machine(9, scores=scores, options=options, share=share, initial="nearest")
+    selector = paper.slot_machine(9, scores=scores, options=options, share=share, initial="nearest")
     variables = selector.init(jax.random.key(0), {"w": jnp.zeros((40, 30))})
-    bare = slotjax.slot_machine(9, share=share, initial="nearest")
+    bare = paper.slot_machine(9, share=share, initial="nearest")
     bare_variables = bare.init(jax.random.key(0), {"w": jnp.zeros((40, 30))})
     table = np.asarray(bare_variables["frozen"]["w"]["options"])
     table = table if share == "connection" else table[:, None, None]
@@ -117,7 +117,7 @@ def test_neither_storage_changes_what_is_drawn(share, sparse, initial, x64):
     params = {"w": jax.ShapeDtypeStruct((30, 20), jnp.float64)}
     for scores in get_args(slotjax.selectors.Scores):
         for options in get_args(slotjax.options.Storage):
-            selector = slotjax.slot_machine(**arguments, scores=scores, options=options)
+            selector = paper.slot_machine(**arguments, scores=scores, options=options)
             variables = jax.jit(lambda s=selector: s.init(jax.random.key(0), params))()
             results.append(
                 jax.jit(lambda v, s=selector: (s.select(v), s.select(v, KEY), s.selection(v, KEY), s.scores(v)))(
@@ -136,7 +136,7 @@ def test_a_slot_machine_is_a_pruned_larger_network_with_identity_units():
     is pruned.
     """
     n, m, k, batch = 7, 5, 4, 3
-    selector = slotjax.slot_machine(k, "probabilistic")
+    selector = paper.slot_machine(k, "probabilistic")
     variables = selector.init(jax.random.key(0), jnp.zeros((n, m)))
     options = np.asarray(variables["frozen"]["options"], np.float64)
     index = np.asarray(selector.selection(variables, KEY))

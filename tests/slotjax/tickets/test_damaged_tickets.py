@@ -13,6 +13,7 @@ import safetensors.numpy
 
 import slotjax
 from slotjax.tickets import container
+from tests import paper
 from tests.slotjax.tickets.trained_variables import trained
 
 
@@ -69,7 +70,7 @@ def test_no_corruption_goes_unnoticed(count, ticket, tmp_path):
     """A ValueError in one sentence, or the very same weights, and never much memory."""
     random, data = np.random.default_rng(0), ticket.read_bytes()
     expected = jax.device_get(slotjax.load_ticket(ticket))
-    selector = slotjax.slot_machine(8, scores="factored", options="seeded")
+    selector = paper.slot_machine(8, scores="factored", options="seeded")
     slotjax.save_ticket(tmp_path / "other", selector, trained(selector))
     other, path, harmless = (tmp_path / "other").read_bytes(), tmp_path / "corrupted", 0
     with little_memory():

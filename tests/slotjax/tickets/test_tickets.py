@@ -17,6 +17,7 @@ import slotjax
 from slotjax import models
 from slotjax.options import Codebook, Seeded
 from slotjax.tickets import bits, save
+from tests import paper
 from tests.slotjax.tickets.trained_variables import TREE, trained
 
 
@@ -42,7 +43,7 @@ def test_bits_are_packed_most_significant_first():
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("k", [3, 300, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 8, 64))])
 def test_weights_come_back_bitwise(k, selection, options, scores, tmp_path):
-    selector = slotjax.slot_machine(k, selection, scores=scores, options=options)
+    selector = paper.slot_machine(k, selection, scores=scores, options=options)
     variables = trained(selector)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
     weights = slotjax.load_ticket(tmp_path / "ticket")
@@ -53,7 +54,7 @@ def test_weights_come_back_bitwise(k, selection, options, scores, tmp_path):
 @pytest.mark.parametrize("kind", ["normal", "signed_constant"])
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_every_distribution_comes_back(kind, options, tmp_path):
-    selector = slotjax.slot_machine(
+    selector = paper.slot_machine(
         5, options=options, distribution=slotjax.distributions.Distribution(kind, lambda shape: 0.1)
     )
     variables = selector.init(jax.random.key(0), TREE)
@@ -63,7 +64,7 @@ def test_every_distribution_comes_back(kind, options, tmp_path):
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_stored_options_of_any_initializer_and_dtype_come_back(dtype, tmp_path):
-    selector = slotjax.slot_machine(5, distribution=nn.initializers.he_normal())
+    selector = paper.slot_machine(5, distribution=nn.initializers.he_normal())
     variables = selector.init(jax.random.key(0), {"w": jnp.zeros((6, 4), dtype), "bias": jnp.ones(4, dtype)})
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
     weights = slotjax.load_ticket(tmp_path / "ticket")
@@ -74,7 +75,7 @@ def test_stored_options_of_any_initializer_and_dtype_come_back(dtype, tmp_path):
 def test_float64_comes_back_or_is_refused(tmp_path):
     for options in get_args(slotjax.options.Storage):
         with jax.enable_x64(True):
-            selector = slotjax.slot_machine(3, options=options)
+            selector = paper.slot_machine(3, options=options)
             variables = selector.init(jax.random.key(0), jnp.zeros((6, 4), jnp.float64))
             slotjax.save_ticket(tmp_path / "ticket", selector, variables)
             weights = slotjax.load_ticket(tmp_path / "ticket")
@@ -85,7 +86,7 @@ def test_float64_comes_back_or_is_refused(tmp_path):
 
 
 def test_any_structure_comes_back_with_like(tmp_path):
-    selector, params = slotjax.slot_machine(3), [jnp.zeros((3, 4)), (jnp.zeros((4, 2)), jnp.ones(2))]
+    selector, params = paper.slot_machine(3), [jnp.zeros((3, 4)), (jnp.zeros((4, 2)), jnp.ones(2))]
     variables = selector.init(jax.random.key(0), params)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
     for like in (params, jax.eval_shape(lambda: params)):
@@ -97,7 +98,7 @@ def test_any_structure_comes_back_with_like(tmp_path):
 
 
 def test_other_collections_come_back(tmp_path):
-    selector = slotjax.slot_machine(3)
+    selector = paper.slot_machine(3)
     statistics = {"batch_stats": {"norm": {"mean": jnp.arange(3.0), "count": jnp.int32(7)}}}
     variables = selector.init(jax.random.key(0), TREE)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables, statistics, metadata={"epoch": 3, "name": "é"})
@@ -109,13 +110,13 @@ def test_other_collections_come_back(tmp_path):
 
 
 def test_names_that_are_numbers_come_back_as_json_has_them(tmp_path):
-    selector = slotjax.slot_machine(3)
+    selector = paper.slot_machine(3)
     slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector), metadata={"accuracy": {9: 0.5, 10: 0.6}})
     assert slotjax.read_ticket(tmp_path / "ticket").metadata == {"accuracy": {"9": 0.5, "10": 0.6}}
 
 
 def test_collections_of_numpy_and_python_come_back_as_jax_has_them(tmp_path):
-    selector = slotjax.slot_machine(3)
+    selector = paper.slot_machine(3)
     statistics = {"stats": {"mean": np.arange(3.0), "count": 3}}
     slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector), statistics)
     expected = jax.tree.map(jnp.asarray, statistics)
@@ -133,7 +134,7 @@ def test_a_scale_that_is_no_python_number_can_be_written(number):
 @pytest.mark.parametrize(("k", "limit"), [(8, 101_000), (2, 35_000)])
 def test_lenet_fits_into_few_bytes_and_gives_the_same_logits(k, limit, tmp_path):
     model, images = models.LeNet(), jax.random.uniform(jax.random.key(1), (50, 28, 28, 1))
-    selector = slotjax.slot_machine(k, scores="factored", options="seeded")
+    selector = paper.slot_machine(k, scores="factored", options="seeded")
     shapes = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
     variables = trained(selector, shapes)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables, metadata=METADATA)
@@ -147,7 +148,7 @@ METADATA = {"model": "lenet", "classes": 10, "image_shape": [28, 28, 1], "datase
 
 
 def test_the_same_variables_give_the_same_bytes(ticket, tmp_path):
-    selector = slotjax.slot_machine(5, scores="factored", options="seeded")
+    selector = paper.slot_machine(5, scores="factored", options="seeded")
     slotjax.save_ticket(tmp_path / "again", selector, trained(selector))
     assert (tmp_path / "again").read_bytes() == ticket.read_bytes()
 
@@ -155,7 +156,7 @@ def test_the_same_variables_give_the_same_bytes(ticket, tmp_path):
 def test_a_failed_save_leaves_the_old_file(ticket, monkeypatch):
     before = ticket.read_bytes()
     monkeypatch.setattr("os.fsync", lambda file: (_ for _ in ()).throw(OSError("disk full")))
-    selector = slotjax.slot_machine(3)
+    selector = paper.slot_machine(3)
     with pytest.raises(OSError, match="disk full"):
         slotjax.save_ticket(ticket, selector, trained(selector))
     assert ticket.read_bytes() == before
@@ -172,14 +173,14 @@ def test_a_failed_save_leaves_the_old_file(ticket, monkeypatch):
     ],
 )
 def test_what_cannot_be_read_back_is_not_written(arguments, message, tmp_path):
-    selector = slotjax.slot_machine(3)
+    selector = paper.slot_machine(3)
     with pytest.raises(ValueError, match=message):
         slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector), **arguments)
     assert not list(tmp_path.iterdir())
 
 
 def test_numbers_of_numpy_and_python_come_back(tmp_path):
-    selector = inspect.unwrap(slotjax.slot_machine)(np.int64(4))  # past the check of types
+    selector = inspect.unwrap(paper.slot_machine)(np.int64(4))  # past the check of types
     variables = selector.init(jax.random.key(0), {"w": jnp.zeros((3, 4)), "number": 1.5})
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
     ticket = slotjax.read_ticket(tmp_path / "ticket")

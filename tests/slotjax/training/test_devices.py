@@ -11,6 +11,7 @@ import pytest
 import slotjax
 from slotjax import models, training
 from slotjax.data import Dataset, Split
+from tests import paper
 
 EXAMPLES, BATCH, CLASSES = 400, 8, 3
 
@@ -70,10 +71,10 @@ def trained(network, selector, devices, epochs=1, shard=False):
 
 
 SELECTORS = {
-    "greedy, factored": slotjax.slot_machine(4, scores="factored", options="seeded"),
-    "probabilistic, factored": slotjax.slot_machine(4, "probabilistic", scores="factored", options="seeded"),
-    "greedy, explicit": slotjax.slot_machine(4, scores="explicit", options="stored"),
-    "probabilistic, explicit": slotjax.slot_machine(4, "probabilistic", scores="explicit", options="stored"),
+    "greedy, factored": paper.slot_machine(4, scores="factored", options="seeded"),
+    "probabilistic, factored": paper.slot_machine(4, "probabilistic", scores="factored", options="seeded"),
+    "greedy, explicit": paper.slot_machine(4, scores="explicit", options="stored"),
+    "probabilistic, explicit": paper.slot_machine(4, "probabilistic", scores="explicit", options="stored"),
 }
 QUICK = {("batch norm", "probabilistic, factored", 4)}
 COMBINATIONS = [
@@ -114,8 +115,8 @@ def test_one_gradient_of_the_weights_shape_crosses_devices_whatever_k_is():
     crossing = {}
     for name, selector in {
         "learned": slotjax.learned(slotjax.distributions.glorot_uniform()),
-        "factored": slotjax.slot_machine(64, scores="factored", options="seeded"),
-        "explicit": slotjax.slot_machine(64, scores="explicit", options="stored"),
+        "factored": paper.slot_machine(64, scores="factored", options="seeded"),
+        "explicit": paper.slot_machine(64, scores="explicit", options="stored"),
     }.items():
         epoch, state, frozen, data = trained("dense", selector, 4, epochs=0)[2]
         text = epoch.lower(state, frozen, data).compile().as_text()

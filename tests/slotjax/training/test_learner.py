@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import slotjax
 from slotjax import training
 from slotjax.data import Dataset, Split
-from tests import reference
+from tests import paper, reference
 
 BATCH, LENGTH, FEATURES, WORDS = 8, 5, 6, 3
 
@@ -20,7 +19,7 @@ def learner(**others):
     def apply(weights, batch_stats, images, key=None):
         return images @ weights, batch_stats
 
-    return training.Learner(apply=apply, selector=slotjax.slot_machine(2), optimizer=training.sgd(0.2), **others)
+    return training.Learner(apply=apply, selector=paper.slot_machine(2), optimizer=training.sgd(0.2), **others)
 
 
 def texts(count=BATCH):

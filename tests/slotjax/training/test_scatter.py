@@ -11,18 +11,19 @@ import pytest
 import slotjax
 from slotjax import models, training
 from slotjax.data import Split
+from tests import paper
 
 SMALL, LARGE = (32, 32, 3), (64, 64, 3)
 NETWORKS = {"lenet": (28, 28, 1), "conv2": SMALL, "vgg19": SMALL, "resnet18": LARGE}
 SELECTORS = {
     "learned": slotjax.learned(slotjax.distributions.glorot_uniform()),
-    "greedy, factored, seeded": slotjax.slot_machine(8, scores="factored", options="seeded"),
-    "greedy, factored, stored": slotjax.slot_machine(8, scores="factored", options="stored"),
-    "greedy, explicit": slotjax.slot_machine(8, scores="explicit", options="stored"),
-    "probabilistic, factored": slotjax.slot_machine(8, "probabilistic", scores="factored", options="seeded"),
-    "probabilistic, explicit": slotjax.slot_machine(8, "probabilistic", scores="explicit", options="stored"),
-    "edge-popup": slotjax.edge_popup(0.5),
-    "supermask": slotjax.supermask(),
+    "greedy, factored, seeded": paper.slot_machine(8, scores="factored", options="seeded"),
+    "greedy, factored, stored": paper.slot_machine(8, scores="factored", options="stored"),
+    "greedy, explicit": paper.slot_machine(8, scores="explicit", options="stored"),
+    "probabilistic, factored": paper.slot_machine(8, "probabilistic", scores="factored", options="seeded"),
+    "probabilistic, explicit": paper.slot_machine(8, "probabilistic", scores="explicit", options="stored"),
+    "edge-popup": paper.edge_popup(0.5),
+    "supermask": paper.supermask(),
 }
 
 

@@ -12,7 +12,7 @@ import slotjax
 from slotjax import models, training
 from slotjax.data import Dataset, Split
 from slotjax.training.epoch import _batches
-from tests import reference
+from tests import paper, reference
 
 
 def dataset(examples=64, features=12, classes=4, dtype=np.float32, seed=0):
@@ -30,7 +30,7 @@ def setup(data, devices=1, k=3, selection="greedy", batch_size=16, optimizer=Non
     model = models.LeNet(classes=4, widths=(8,))
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 12), jnp.float32))["params"]
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, data.train.images.dtype), shapes)
-    selector = slotjax.slot_machine(k, selection)
+    selector = paper.slot_machine(k, selection)
     optimizer = optimizer or training.sgd(0.1, 0.9, 1e-3)
     variables = selector.init(jax.random.key(1), shapes)
     state = training.init_state(jax.random.key(epochs_key), variables["params"], optimizer)
@@ -64,7 +64,7 @@ def logistic_epoch(scores, options, data, order, rate, momentum, decay):
 
 
 def test_an_epoch_equals_numpy_in_float64(x64):
-    data, selector, optimizer = dataset(dtype=np.float64), slotjax.slot_machine(3), training.sgd(0.1, 0.9, 1e-3)
+    data, selector, optimizer = dataset(dtype=np.float64), paper.slot_machine(3), training.sgd(0.1, 0.9, 1e-3)
     variables = selector.init(jax.random.key(1), jnp.zeros((12, 4)))
     state = training.init_state(jax.random.key(7), variables["params"], optimizer)
     scores, options = np.asarray(state.params), np.asarray(variables["frozen"]["options"])
@@ -217,7 +217,7 @@ def test_losses_of_half_precision_logits_are_in_float32():
 def test_examples_that_are_not_valid_change_neither_loss_nor_update():
     random = np.random.default_rng(0)
     images, labels = random.normal(size=(6, 3)).astype(np.float32), random.integers(0, 2, 6).astype(np.int32)
-    selector, optimizer = slotjax.slot_machine(2), training.sgd(0.2)
+    selector, optimizer = paper.slot_machine(2), training.sgd(0.2)
     variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
     step = training.train_step(linear(selector, optimizer))
     state = training.init_state(jax.random.key(1), variables["params"], optimizer)
@@ -229,7 +229,7 @@ def test_examples_that_are_not_valid_change_neither_loss_nor_update():
 
 
 def test_a_batch_without_valid_examples_has_no_loss_and_no_gradient():
-    selector, optimizer = slotjax.slot_machine(2), training.sgd(0.2)
+    selector, optimizer = paper.slot_machine(2), training.sgd(0.2)
     variables = selector.init(jax.random.key(0), jnp.zeros((3, 2)))
     step = training.train_step(linear(selector, optimizer))
     state = training.init_state(jax.random.key(1), variables["params"], optimizer)
@@ -253,7 +253,7 @@ def batch_norm_run(devices):
     ]
     model = models.ResNet(classes=3, blocks=(1,), small_images=True)
     variables = model.init(jax.random.key(0), jnp.asarray(splits[0].images[:1]))
-    selector, optimizer = slotjax.slot_machine(2, scores="factored", options="seeded"), training.sgd(0.1, 0.9)
+    selector, optimizer = paper.slot_machine(2, scores="factored", options="seeded"), training.sgd(0.1, 0.9)
     chosen = selector.init(jax.random.key(1), variables["params"])
     state = training.init_state(jax.random.key(2), chosen["params"], optimizer, variables["batch_stats"])
     mesh = training.data_mesh(jax.devices()[:devices])

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-import slotjax
 from slotjax import training
 from slotjax.data import Split
+from tests import paper
 from tests.slotjax.training.test_training import dataset, linear, setup
 
 TO_THE_HOST = re.compile(r"callback|(?<![\w-])(infeed|outfeed|send|recv)\(")
@@ -29,7 +29,7 @@ def an_epoch():
 
 
 def a_step_of_a_stream():
-    mesh, selector, optimizer = training.data_mesh(), slotjax.slot_machine(3, "probabilistic"), training.sgd(0.1)
+    mesh, selector, optimizer = training.data_mesh(), paper.slot_machine(3, "probabilistic"), training.sgd(0.1)
     variables = selector.init(jax.random.key(0), jnp.zeros((12, 4)))
     state = training.init_state(jax.random.key(1), variables["params"], optimizer)
     step = training.compile_stream_step(linear(selector, optimizer), mesh)

@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import slotjax
 from slotjax import models, training
 from slotjax.data import Dataset, Split
+from tests import paper
 
 SEEDS, CLASSES, BATCH, EXAMPLES = range(2), 4, 16, 480
 SELECTORS = {
-    "greedy, factored": slotjax.slot_machine(4, scores="factored", options="seeded"),
-    "probabilistic, factored": slotjax.slot_machine(4, "probabilistic", scores="factored", options="seeded"),
-    "greedy, explicit": slotjax.slot_machine(4, scores="explicit", options="stored"),
-    "edge-popup": slotjax.edge_popup(0.5),
-    "supermask": slotjax.supermask(),
+    "greedy, factored": paper.slot_machine(4, scores="factored", options="seeded"),
+    "probabilistic, factored": paper.slot_machine(4, "probabilistic", scores="factored", options="seeded"),
+    "greedy, explicit": paper.slot_machine(4, scores="explicit", options="stored"),
+    "edge-popup": paper.edge_popup(0.5),
+    "supermask": paper.supermask(),
 }
 
 

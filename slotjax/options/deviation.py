@@ -1,0 +1,98 @@
+"""The own scale of a weight: the deviation of the values that its model's initializer drew."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+_BITS = 15  # of the values while they are added up
+_SIGNIFICANT = 8  # bits of a deviation
+
+
+def own_sigma(leaf: Any, factor: float = 1.0) -> Float[Array, ""]:
+    """The standard deviation of a weight's values in 8 significant bits, times a factor, `float32`.
+
+    It is found in integers, whose sums do not depend on the order, so it is the same for any sharding, under `jit` and
+    without, and on every platform.
+
+    Args:
+        leaf: the values, any float dtype.
+        factor: what the rounded deviation is multiplied by.
+
+    Raises:
+        ValueError: for a shape without values, and for values that are all equal or not finite; where they are not
+            known, under `jit`, the deviation of these is NaN.
+
+    >>> print(slotjax.options.own_sigma(jnp.array([[0.1, -0.1], [0.3, -0.3]])))
+    0.2236328
+    """
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+        raise ValueError(
+            "only its shape is known, but its own scale is measured from its values; give the weights that the model's "
+            "init draws, or distribution=, such as slotjax.distributions.glorot_uniform()"
+        )
+    sigma = _rounded_deviation(jnp.asarray(leaf)) * jnp.float32(factor)
+    if not isinstance(sigma, jax.core.Tracer) and not np.isfinite(np.asarray(sigma)):
+        raise ValueError(
+            "its values are all equal or not finite, so it has no scale of its own; give distribution=, or leave it "
+            "out by `where`"
+        )
+    return sigma
+
+
+def varies_about_zero(leaf: Any) -> Bool[Array, ""]:
+    """Whether values differ, and their mean is smaller than their deviation: an initializer's, not a gain of ones.
+
+    >>> print(slotjax.options.varies_about_zero(jnp.ones((2, 3))))
+    False
+    """
+    return _varies(jnp.asarray(leaf))
+
+
+@jax.jit
+def _varies(values: Float[Array, "*shape"]) -> Bool[Array, ""]:
+    values = values.astype(jnp.float32)
+    return (values.min() < values.max()) & (jnp.abs(values.mean()) < values.std())
+
+
+@jax.jit
+def _rounded_deviation(values: Float[Array, "*shape"]) -> Float[Array, ""]:
+    values = values.astype(jnp.float32)
+    least, greatest = values.min(), values.max()
+    values = values - (least + greatest) * 0.5
+    _, exponent = jnp.frexp(jnp.maximum(greatest - least, jnp.float32(1e-37)))
+    whole = jnp.round(jnp.ldexp(values, _BITS - exponent)).astype(jnp.int32)
+    above, below = (_sum(jnp.maximum(part, 0).astype(jnp.uint32), 2) for part in (whole, -whole))
+    squares = _sum((whole * whole).astype(jnp.uint32), 4)
+    count = jnp.float32(math.prod(values.shape))
+    # Rounded by itself, because a multiplication fused with the subtraction would not be.
+    square = jax.lax.optimization_barrier(jnp.square((above - below) / count))
+    deviation = jnp.sqrt(jnp.maximum(squares / count - square, 0.0))
+    mantissa, more = jnp.frexp(deviation)
+    rounded = jnp.round(mantissa * 2.0**_SIGNIFICANT)
+    sigma = jnp.ldexp(rounded, more - _SIGNIFICANT + exponent - _BITS)
+    usable = jnp.isfinite(greatest - least) & (least < greatest)
+    return jnp.where(usable, sigma, jnp.nan)
+
+
+def _sum(words: UInt32[Array, "*shape"], size: int) -> Float[Array, ""]:
+    """The sum of all words, each of so many bytes, which are added up one by one."""
+    parts = [words >> (8 * place) & 0xFF for place in range(size)]
+    for _ in words.shape:
+        parts = _carried([part.sum(-1, dtype=jnp.uint32) for part in parts])
+    total = jnp.zeros((), jnp.float32)
+    for part in reversed(parts):
+        total = total * 256 + part.astype(jnp.float32)
+    return total
+
+
+def _carried(sums: list[UInt32[Array, "*shape"]]) -> list[UInt32[Array, "*shape"]]:
+    """Bytes of the number whose places in base 256 are these sums, each below 2^31."""
+    parts, carry = [], jnp.zeros_like(sums[0])
+    for sum_ in sums:
+        parts.append((sum_ + carry) & 0xFF)
+        carry = (sum_ + carry) >> 8
+    return parts + [carry >> (8 * place) & 0xFF for place in range(3)]

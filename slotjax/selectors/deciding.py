@@ -1,0 +1,76 @@
+"""Which weights are selected where their values are not known: those that a model draws at random.
+
+By default values decide whether a weight is selected, and under `jax.jit` there are none. The traced program of the
+model's own init says as much: a leaf that depends on the key varies, and one that does not is a constant.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.extend
+from jaxtyping import PyTree
+
+from slotjax.selectors.partition import Partition
+from slotjax.selectors.selector import Selector, drawn_about_zero, matrices_and_kernels
+from slotjax.selectors.tree import named_leaves
+
+
+@dataclasses.dataclass(frozen=True)
+class AmongDrawn:
+    """The rule of `drawn_about_zero`, with the names of the leaves that vary in place of their values."""
+
+    names: frozenset[str]
+
+    def __call__(self, name: str, leaf: Any) -> bool:
+        """Whether a leaf is selected."""
+        return name in self.names and matrices_and_kernels(name, leaf)
+
+
+def decided(selector: Any, names: Iterable[str]) -> Selector:
+    """The same selector, which takes the leaves of these names for those that vary about zero."""
+    if isinstance(selector, Partition):
+        rules = tuple((pattern, decided(one, names)) for pattern, one in selector.rules)
+        return dataclasses.replace(selector, rules=rules)
+    if getattr(selector, "where", None) is not drawn_about_zero:
+        return selector
+    return dataclasses.replace(selector, where=AmongDrawn(frozenset(names)))
+
+
+def needs_values(selector: Any) -> bool:
+    """Whether values decide what is selected."""
+    if isinstance(selector, Partition):
+        return any(needs_values(one) for _, one in selector.rules)
+    return getattr(selector, "where", None) is drawn_about_zero
+
+
+def within(selector: Any, names: Iterable[str]) -> Selector:
+    """The same selector for a part of a network, without the patterns of a partition that match nothing there."""
+    if not isinstance(selector, Partition):
+        return selector
+    rules = tuple((pattern, one) for pattern, one in selector.rules if any(map(pattern.fullmatch, names)))
+    return dataclasses.replace(selector, rules=rules)
+
+
+def varying_names(tree: PyTree) -> set[str]:
+    """The names of leaves that vary about zero, of a tree of values."""
+    return {name for name, leaf in named_leaves(tree).items() if drawn_about_zero(name, leaf)}
+
+
+def drawn_names(init: Callable[[Any], PyTree], keys: PyTree) -> set[str]:
+    """The names of the leaves of `init(keys)` that depend on the keys.
+
+    >>> from slotjax.selectors.deciding import drawn_names
+    >>> draw = lambda key: {"kernel": jax.random.normal(key, (3, 4)), "scale": jnp.ones((3, 4))}
+    >>> drawn_names(draw, jax.random.key(0))
+    {'kernel'}
+    """
+    program, shapes = jax.make_jaxpr(init, return_shape=True)(keys)
+    reached = set(program.jaxpr.invars)
+    for step in program.jaxpr.eqns:
+        if any(not isinstance(one, jax.extend.core.Literal) and one in reached for one in step.invars):
+            reached.update(step.outvars)
+    names = named_leaves(shapes)
+    pairs = zip(names, program.jaxpr.outvars, strict=True)
+    return {name for name, one in pairs if not isinstance(one, jax.extend.core.Literal) and one in reached}
