@@ -22,17 +22,16 @@ LAYERS = [
     ((4, 9, 8, 3), (3, 3, 3, 5), (1, 1), "SAME"),
     ((4, 9, 8, 3), (3, 3, 3, 5), (2, 2), "SAME_LOWER"),
     ((4, 9, 8, 3), (2, 3, 3, 5), (2, 1), "VALID"),
-    ((4, 12, 12, 3), (7, 7, 3, 5), (2, 2), [(3, 3), (3, 3)]),
+    ((4, 12, 12, 3), (5, 5, 3, 5), (2, 2), [(2, 2), (2, 2)]),
     ((4, 9, 8, 3), (1, 1, 3, 5), (1, 1), "SAME"),
     ((4, 9, 8, 3), (1, 1, 3, 5), (2, 2), "SAME"),
-    ((4, 9, 8, 3), (1, 1, 3, 5), (2, 2), [(1, 0), (-1, 2)]),
     ((4, 5, 6, 3), (3, 3, 3, 5), (1, 1), [(-2, 4), (5, -3)]),
-    ((4, 40, 40, 16), (3, 3, 16, 512), (2, 2), "SAME"),
 ]
 
 
 def draw(*shapes, dtype=jnp.float32):
-    return [jax.random.normal(jax.random.key(i), shape, dtype) for i, shape in enumerate(shapes)]
+    # By NumPy, for every shape that JAX draws is compiled.
+    return [jnp.asarray(np.random.default_rng(i).normal(size=shape), dtype) for i, shape in enumerate(shapes)]
 
 
 def both(strides, padding, **options):
@@ -61,6 +60,12 @@ def test_layers_equal_lax(images, kernel, strides, padding):
     arrays = draw(images, kernel)
     ours, theirs = (jax.jit(partial(value_and_gradients, f))(*arrays) for f in both(strides, padding))
     assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
+def test_a_few_images_at_a_time_give_the_same(strides, monkeypatch):
+    monkeypatch.setattr(sys.modules["slotjax.models.convolution"], "CHUNK_ELEMENTS", 5000)  # of 2,304 to 3,456 each
+    test_layers_equal_lax((4, 9, 8, 3), (3, 3, 3, 5), strides, "SAME")
 
 
 sizes = st.integers(1, 7)
@@ -117,9 +122,9 @@ def test_any_of_many_layers_equals_lax(images, window, strides, padding, half):
 def test_all_else_is_left_to_lax(images, kernel, options):
     arrays = draw(images, kernel)
     ours, theirs = both(**{"strides": options.pop("window_strides", (1, 1)), "padding": "SAME", **options})
-    outputs = [jax.jit(partial(value_and_gradients, f))(*arrays) for f in (ours, theirs)]
-    for one, other in zip(*outputs, strict=True):
-        np.testing.assert_array_equal(one, other)
+    programs = [str(jax.make_jaxpr(partial(value_and_gradients, function))(*arrays)) for function in (ours, theirs)]
+    assert programs[0] == programs[1]
+    assert "conv_general_dilated" in programs[0]
     assert covered(ours, *arrays) is False
 
 
@@ -195,10 +200,10 @@ def test_only_cpus_take_matrix_products():
 def test_in_a_flax_layer(dtype):
     (images,) = draw((4, 8, 8, 3))
     settings = {"features": 5, "kernel_size": (3, 3), "strides": 2, "dtype": dtype}
-    ours, theirs = nn.Conv(**settings, conv_general_dilated=convolution), nn.Conv(**settings)
-    variables = ours.init(jax.random.key(0), images)
-    jax.tree.map(np.testing.assert_array_equal, variables, theirs.init(jax.random.key(0), images))
-    assert_same(ours.apply(variables, images), theirs.apply(variables, images), 2e-2)
+    layers = nn.Conv(**settings, conv_general_dilated=convolution), nn.Conv(**settings)
+    variables, expected = (jax.jit(layer.init)(jax.random.key(0), images) for layer in layers)
+    jax.tree.map(np.testing.assert_array_equal, variables, expected)
+    assert_same(*(jax.jit(layer.apply)(variables, images) for layer in layers), 2e-2)
 
 
 def test_the_networks_use_it():
@@ -209,12 +214,9 @@ def test_the_networks_use_it():
 
 def test_the_kernels_gradient_in_half_precision_is_rounded_once(monkeypatch):
     monkeypatch.setattr(sys.modules["slotjax.models.convolution"], "CHUNK_ELEMENTS", 1)  # each image by itself
-    keys = jax.random.split(jax.random.key(0), 3)
-    shapes = (32, 8, 8, 4), (3, 3, 4, 8), (32, 6, 6, 8)
-    images, kernel, cotangent = (
-        jax.random.normal(key, shape, jnp.bfloat16) for key, shape in zip(keys, shapes, strict=True)
-    )
+    images, kernel, cotangent = draw((32, 8, 8, 4), (3, 3, 4, 8), (32, 6, 6, 8), dtype=jnp.bfloat16)
 
+    @partial(jax.jit, static_argnums=0)
     def gradient(dtype):
         def convolved(kernel):
             numbers = ("NHWC", "HWIO", "NHWC")
