@@ -1,5 +1,7 @@
 """The networks have the papers' and torchvision's sizes, and compute what they say."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,11 @@ def shapes(model, image):
 
 
 def parameters(model, image):
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes(model, image)["params"]))
+    return size(shapes(model, image)["params"])
+
+
+def size(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 @pytest.mark.parametrize(
@@ -44,12 +50,21 @@ def test_parameter_counts(name, shape, count):
         ("wide_resnet50", 68_883_240, 68_224),
     ],
 )
-def test_parameter_counts_of_torchvision_without_biases_and_batch_norms(name, torchvision, batch_norm):
-    with_affine = models.MODELS[name](classes=1000, affine=True)
-    without = models.MODELS[name](classes=1000)
-    assert parameters(with_affine, LARGE) == torchvision - 1000
-    assert parameters(without, LARGE) == torchvision - 1000 - batch_norm
+def test_parameter_counts_are_those_of_torchvision_without_biases(name, torchvision, batch_norm):
+    params = shapes(models.MODELS[name](classes=1000, affine=True), LARGE)["params"]
+    assert size(params) == torchvision - 1000
+    assert size(norms(params)) == batch_norm
     assert "cifar_" + name in models.MODELS
+
+
+def norms(tree):
+    """The parameters of all batch norms, however deep."""
+    return [norms(part) if "Norm" not in name else part for name, part in tree.items() if isinstance(part, dict)]
+
+
+def test_without_an_affine_batch_norm_only_its_parameters_are_missing():
+    with_affine, without = (parameters(models.resnet18(classes=1000, affine=affine), LARGE) for affine in (True, False))
+    assert with_affine - without == 9_600
 
 
 def test_the_layers_of_vgg19_are_named_in_the_order_in_which_they_come():
@@ -87,27 +102,36 @@ def test_dropout_is_for_training_only(name):
 
 
 def test_a_resnet_normalizes_by_the_batch_in_training_and_by_the_running_statistics_at_evaluation():
-    model = models.ResNet(blocks=(1,), small_images=True)
-    images = jax.random.normal(jax.random.key(1), (8, 16, 16, 3))
-    variables = model.init(jax.random.key(0), images)
-    _, updated = model.apply(variables, images, train=True, mutable=["batch_stats"])
-    first = model.clone(blocks=()).apply(
-        {"params": variables["params"], "batch_stats": variables["batch_stats"]}, images
-    )
-    assert first.shape == (8, 10)
+    model = models.ResNet(blocks=(), small_images=True)
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(8, 16, 16, 3)), jnp.float32)
+    variables = jax.jit(model.init)(jax.random.key(0), images)
+    train = jax.jit(lambda variables: model.apply(variables, images, train=True, mutable=["batch_stats"]))
+    trained, updated = train(variables)
+    evaluated = jax.jit(model.apply)(variables | updated, images)
     kernel = np.asarray(variables["params"]["Conv_0"]["kernel"], np.float64)
     padded = np.pad(np.asarray(images, np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
     features = np.einsum("bhwcij,ijco->bhwo", windows, kernel)
+    mean, variance = features.mean((0, 1, 2)), features.var((0, 1, 2))
     running = updated["batch_stats"]["BatchNorm_0"]
-    np.testing.assert_allclose(running["mean"], 0.1 * features.mean((0, 1, 2)), atol=1e-5)
-    np.testing.assert_allclose(running["var"], 0.9 + 0.1 * features.var((0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(running["mean"], 0.1 * mean, atol=1e-5)
+    np.testing.assert_allclose(running["var"], 0.9 + 0.1 * variance, rtol=1e-4)
+    for logits, by in ((trained, (mean, variance)), (evaluated, (0.1 * mean, 0.9 + 0.1 * variance))):
+        normalized = (features - by[0]) / np.sqrt(by[1] + 1e-5)
+        expected = np.maximum(normalized, 0).mean((1, 2)) @ variables["params"]["Dense_0"]["kernel"]
+        np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["conv2", "vgg19", "cifar_resnet18", "resnet50"])
+SHALLOW = {
+    "resnet": partial(models.ResNet, blocks=(1, 1), small_images=True),
+    "bottleneck": partial(models.ResNet, blocks=(1, 1), block=models.resnet.Bottleneck),
+}
+
+
+@pytest.mark.parametrize("name", ["conv2", "vgg19", *SHALLOW])
 @jax.numpy_dtype_promotion("standard")  # nn.BatchNorm relies on it
 def test_bfloat16_is_computed_with_float32_weights_and_statistics(name):
-    model = models.MODELS[name](dtype=jnp.bfloat16)
+    model = {**models.MODELS, **SHALLOW}[name](dtype=jnp.bfloat16)
     variables = shapes(model, SMALL)
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
     images = jax.ShapeDtypeStruct((2, *SMALL), jnp.float32)
