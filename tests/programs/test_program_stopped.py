@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.patience import PATIENCE
+from tests.programs.in_process import call
 from tests.programs.training_process import (
     EPOCHS,
     ROOT,
@@ -17,6 +18,7 @@ from tests.programs.training_process import (
     assert_resumes,
     command,
     finish,
+    flags,
     kill_after,
     kill_during_save,
     metrics,
@@ -27,7 +29,8 @@ from tests.programs.training_process import (
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_its_step(digits, tmp_path):
-    code, _, errors = finish(digits, tmp_path / "run", "--epochs=3", "--learning_rate=1e38", "--schedule=constant")
+    own = flags(digits, tmp_path / "run", "--method=learned", "--learning_rate=1e38", "--schedule=constant")
+    code, _, errors = call("train", *own)
     assert code == 1
     assert errors.startswith("error: the loss is ")
     assert "at step " in errors
@@ -36,11 +39,24 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step(digits, tmp_path)
     assert not (tmp_path / "run" / "summary.json").exists()
 
 
-def test_a_run_that_was_killed_again_and_again_ends_bitwise_as_the_unbroken_one(unbroken, digits, tmp_path):
-    workdir, moments = tmp_path / "run", random.Random(0)
-    for lines in (3, 7):
-        assert kill_after(start(digits, workdir, EPOCHS), workdir, lines, moments.uniform(0, 0.1))
-    assert "Resuming after epoch" in assert_resumes(digits, workdir, unbroken)
+def test_a_run_that_was_killed_and_then_asked_to_stop_ends_bitwise_as_the_unbroken_one(unbroken, digits, tmp_path):
+    workdir = tmp_path / "run"
+    assert kill_after(start(digits, workdir, EPOCHS), workdir, 3, 0.05)
+    epoch = stop(digits, workdir, signal.SIGTERM, 7)
+    assert f"Resuming after epoch {epoch}." in assert_resumes(digits, workdir, unbroken)
+
+
+def stop(digits, workdir, number, lines):
+    """Asks a run to stop when metrics.jsonl has so many lines; returns the epoch after which it says that it did."""
+    process = start(digits, workdir, EPOCHS, "--checkpoint_every=100")
+    wait_for_epochs(process, workdir, lines)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    (epoch,) = re.findall(r"Stopped after epoch (\d+); the same command goes on from there", output)
+    assert errors == f"{number.name}: stopping when the running call is done.\n"
+    assert len(metrics(workdir)) == int(epoch) + 1
+    return epoch
 
 
 @pytest.mark.slow
@@ -72,17 +88,10 @@ def test_fifty_kills_at_random_moments(unbroken, digits, tmp_path, seed):
     assert_resumes(digits, workdir, unbroken)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_a_run_that_is_asked_to_stop_saves_and_says_where(number, unbroken, digits, tmp_path):
+@pytest.mark.slow
+def test_ctrl_c_is_as_well_heard(unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
-    process = start(digits, workdir, EPOCHS, "--checkpoint_every=100")
-    wait_for_epochs(process, workdir, 3)
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
-    (epoch,) = re.findall(r"Stopped after epoch (\d+); the same command goes on from there", output)
-    assert errors == f"{number.name}: stopping when the running call is done.\n"
-    assert len(metrics(workdir)) == int(epoch) + 1
+    epoch = stop(digits, workdir, signal.SIGINT, 3)
     assert f"Resuming after epoch {epoch}." in assert_resumes(digits, workdir, unbroken)
 
 
