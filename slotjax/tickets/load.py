@@ -118,6 +118,8 @@ def _options(entry: dict[str, Any], shape: tuple[int, ...], dtype: jnp.dtype, k:
     zero = entry.get("zero") is True
     if stored is None:
         seed = jnp.asarray(np.array(entry["seed"], np.uint32))
+        if seed.shape != (2,):
+            raise ValueError(f"a seed is {entry['seed']!r}, but it must be two numbers")
         return Seeded(seed, k, entry["kind"], float(entry["scale"]), shape, dtype, zero)
     if stored.shape not in ((k - zero, *shape), (k - zero,)):
         raise ValueError(f"a weight of shape {shape} has options of shape {stored.shape}")
