@@ -1,6 +1,7 @@
 """Tickets: what comes back is bitwise what `select` gave, and nothing else ever comes back."""
 
 import inspect
+import itertools
 import json
 from typing import get_args
 
@@ -38,10 +39,22 @@ def test_bits_are_packed_most_significant_first():
     assert [bits.bits_per_index(k) for k in (1, 2, 3, 4, 5, 8, 9, 256, 257)] == [1, 1, 2, 2, 3, 3, 4, 8, 9]
 
 
-@pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
-@pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
-@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
-@pytest.mark.parametrize("k", [3, 300, *(pytest.param(k, marks=pytest.mark.slow) for k in (1, 2, 8, 64))])
+WAYS = tuple(
+    itertools.product(
+        get_args(slotjax.selectors.Selection), get_args(slotjax.options.Storage), get_args(slotjax.selectors.Scores)
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("k", "selection", "options", "scores"),
+    [
+        *((3, *way) for way in WAYS),
+        (300, "greedy", "seeded", "factored"),
+        (300, "probabilistic", "stored", "explicit"),
+        *(pytest.param(k, *way, marks=pytest.mark.slow) for k in (1, 2, 8, 64) for way in WAYS),
+    ],
+)
 def test_weights_come_back_bitwise(k, selection, options, scores, tmp_path):
     selector = paper.slot_machine(k, selection, scores=scores, options=options)
     variables = trained(selector)
@@ -131,7 +144,7 @@ def test_a_scale_that_is_no_python_number_can_be_written(number):
     assert json.loads(json.dumps(described))["scale"] == 0.5
 
 
-@pytest.mark.parametrize(("k", "limit"), [(8, 101_000), (2, 35_000)])
+@pytest.mark.parametrize(("k", "limit"), [pytest.param(8, 101_000, marks=pytest.mark.slow), (2, 35_000)])
 def test_lenet_fits_into_few_bytes_and_gives_the_same_logits(k, limit, tmp_path):
     model, images = models.LeNet(), jax.random.uniform(jax.random.key(1), (50, 28, 28, 1))
     selector = paper.slot_machine(k, scores="factored", options="seeded")
