@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from experiments.papers import ledger
 from tests.patience import PATIENCE
+
+ROOT = Path(__file__).parents[3]
 
 
 def line(key, finished="2026-01-01", **more):
@@ -59,10 +62,17 @@ def test_a_damaged_line_is_named(damaged, tmp_path):
         ledger.read(tmp_path)
 
 
+# The ledger without JAX and what else its packages import, which takes seconds.
 WRITER = """
 import sys
 from pathlib import Path
+from types import ModuleType
+
+for name in ("jax", "slotjax", "experiments", "experiments.papers", "experiments.running"):
+    sys.modules[name] = ModuleType(name)
+    sys.modules[name].__path__ = [name.replace(".", "/")]
 from experiments.papers import ledger
+
 print("ready", flush=True)
 for number in range(40):
     ledger.append({"key": str(number % 30), "finished": "2026", "by": sys.argv[2] * 500}, Path(sys.argv[1]))
@@ -70,7 +80,7 @@ for number in range(40):
 
 
 def test_processes_that_write_at_the_same_time_lose_and_double_nothing(tmp_path):
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in "xyz"]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name], cwd=ROOT) for name in "xyz"]
     assert [writer.wait(timeout=PATIENCE) for writer in writers] == [0, 0, 0]
     (file,) = tmp_path.iterdir()
     lines = [json.loads(text) for text in file.read_text().splitlines()]
@@ -82,7 +92,9 @@ def test_a_process_waits_while_another_writes(tmp_path):
     with contextlib.ExitStack() as stack, path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         writer = stack.enter_context(
-            subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), "x"], stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                [sys.executable, "-c", WRITER, str(tmp_path), "x"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            )
         )
         assert writer.stdout.readline() == "ready\n"
         time.sleep(1)  # in which it would write, if it did not wait
