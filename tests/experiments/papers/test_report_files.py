@@ -17,6 +17,7 @@ from experiments.papers.grid import Cell, runs_of
 from experiments.papers.plots import label_of
 from experiments.papers.results import result_at
 from tests.experiments.papers.made_up_ledger import FIGURE_3, GREEDY, four, ledger_of, line
+from tests.programs.in_process import call
 
 ROOT = Path(__file__).parents[3]
 
@@ -148,15 +149,14 @@ def test_the_program_needs_no_data(tmp_path):
     ledger.mkdir()
     cell = Cell(slot_machines.greedy("lenet", 2), 0)
     (ledger / "a.jsonl").write_text(json.dumps(line(cell, 0.97)) + "\n")
-    command = [sys.executable, "-m", "experiments.report", f"--ledger={ledger}", f"--out={tmp_path / 'out'}"]
-    finished = subprocess.run(
-        [*command, "--only=slot.figure3", "--readme="], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    own = [f"--ledger={ledger}", f"--out={tmp_path / 'out'}"]
+    command = [sys.executable, "-m", "experiments.report", *own, "--only=slot.figure3", "--readme="]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert finished.stderr.startswith("1 runs in the ledger; 1 figures and tables in ")
     assert "97.00, 1 of 4 trials; paper 97" in (tmp_path / "out" / "report.md").read_text()
-    wrong = subprocess.run([*command, "--only=none"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert wrong.returncode == 1
-    assert wrong.stderr.startswith("error: --only: 'none' was given, but it must be of ")
+    code, _, errors = call("report", *own, "--only=none")
+    assert code == 1
+    assert errors.startswith("error: --only: 'none' was given, but it must be of ")
 
 
 @pytest.mark.parametrize(
