@@ -29,7 +29,8 @@ def texts(count=BATCH):
 
 
 def start(learner, outputs=WORDS):
-    variables = learner.selector.init(jax.random.key(0), jnp.zeros((FEATURES, outputs)))
+    init = jax.jit(learner.selector.init)
+    variables = init(jax.random.key(0), jnp.zeros((FEATURES, outputs)))
     return training.init_state(jax.random.key(1), variables["params"], learner.optimizer), variables["frozen"]
 
 
@@ -42,7 +43,7 @@ def expected_of(weights, split):
 def test_the_loss_of_tokens_is_the_mean_over_all_and_accuracy_their_share():
     learning, batch = learner(), texts()
     state, frozen = start(learning)
-    weights = learning.selector.select({"params": state.params, "frozen": frozen})
+    weights = jax.jit(learning.selector.select)({"params": state.params, "frozen": frozen})
     _, (loss, correct) = jax.jit(training.train_step(learning))(state, frozen, batch)
     expected = expected_of(weights, batch)
     assert float(loss) == pytest.approx(expected[0], rel=1e-5)
@@ -57,7 +58,7 @@ def test_the_loss_of_tokens_is_the_mean_over_all_and_accuracy_their_share():
 def test_texts_that_are_not_valid_change_neither_loss_nor_update():
     learning, batch = learner(), texts()
     state, frozen = start(learning)
-    step = training.train_step(learning)
+    step = jax.jit(training.train_step(learning))
     few = step(state, frozen, Split(batch.images[:5], batch.labels[:5]))
     marked = step(state, frozen, batch, jnp.arange(BATCH) < 5)
     chex.assert_trees_all_close((few[0].params, few[1]), (marked[0].params, marked[1]), rtol=1e-5)
@@ -66,7 +67,7 @@ def test_texts_that_are_not_valid_change_neither_loss_nor_update():
 def test_sums_over_batches_of_a_stream_are_those_of_its_texts():
     learning, batch = learner(), texts()
     state, frozen = start(learning)
-    weights = learning.selector.select({"params": state.params, "frozen": frozen})
+    weights = jax.jit(learning.selector.select)({"params": state.params, "frozen": frozen})
     mesh, valid = training.data_mesh(jax.devices()[:1]), jnp.arange(BATCH) < 6
     add = training.compile_batch_evaluation(learning.apply, mesh)
     sums = training.zero_sums()

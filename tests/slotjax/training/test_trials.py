@@ -35,8 +35,10 @@ def parts(selector, dtype):
     shapes = jax.eval_shape(model.init, jax.random.key(0), data.train.images[:1].astype(np.float32))["params"]
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), shapes)
 
+    init = jax.jit(lambda key: selector.init(key, shapes))
+
     def start(seed):
-        variables = selector.init(jax.random.key(seed), shapes)
+        variables = init(jax.random.key(seed))
         return training.init_state(jax.random.key(seed), variables["params"], optimizer), variables["frozen"]
 
     mesh = training.data_mesh(jax.devices()[:1])
