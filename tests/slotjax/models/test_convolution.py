@@ -64,7 +64,7 @@ def test_layers_equal_lax(images, kernel, strides, padding):
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
 def test_a_few_images_at_a_time_give_the_same(strides, monkeypatch):
-    monkeypatch.setattr(sys.modules["slotjax.models.convolution"], "CHUNK_ELEMENTS", 5000)  # of 2,304 to 3,456 each
+    monkeypatch.setattr(sys.modules["slotjax.models.convolution"], "CHUNK_ELEMENTS", 1500)  # of 640 to 3,456 each
     test_layers_equal_lax((4, 9, 8, 3), (3, 3, 3, 5), strides, "SAME")
 
 
