@@ -8,6 +8,7 @@ from absl import flags
 
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Request, Settings
+from experiments.flags.concerns import check_given
 from experiments.flags.explain import help_of
 from experiments.flags.resolve import resolve
 from experiments.flags.rules import check
@@ -25,10 +26,12 @@ def from_flags(values: flags.FlagValues) -> tuple[Settings, Execution]:
     """Settings and execution of parsed flags, completed and checked.
 
     Raises:
-        ValueError: for a value that is not allowed, in one sentence that names the flag.
+        ValueError: for a value that is not allowed, and for a flag that was given and does nothing, in one sentence
+            that names the flag.
     """
     settings, execution = resolve(Request(**_values(values, Request))), Execution(**_values(values, Execution))
     check(settings, execution)
+    check_given([name for name in values if values[name].present], settings)
     return settings, dataclasses.replace(execution, workdir=execution.workdir or default_workdir(settings))
 
 

@@ -14,6 +14,7 @@ from typing import IO, Any
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Settings
 from experiments.files import append_text, open_locked, remove_temporary, write_whole
+from experiments.flags.concerns import inert
 from experiments.running.components import Inputs
 from experiments.running.environment import environment
 
@@ -140,7 +141,9 @@ def _contents(workdir: Path) -> list[str]:
 
 def _check_same(settings: Settings, stored: dict[str, Any], workdir: Path) -> None:
     given = json.loads(json.dumps(dataclasses.asdict(settings)))
-    names = sorted(name for name in given | stored if given.get(name) != stored.get(name))
+    names = sorted(
+        name for name in (given | stored).keys() - inert(settings).keys() if given.get(name) != stored.get(name)
+    )
     if names:
         changes = ", ".join(f"--{name}={stored.get(name)} there and {given.get(name)} here" for name in names)
         raise ValueError(
