@@ -118,7 +118,7 @@ def main(arguments: list[str]) -> None:
     values = flags.FLAGS
     with one_sentence(ValueError, OSError):
         _check(values)
-        figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger))
+        figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger), whole=True)
         report(figures, lines, Path(values.out))
         if readme := readme_to_update(values):
             for name, table in readme_tables(lines).items():

@@ -71,6 +71,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)
 
 
+_TIMED = {"settings", "epochs", "seconds"}  # what a line needs to say how long its run took
 _PATIENCE = 10  # seconds, where all that is left is in other processes' hands
 
 
@@ -134,7 +135,7 @@ def _alarm(minutes: float | None) -> Iterator[None]:
 def overview(figures: list[Figure], directories: Directories, values: flags.FlagValues) -> str:
     """One line per figure: how many of its runs are done, running and missing, and how long the missing ones take."""
     lines = ledger.read(directories.ledger)
-    here = [line for line in lines.values() if line["machine"] == ledger.machine()]
+    here = [line for line in lines.values() if line.get("machine") == ledger.machine() and line.keys() >= _TIMED]
     rows: list[tuple[str, ...]] = [("", "done", "running", "missing", "hours on this machine")]
     for figure in figures:
         cells = cells_of([figure], *_cell_flags(values))

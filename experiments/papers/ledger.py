@@ -4,24 +4,76 @@ import hashlib
 import json
 import platform
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Required, TypedDict
 
+from experiments.configuration.settings import Request
 from experiments.files import open_locked, sync
 from experiments.running.environment import processor
+from experiments.schema import read_json
 
 DIRECTORY = Path(__file__).parents[1] / "results" / "ledger"
 LedgerLine = dict[str, Any]
 
 
-def read(directory: Path = DIRECTORY) -> dict[str, LedgerLine]:
+class Curve(TypedDict):
+    """Test accuracies per epoch, and shares of selections that changed."""
+
+    test: list[float]
+    changed: list[float]
+
+
+class Shown(TypedDict, total=False):
+    """What the report shows of a run."""
+
+    cells: Required[list[str]]
+    settings: Required[Request]
+    start: Required[Any]
+    epochs: Required[int]
+    epochs_of_the_paper: Required[int]
+    epochs_scale: Required[float]
+    sparsity: Required[float]
+    best_epoch: Required[int]
+    test_accuracy_at_best_validation: Required[float]
+    last_test_accuracy: Required[float]
+    flops: Required[float]
+    start_flops: Required[float]
+    curve: Required[Curve]
+    changes: dict[str, float]
+    values: dict[str, dict[str, list[float]]]
+
+
+class Line(TypedDict, total=False):
+    """A line of the ledger, as far as `experiments.reproduce` reads it."""
+
+    key: Required[str]
+    finished: Required[str]
+    settings: Request
+    epochs: int
+    seconds: float
+    machine: str
+
+
+class Whole(Shown):
+    """A line with all that the report shows."""
+
+    key: str
+    finished: str
+
+
+def read(directory: Path = DIRECTORY, whole: bool = False) -> dict[str, LedgerLine]:
     """The lines of all machines by the key of their cell; of several for one cell, the one that was finished first.
 
     What a killed process left of a line is skipped; the next `append` on that machine removes it.
 
+    Args:
+        directory: where its files are.
+        whole: whether every line must have all that the report shows.
+
     Raises:
-        ValueError: if a file is damaged.
+        ValueError: if a file is damaged, or lacks what it must have.
     """
-    lines = [line for path in sorted(directory.glob("*.jsonl")) for line in _lines(path)]
+    kind = Whole if whole else Line
+    lines = [line for path in sorted(directory.glob("*.jsonl")) for line in _lines(path, kind)]
     return {line["key"]: line for line in sorted(lines, key=lambda line: line["finished"], reverse=True)}
 
 
@@ -57,15 +109,14 @@ def _remove_unfinished(file: IO[bytes]) -> None:
     file.truncate(content.rfind(b"\n") + 1)
 
 
-def _lines(path: Path) -> list[LedgerLine]:
-    finished = path.read_text().rpartition("\n")[0]
-    return [_parsed(text, path, number) for number, text in enumerate(finished.splitlines(), start=1)]
+def _lines(path: Path, kind: Any) -> list[LedgerLine]:
+    # As bytes, because what a killed process left may end within a letter.
+    finished = path.read_bytes().rpartition(b"\n")[0]
+    return [_parsed(text, path, number, kind) for number, text in enumerate(finished.splitlines(), start=1)]
 
 
-def _parsed(text: str, path: Path, number: int) -> LedgerLine:
+def _parsed(text: bytes, path: Path, number: int, kind: Any) -> LedgerLine:
     try:
-        line = json.loads(text)
-        line["key"], line["finished"]
-    except (ValueError, TypeError, KeyError):
-        raise ValueError(f"--ledger: line {number} of {path} is damaged") from None
-    return line
+        return read_json(text.decode(), kind)
+    except ValueError as error:
+        raise ValueError(f"--ledger: line {number} of {path} is damaged ({error})") from None

@@ -1,6 +1,7 @@
 """What the ledger keeps of a finished run."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from experiments.configuration.settings import Settings
@@ -10,7 +11,8 @@ from experiments.papers.cost import flops_per_step
 from experiments.papers.directories import Directories
 from experiments.papers.grid import Cell, Figure, identity, key, settings_of, start_epoch_of
 from experiments.running.components import inputs_from
-from experiments.running.workdir import read_config, read_lines
+from experiments.running.records import read_lines
+from experiments.running.workdir import read_config
 
 _COPIED = (
     "connections",
@@ -29,7 +31,7 @@ _OBSERVATIONS = {"changes": observations.selection_changes, "values": observatio
 def ledger_line(cell: Cell, settings: Settings, summary: dict[str, Any], directories: Directories) -> ledger.LedgerLine:
     """A finished run's line of the ledger."""
     workdir = directories.workdir(cell)
-    history, config = read_lines(workdir / "metrics.jsonl"), read_config(workdir)
+    history, config = _history(workdir), read_config(workdir)
     return {
         "key": key(cell),
         "what": describe_cell(cell),
@@ -52,6 +54,13 @@ def ledger_line(cell: Cell, settings: Settings, summary: dict[str, Any], directo
     }
 
 
+def _history(workdir: Path) -> list[dict[str, Any]]:
+    history = read_lines(workdir / "metrics.jsonl")
+    if not history or "step" not in history[-1]:
+        raise ValueError(f"--workdir: {workdir / 'metrics.jsonl'} is damaged (it has no epoch that was trained)")
+    return history
+
+
 def _flops(settings: Settings, history: list[dict[str, Any]], config: dict[str, Any]) -> float:
     return flops_per_step(settings, inputs_from(config["inputs"])) * history[-1]["step"]
 
@@ -62,7 +71,7 @@ def _start_flops(cell: Cell, directories: Directories) -> float:
         return 0.0
     start, epoch = cell._replace(run=cell.run.start), start_epoch_of(cell)
     workdir = directories.workdir(start)
-    history = read_lines(workdir / "metrics.jsonl")[: epoch + 1 if epoch else None]
+    history = _history(workdir)[: epoch + 1 if epoch else None]
     return _flops(settings_of(start), history, read_config(workdir)) + _start_flops(start, directories)
 
 

@@ -12,6 +12,7 @@ from jaxtyping import PyTree
 
 import slotjax
 from experiments.configuration.settings import Settings
+from experiments.schema import problems
 from slotjax import data, models, training
 
 STARTS = {"scale": 1, "bias": 0, "var": 1, "mean": 0}
@@ -75,9 +76,19 @@ def inputs_of(source: Source) -> Inputs:
 def inputs_from(described: Mapping[str, Any]) -> Inputs:
     """The inputs that `Inputs._asdict` described, read back from JSON.
 
+    Raises:
+        ValueError: if they are not what a network can see, in a phrase.
+
     >>> inputs_from({"image_shape": [28, 28, 1], "dtype": "uint8", "classes": 10}).image_shape
     (28, 28, 1)
     """
+    for problem in problems(dict(described), Inputs):
+        raise ValueError(problem)
+    shape, dtype, classes = (described[name] for name in Inputs._fields)
+    if len(shape) not in (1, 3) or not all(0 < side < 2**31 for side in shape):
+        raise ValueError(f"image_shape is {shape} in place of a number of features, or of height, width and channels")
+    if dtype not in ("uint8", "float32") or not 2 <= classes < 2**31:
+        raise ValueError(f"it has images of {dtype} in {classes} classes in place of uint8 or float32 in at least 2")
     return Inputs(tuple(described["image_shape"]), described["dtype"], described["classes"])
 
 

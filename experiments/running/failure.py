@@ -1,9 +1,14 @@
 """What ends a run early."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 import optax
+
+_EXHAUSTED = "RESOURCE_EXHAUSTED"  # how JAX's runtime says that a device has too little memory
 
 
 class RunError(Exception):
@@ -12,6 +17,28 @@ class RunError(Exception):
 
 class Stopped(Exception):  # noqa: N818 (no error)
     """A run was asked to stop and did, with what it had done saved; where, in one sentence for the user."""
+
+
+@contextlib.contextmanager
+def named_lack_of_memory() -> Iterator[None]:
+    """Raises RunError where there is too little memory, on the host or on a device.
+
+    >>> with named_lack_of_memory():
+    ...     raise MemoryError("Unable to allocate 147. GiB")
+    Traceback (most recent call last):
+    experiments.running.failure.RunError: --model: its training needs more memory than there is (Unable to allocate 147.
+    GiB); a smaller --width_multiplier, --k or --batch_size may help
+    """
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        reason = str(error).strip().split("\n")[0].removeprefix(_EXHAUSTED).lstrip(": ").rstrip(".")[:200]
+        if not isinstance(error, MemoryError) and _EXHAUSTED not in str(error):
+            raise
+        raise RunError(
+            f"--model: its training needs more memory than there is ({reason or 'none is left'}); a smaller "
+            "--width_multiplier, --k or --batch_size may help"
+        ) from error
 
 
 def check_finite(losses: np.ndarray, first: int, steps_per_epoch: int, schedule: optax.Schedule) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.running.failure import RunError
-from experiments.running.workdir import read_lines
+from experiments.running.records import Record
+from experiments.schema import read_json
 
 
 def check_there(workdir: Path) -> None:
@@ -42,8 +43,13 @@ def check_checkpoints_left(workdir: Path, is_scheduled: Callable[[int], bool]) -
 
 
 def _epochs(path: Path) -> int:
+    """The last epoch of which there is a line; one that was cut off, as all that is damaged, tells nothing."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return max(filter(None, map(_epoch, lines)), default=0)
+
+
+def _epoch(line: bytes) -> int | None:
     try:
-        return max((record["epoch"] for record in read_lines(path)), default=0)
-    # A file that is missing or damaged tells nothing, and is written anew.
-    except (OSError, ValueError, TypeError, KeyError):
-        return 0
+        return read_json(line.decode(), Record)["epoch"]
+    except ValueError:
+        return None

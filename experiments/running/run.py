@@ -26,7 +26,7 @@ from experiments.running.components import (
 )
 from experiments.running.curves import draw_curves
 from experiments.running.experiment import Experiment, Trainer
-from experiments.running.failure import RunError, Stopped, system_error
+from experiments.running.failure import RunError, Stopped, named_lack_of_memory, system_error
 from experiments.running.fingerprint import fingerprint
 from experiments.running.interruption import Interruption
 from experiments.running.logs import Logs
@@ -69,9 +69,17 @@ def run(
 
     Raises:
         RunError: for settings that do not fit the data or the workdir, before anything is compiled, if the loss
-            becomes NaN or infinite, and if the workdir cannot be written or the data not be read.
+            becomes NaN or infinite, if the workdir cannot be written or the data not be read, and if memory does not
+            suffice.
         Stopped: after SIGTERM or SIGINT, when the epoch (of a stream, the step) is done and saved.
     """
+    with named_lack_of_memory():
+        return _run(settings, execution, interruption, mesh)
+
+
+def _run(
+    settings: Settings, execution: Execution, interruption: Interruption | None, mesh: Mesh | None
+) -> dict[str, Any]:
     try:
         check_sources(settings, execution)
         summary = find_run(settings, execution)

@@ -8,11 +8,11 @@ import jax
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.configuration.settings import Request, Settings
-from experiments.flags.resolve import resolve
+from experiments.configuration.settings import Settings
 from experiments.methods import selector_of
-from experiments.running.components import Inputs, draw, inputs_from, network, optimizer_of
+from experiments.running.components import Inputs, draw, network, optimizer_of
 from experiments.running.fingerprint import fingerprint
+from experiments.running.records import inputs_in, settings_in
 from experiments.running.summary import best_record
 from experiments.running.workdir import read_config
 from slotjax import training
@@ -35,10 +35,8 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     Raises:
         ValueError: if there is no run, or no checkpoint of that epoch, or if what was frozen is lost.
     """
-    config = read_config(workdir)
-    # As a request, because a run of an earlier version lacks what was added later.
-    settings = resolve(Request(**{name: _hashable(value) for name, value in config["settings"].items()}))
-    inputs = inputs_from(config["inputs"])
+    config, path = read_config(workdir), workdir / "config.json"
+    settings, inputs = settings_in(config, path), inputs_in(config, path)
     selector, built = selector_of(settings), network(settings, inputs)
     # What a finetuning started from is not needed again, only its structure.
     like = built.shapes if settings.init_from is None else jax.tree.map(_zeros, built.shapes)
@@ -124,7 +122,3 @@ def _restore(
 
 def _zeros(leaf: jax.ShapeDtypeStruct) -> jax.Array:
     return jax.numpy.zeros(leaf.shape, leaf.dtype)
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -17,6 +17,7 @@ from experiments.files import append_text, open_locked, remove_temporary, write_
 from experiments.flags.concerns import inert
 from experiments.running.components import Inputs
 from experiments.running.environment import environment
+from experiments.running.records import Config, Summary, read, settings_in
 
 FILES = ("config.json", "metrics.jsonl", "curves.png", "summary.json")
 DIRECTORIES = ("checkpoints", "partial", "damaged", "frozen", "tensorboard", "profile")
@@ -77,12 +78,7 @@ def read_config(workdir: Path) -> dict[str, Any]:
     """
     if not (workdir / "config.json").is_file():
         raise ValueError(f"--workdir: {workdir} holds no run (no config.json)")
-    return _read(workdir / "config.json", "inputs")
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a JSON-lines file."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return _read_config(workdir / "config.json")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -110,26 +106,23 @@ def _lock(workdir: Path) -> IO[bytes]:
 def _summary(path: Path) -> dict[str, Any] | None:
     """The summary, which is made again from the checkpoints if it is damaged."""
     try:
-        return _read(path, "frozen_sha256_after") if path.is_file() else None
+        return read(path, Summary) if path.is_file() else None
     except ValueError as error:
         print(f"{error}; it is made again.", file=sys.stderr, flush=True)
         return None
 
 
-def _read(path: Path, required: str) -> dict[str, Any]:
+def _read_config(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text())
+        return read(path, Config)
     except ValueError as error:
-        raise ValueError(f"--workdir: {path} is damaged ({error})") from None
-    if not isinstance(content, dict) or required not in content:
-        raise ValueError(f"--workdir: {path} is damaged (it has no {required!r})")
-    return content
+        raise ValueError(f"{error}; name another --workdir") from None
 
 
 def _is_run(config: Path) -> bool:
     try:
-        return "slotjax" in _read(config, "versions")["versions"]
-    except (ValueError, OSError, TypeError):
+        return "slotjax" in read(config, Any)["versions"]
+    except (ValueError, OSError, TypeError, KeyError):
         return False
 
 
@@ -139,13 +132,12 @@ def _contents(workdir: Path) -> list[str]:
     return [path.name for path in workdir.iterdir() if not path.name.startswith(".")]
 
 
-def _check_same(settings: Settings, stored: dict[str, Any], workdir: Path) -> None:
-    given = json.loads(json.dumps(dataclasses.asdict(settings)))
-    names = sorted(
-        name for name in (given | stored).keys() - inert(settings).keys() if given.get(name) != stored.get(name)
-    )
+def _check_same(settings: Settings, config: Any, workdir: Path) -> None:
+    there = settings_in(config, workdir / "config.json")
+    given, stored = (json.loads(json.dumps(dataclasses.asdict(one))) for one in (settings, there))
+    names = sorted(name for name in given.keys() - inert(settings).keys() if given[name] != stored[name])
     if names:
-        changes = ", ".join(f"--{name}={stored.get(name)} there and {given.get(name)} here" for name in names)
+        changes = ", ".join(f"--{name}={stored[name]} there and {given[name]} here" for name in names)
         raise ValueError(
             f"--workdir: {workdir} holds a run with other settings ({changes}); "
             "name another --workdir, or give --overwrite"
@@ -159,7 +151,7 @@ def _check(settings: Settings, workdir: Path, overwrite: bool) -> None:
     if not overwrite and not config.is_file():
         raise ValueError(f"--workdir: {workdir} is not empty and holds no run (no config.json); name another")
     if not overwrite:
-        _check_same(settings, _read(config, "settings")["settings"], workdir)
+        _check_same(settings, _read_config(config), workdir)
     elif not _is_run(config):
         raise ValueError(f"--overwrite: {workdir} is not empty and holds no run, so it is left alone; name another")
 

@@ -1,7 +1,8 @@
 """Training over a mesh of devices: one compiled call per epoch, or per step of a stream of batches."""
 
 from slotjax.training.apply import Apply, linen_apply
-from slotjax.training.checkpoints import Checkpoints, History, restore_arrays, save_arrays
+from slotjax.training.arrays import restore_arrays, save_arrays
+from slotjax.training.checkpoints import Checkpoints, History
 from slotjax.training.checksums import checksums
 from slotjax.training.devices import (
     all_processes,

@@ -1,29 +1,28 @@
-"""Checkpoints, with Orbax, that are verified when they are read. The only module that knows Orbax."""
+"""Checkpoints, with Orbax, that are verified when they are read. Beside `arrays.py`, all that knows Orbax."""
 
 import contextlib
+import errno
 import json
 import logging
-import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
+from slotjax.training.arrays import read_arrays, read_by_all, reading, reason
 from slotjax.training.checksums import checksums, sha256_of
 from slotjax.training.devices import all_processes, wait_for_processes
 from slotjax.training.preservation import Policy, preserved
 
 BEST = 1
 _REMOVED = ".removed"  # where a checkpoint is moved before it is deleted, so that none is ever there in part
-_REASON = 300  # characters of what Orbax says, which can be pages
 
 History = list[dict[str, Any]]
-Result = TypeVar("Result")
 
 
 class Checkpoints:
@@ -40,6 +39,9 @@ class Checkpoints:
         is_scheduled: whether a run without interruptions has a checkpoint of an epoch. Others are deleted when the next
             is saved. Default: all epochs.
         read_only: makes, removes and saves nothing, as where another process trains.
+
+    Raises:
+        NotADirectoryError: if something else has its place.
 
     >>> import tempfile
     >>> history = [{"epoch": 1, "validation": {"accuracy": 0.9}}]
@@ -62,6 +64,8 @@ class Checkpoints:
         self._keep_epochs, self._is_scheduled = tuple(keep_epochs), is_scheduled
         self._accuracies: dict[int, float | None] = {}
         self._damaged: list[int] = []
+        if self._directory.exists() and not self._directory.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "it is not a directory", str(directory))
         options = ocp.CheckpointManagerOptions(
             preservation_policy=Policy(self._preserved),
             create=not read_only,
@@ -99,7 +103,7 @@ class Checkpoints:
         self._delete(())
         self._accuracies[epoch] = _accuracy(history) if self._best else None
         # A copy, because the caller's list grows while this one is written in the background; as it will be read.
-        record = {"history": json.loads(json.dumps(history)), "checksums": checksums(state)}
+        record = {"epoch": epoch, "history": json.loads(json.dumps(history)), "checksums": checksums(state)}
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record | {"sha256": sha256_of(record)})
         )
@@ -143,8 +147,8 @@ class Checkpoints:
         if epoch not in epochs:
             raise ValueError(f"epoch: {epoch} was given, but {self._directory} has checkpoints of epochs {epochs}")
         directory = self._directory / str(epoch)
-        with _reading(f"the checkpoint {directory}"):
-            state, record = _read_by_all(lambda: (_read_arrays(directory / "state", like), _read_record(directory)))
+        with reading(f"the checkpoint {directory}"):
+            state, record = read_by_all(lambda: (read_arrays(directory / "state", like), _read_record(directory)))
             _verify(state, record["checksums"])
         return state, record["history"]
 
@@ -202,7 +206,7 @@ class Checkpoints:
             yield
         # Orbax raises a dozen kinds of error, also those of a write in the background.
         except Exception as error:
-            raise OSError(f"a checkpoint cannot be written to {self._directory} ({_reason(error)})") from error
+            raise OSError(f"a checkpoint cannot be written to {self._directory} ({reason(error)})") from error
 
     def _set_damaged_aside(self) -> None:
         for epoch in self._damaged if jax.process_index() == 0 else []:
@@ -216,47 +220,16 @@ class Checkpoints:
             self._manager.reload()
 
 
-@contextlib.contextmanager
-def _reading(content: str) -> Iterator[None]:
-    try:
-        yield
-    # What is wrong with the files decides which of a dozen kinds of error Orbax raises.
-    except Exception as error:
-        raise ValueError(f"{content} is damaged ({_reason(error)})") from error
-
-
-def _reason(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    # TensorStore says what it was doing, from the outermost on, then the cause, then its settings.
-    first = re.sub(r" \[[a-z_]+(\[\d+\])?=.*| \[source locations.*", "", str(error).strip().split("\n")[0])
-    return ": ".join(first.split(": ")[-2:])[-_REASON:]
-
-
-def _read_by_all(read: Callable[[], Result]) -> Result:
-    """What `read` gives, if it does in every process: what follows is computed by all of them together."""
-    try:
-        result = read()
-    except Exception:
-        all_processes(False)
-        raise
-    if not all_processes(True):
-        raise ValueError("another process cannot read it")
-    return result
-
-
-def _read_arrays(directory: Path, like: PyTree) -> PyTree:
-    target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-    # Not by Orbax's manager or checkpointer, in which the others would wait for a process that cannot read its part.
-    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
-        return handler.restore(directory, args=ocp.args.StandardRestore(target))
-
-
 def _read_record(directory: Path) -> Any:
     with contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
         record = handler.restore(directory / "record")
-    if record["sha256"] != sha256_of({name: record[name] for name in ("history", "checksums")}):
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    if record["sha256"] != sha256_of(content):
         raise ValueError("its history was changed")
+    # Those of the first versions do not say of which epoch they are, except in their history.
+    epoch = record.get("epoch", (record["history"] or [{}])[-1].get("epoch", directory.name))
+    if str(epoch) != directory.name:
+        raise ValueError(f"it is of epoch {epoch}")
     return record
 
 
@@ -269,32 +242,3 @@ def _verify(state: PyTree, expected: dict[str, str]) -> None:
 
 def _accuracy(history: History) -> float:
     return float(history[-1]["validation"]["accuracy"])
-
-
-def save_arrays(directory: str | Path, arrays: PyTree) -> None:
-    """Writes a pytree of arrays, once; the directory appears only when it is complete.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     training.save_arrays(f"{directory}/arrays", {"weight": jnp.ones(2)})
-    ...     print(training.restore_arrays(f"{directory}/arrays", {"weight": jnp.zeros(2)})["weight"])
-    [1. 1.]
-    """
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(Path(directory).absolute(), arrays)
-
-
-def restore_arrays(directory: str | Path, like: PyTree) -> PyTree:
-    """Reads what `save_arrays` wrote. `like` has its structure, dtypes and placement.
-
-    Raises:
-        ValueError: if it cannot be read. Changed bytes can be read, as other numbers.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     training.save_arrays(f"{directory}/arrays", {"index": jnp.arange(2)})
-    ...     print(training.restore_arrays(f"{directory}/arrays", {"index": jnp.zeros(2, int)})["index"])
-    [0 1]
-    """
-    with _reading(str(directory)):
-        return _read_by_all(lambda: _read_arrays(Path(directory).absolute(), like))

@@ -1,6 +1,7 @@
 """A run whose directory, checkpoints or results are lost: it says so, and the same command or the one named goes on."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -81,18 +82,22 @@ def test_a_run_whose_checkpoints_were_removed_does_not_start_again_by_itself(rem
     assert metrics(unfinished) == before
 
 
+MEASURED = {"loss": 0.5, "accuracy": 0.5}
+LINES = [json.dumps({"epoch": epoch, "validation": MEASURED, "test": MEASURED}) for epoch in range(3)]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"epoch": 0}\n', ""),
-        ('{"epoch": 0}\n{"epoch": 1}\n', "Nothing was saved of .* before it ended in epoch 2; starting again"),
-        ('{"epoch": 2}\n', "Nothing was saved of .* before it ended in epoch 3"),
-        ('{"epoch": 2}\n{"epo', ""),
-        ("[]", ""),
+        (LINES[:1], ""),
+        (LINES[:2], "Nothing was saved of .* before it ended in epoch 2; starting again"),
+        (LINES[:3], "Nothing was saved of .* before it ended in epoch 3"),
+        ([*LINES[:2], '{"epo'], "Nothing was saved of .* before it ended in epoch 2"),
+        (["[]"], ""),
     ],
 )
 def test_a_run_that_had_saved_nothing_says_that_it_starts_again(content, said, tmp_path, capsys):
-    (tmp_path / "metrics.jsonl").write_text(content)
+    (tmp_path / "metrics.jsonl").write_text("\n".join(content))
     check_checkpoints_left(tmp_path, lambda epoch: True)
     assert re.match(said, capsys.readouterr().out)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from slotjax import training
-from slotjax.training import checkpoints
-from slotjax.training.checkpoints import restore_arrays, save_arrays
+from slotjax.training import arrays
+from slotjax.training.arrays import restore_arrays, save_arrays
 
 # Orbax leaves coroutines of a failed restore behind, which complain when they are collected.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -131,7 +131,7 @@ def changed(content, count=1):
 def test_the_reason_that_is_given_is_the_first_cause():
     error = RuntimeError("Error while reading: <spec of TensorStore>")
     error.__cause__ = ValueError("Error reading a: the frame is unknown [source locations='b']")
-    assert checkpoints._reason(error) == "Error reading a: the frame is unknown"
+    assert arrays.reason(error) == "Error reading a: the frame is unknown"
 
 
 def on_files(change, *patterns):

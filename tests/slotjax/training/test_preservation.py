@@ -109,3 +109,33 @@ def test_reading_only_makes_and_removes_nothing(tmp_path):
     with training.Checkpoints(tmp_path / "run", read_only=True) as checkpoints:
         assert int(checkpoints.restore_latest(state(0))[0]["step"]) == 2
     assert names(tmp_path / "run") == before
+
+
+def stray_file(directory):
+    (directory / "150").write_text("")
+
+
+def stray_directory(directory):
+    (directory / "150").mkdir()
+
+
+def stray_copy(directory):
+    shutil.copytree(directory / "2", directory / "150")
+
+
+@pytest.mark.parametrize("stray", [stray_file, stray_directory, stray_copy])
+def test_something_else_among_the_checkpoints_stops_nothing(stray, tmp_path):
+    save(tmp_path / "run", ACCURACIES, [1, 2])
+    stray(tmp_path / "run")
+    with training.Checkpoints(tmp_path / "run") as checkpoints:
+        restored, restored_history = checkpoints.restore_latest(state(0))
+        assert (int(restored["step"]), len(restored_history)) == (2, 2)
+        checkpoints.tidy()
+        checkpoints.save(3, state(3), history(ACCURACIES[:3]))
+        assert int(checkpoints.restore_latest(state(0))[0]["step"]) == 3
+
+
+def test_a_file_in_place_of_the_directory_is_named(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(NotADirectoryError, match=r"it is not a directory: .*run"):
+        training.Checkpoints(tmp_path / "run")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from slotjax import training
-from slotjax.training.checkpoints import restore_arrays, save_arrays
+from slotjax.training.arrays import restore_arrays, save_arrays
 from slotjax.training.devices import fetch
 from tests.patience import PATIENCE
 from tests.slotjax.training.test_devices import NETWORKS, SELECTORS, trained
