@@ -83,7 +83,7 @@ class Checkpoints:
         with self._writing():
             self._manager.close()
         if not self._read_only:
-            self._delete(())
+            self._empty()
 
     def save(self, epoch: int, state: PyTree, history: History) -> None:
         """Saves the state after `epoch` epochs; the last entry of the history ranks it.
@@ -100,7 +100,7 @@ class Checkpoints:
         with self._writing():
             self._manager.wait_until_finished()
         self._set_damaged_aside()
-        self._delete(())
+        self._empty()
         self._accuracies[epoch] = _accuracy(history) if self._best else None
         # A copy, because the caller's list grows while this one is written in the background; as it will be read.
         record = {"epoch": epoch, "history": json.loads(json.dumps(history)), "checksums": checksums(state)}
@@ -181,17 +181,21 @@ class Checkpoints:
             return None
 
     def _delete(self, epochs: Collection[int]) -> None:
-        """Deletes checkpoints, and what of earlier ones is left: each is there whole or not at all."""
+        wait_for_processes("checkpoints to delete")  # which all have to have listed before one is gone
         if jax.process_index() == 0:
             aside = self._directory / _REMOVED
+            aside.mkdir(exist_ok=True)
             for epoch in epochs:
                 shutil.rmtree(aside / str(epoch), ignore_errors=True)
-                aside.mkdir(exist_ok=True)
                 (self._directory / str(epoch)).rename(aside / str(epoch))
-            shutil.rmtree(aside, ignore_errors=True)
-        if epochs:
-            wait_for_processes("deleted checkpoints")
-            self._manager.reload()
+        self._empty()
+        wait_for_processes("deleted checkpoints")
+        self._manager.reload()
+
+    def _empty(self) -> None:
+        """Deletes what was moved aside."""
+        if jax.process_index() == 0:
+            shutil.rmtree(self._directory / _REMOVED, ignore_errors=True)
 
     def _try_restore(self, epoch: int, like: PyTree) -> tuple[PyTree, History] | None:
         try:
