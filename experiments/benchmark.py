@@ -65,7 +65,8 @@ def main(arguments: list[str]) -> None:
     if unknown or not all(k.isdigit() and int(k) for k in values.ks):
         sys.exit(f"error: --networks must be of {', '.join(models.MODELS)} and --ks whole numbers from 1")
     out = Path(values.out)
-    out.mkdir(parents=True, exist_ok=True)
+    with one_sentence(OSError):
+        out.mkdir(parents=True, exist_ok=True)
     ks = [None] * values.masks + [int(k) for k in values.ks]
     for network, k in tqdm([(network, k) for network in values.networks for k in ks], file=sys.stderr):
         rows += measure(network, k, values.selection, values.rounds, values.memory_gb * 1e9)

@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
     """Exports the run of the flags."""
     prepare(arguments)
     values = flags.FLAGS
-    with one_sentence(ValueError):
+    with one_sentence(ValueError, OSError):
         for name in ("workdir", "out"):
             if not values[name].value:
                 raise ValueError(f"--{name}: it must be given")

@@ -52,6 +52,9 @@ def write_figure(path: Path, figure: Any, **options: Any) -> None:
 def replaced_whole(path: Path) -> Iterator[Path]:
     """The path of a file that does not exist; one that is written there takes the place of `path` at the end.
 
+    Raises:
+        FileExistsError: if there is something else than a file in its place, such as a device.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     with replaced_whole(Path(directory) / "a") as temporary:
@@ -59,6 +62,8 @@ def replaced_whole(path: Path) -> Iterator[Path]:
     ...     (Path(directory) / "a").read_text()
     'text'
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise FileExistsError(errno.EEXIST, "it is no ordinary file", str(path))
     temporary = path.with_name(_TEMPORARY.format(name=path.name, token=secrets.token_hex(8)))
     try:
         yield temporary

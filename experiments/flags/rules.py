@@ -49,6 +49,7 @@ _RULES: Mapping[str, Rule] = {
     "momentum": _SHARE,
     "weight_decay": _RATE,
     "restarts": _EPOCHS,
+    "init_from": (lambda value: value is None or bool(value.partition("@")[0]), "WORKDIR or WORKDIR@EPOCH"),
     "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295"),
     "workers": (lambda value: value is None or value >= 0, "at least 0"),
     "checkpoint_every": _POSITIVE,
@@ -60,6 +61,9 @@ _RULES: Mapping[str, Rule] = {
 def check(settings: Settings, execution: Execution) -> None:
     """Raises ValueError, in one sentence that names the flag, for a value that is not allowed."""
     values = dataclasses.asdict(settings) | dataclasses.asdict(execution)
+    for name, value in values.items():
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError(f"--{name}: {value!r} was given, but no name has the character 0")
     for name, (allowed, sentence) in _RULES.items():
         if not allowed(values[name]):
             raise ValueError(f"--{name}: {values[name]!r} was given, but it must be {sentence}")

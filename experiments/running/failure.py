@@ -1,6 +1,7 @@
 """What ends a run early."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 import optax
 
-_EXHAUSTED = "RESOURCE_EXHAUSTED"  # how JAX's runtime says that a device has too little memory
+_EXHAUSTED = "RESOURCE_EXHAUSTED|Out of memory"  # how JAX's runtime says that a device has too little memory
 
 
 class RunError(Exception):
@@ -32,8 +33,8 @@ def named_lack_of_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        reason = str(error).strip().split("\n")[0].removeprefix(_EXHAUSTED).lstrip(": ").rstrip(".")[:200]
-        if not isinstance(error, MemoryError) and _EXHAUSTED not in str(error):
+        reason = str(error).strip().split("\n")[0].removeprefix("RESOURCE_EXHAUSTED: ").rstrip(".")[:200]
+        if not isinstance(error, MemoryError) and not re.search(_EXHAUSTED, str(error)):
             raise
         raise RunError(
             f"--model: its training needs more memory than there is ({reason or 'none is left'}); a smaller "

@@ -1,5 +1,6 @@
 """Whether what a program reads lies where it writes or deletes, also through symbolic links."""
 
+import os
 from pathlib import Path
 
 from experiments.configuration.execution import Execution
@@ -50,10 +51,14 @@ def _read_by(settings: Settings, execution: Execution) -> list[tuple[str, str, l
         start = Path(settings.init_from.partition("@")[0])
         read.append(("init_from", settings.init_from, [start, *(start / name for name in _NAMES)]))
     if settings.dataset.startswith("npz:"):
-        read.append(("dataset", settings.dataset, [Path(settings.dataset.removeprefix("npz:")).expanduser()]))
+        read.append(("dataset", settings.dataset, [_expanded(settings.dataset.removeprefix("npz:"))]))
     elif execution.data_dir:
-        read.append(("data_dir", execution.data_dir, [Path(execution.data_dir).expanduser()]))
+        read.append(("data_dir", execution.data_dir, [_expanded(execution.data_dir)]))
     return read
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (which leaves what it does not know as it is)
 
 
 _NAMES = (*FILES, *DIRECTORIES, ".lock")

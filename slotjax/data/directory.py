@@ -51,7 +51,8 @@ def _sentence(file: Any, reason: str) -> str:
 
 
 def _prepared_directory(name: str, data_dir: str | None) -> Path:
-    root = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    given = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    root = Path(os.path.expanduser(given))  # noqa: PTH111 (which leaves what it does not know as it is)
     versions = sorted(path.parent for path in root.glob(f"{name}/*/dataset_info.json"))
     if not versions:
         raise FileNotFoundError(

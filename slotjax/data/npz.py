@@ -1,5 +1,6 @@
 """The user's own arrays, from one `.npz` file."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,10 +39,11 @@ def load_npz(path: str) -> Dataset:
 
 
 def _read(path: str) -> dict[str, np.ndarray]:
-    if not Path(path).expanduser().is_file():
+    expanded = Path(os.path.expanduser(path))  # noqa: PTH111 (which leaves what it does not know as it is)
+    if not expanded.is_file():
         raise FileNotFoundError(f"dataset: npz:{path} names no file")
     try:
-        with Path(path).expanduser().open("rb") as file:
+        with expanded.open("rb") as file:
             content = np.load(file, allow_pickle=False)
             # Of a single array, nothing; of several, not what has another name, which may be large.
             names = content if isinstance(content, Mapping) else ()

@@ -110,6 +110,17 @@ def test_a_link_in_place_of_a_file_is_replaced_or_refused(tmp_path, elsewhere):
             call(tmp_path / "b")
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")  # as /dev/stdout is
+    for name in ("link", "pipe"):
+        with pytest.raises(FileExistsError, match="it is no ordinary file"):
+            write_whole(tmp_path / name, "text")
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path) == ["link", "pipe"]
+
+
 def test_the_report_is_not_written_through_a_link(tmp_path, elsewhere):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "report.md").symlink_to(elsewhere)

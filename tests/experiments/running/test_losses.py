@@ -104,9 +104,11 @@ def test_a_run_that_had_saved_nothing_says_that_it_starts_again(content, said, t
 
 def test_a_damaged_summary_is_made_again(digits, unfinished, trained, capsys):
     (unfinished / "summary.json").write_text('{"connections": ')
+    (unfinished / "partial" / "3").mkdir(parents=True)
     train(digits, unfinished)
     assert capsys.readouterr().err.count("summary.json is damaged") == 1
     assert (unfinished / "summary.json").read_text() == (trained / "summary.json").read_text()
+    assert {path.name for path in unfinished.iterdir()} == {path.name for path in trained.iterdir()}
 
 
 @contextlib.contextmanager

@@ -98,3 +98,10 @@ def test_names_in_place_of_labels_are_refused_with_what_numbers_them(kind, tmp_p
     refused(path, rf"y_train is [<|]{kind}\d+, but must be integers{advice}")
     path = write(tmp_path, y_train=np.unique(names, return_inverse=True)[1])
     assert data.load(f"npz:{path}").classes == 4
+
+
+def test_the_home_of_nobody_is_no_file():
+    with pytest.raises(FileNotFoundError, match=r"^dataset: npz:~nobody-at-all/own.npz names no file$"):
+        data.load("npz:~nobody-at-all/own.npz")
+    with pytest.raises(FileNotFoundError, match="is not prepared in ~nobody-at-all"):
+        data.load("mnist", "~nobody-at-all")
