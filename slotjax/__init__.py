@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from slotjax import analysis, data, distributions, linen, models, options, selection, selectors, tickets
+from slotjax import analysis, data, distributions, linen, models, nnx, options, selection, selectors, tickets
 from slotjax.linen import Conv, Dense
 from slotjax.selectors import (
     Selector,
@@ -35,6 +35,7 @@ __all__ = [
     "linen",
     "load_ticket",
     "models",
+    "nnx",
     "options",
     "partition",
     "random_selection",
