@@ -11,10 +11,11 @@ from experiments.schema import read_json
 def check_there(workdir: Path) -> None:
     """Raises RunError if the directory of a run that trains was removed, before anything makes half of it anew.
 
-    >>> check_there(Path("runs/removed"))
-    Traceback (most recent call last):
-    experiments.running.failure.RunError: --workdir: runs/removed was removed while the run trained; remove what is left
-    of it to start again with the same command, or name another
+    >>> try:
+    ...     check_there(Path("runs/removed"))
+    ... except RunError as error:
+    ...     print(str(error).partition(";")[0])
+    --workdir: runs/removed was removed while the run trained
     """
     if not (workdir / "config.json").is_file():
         raise RunError(
