@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 from slotjax import analysis, data, distributions, linen, models, nnx, options, selection, selectors, tickets
+from slotjax._summary import summary
 from slotjax.linen import Conv, Dense
 from slotjax.selectors import (
     Selector,
@@ -44,6 +45,7 @@ __all__ = [
     "selection",
     "selectors",
     "slot_machine",
+    "summary",
     "supermask",
     "tickets",
     "training",

@@ -64,9 +64,7 @@ class Selected(nnx.Module):
     {'module': {'bias': (10,), 'kernel': {'a': (), 'u': (784, 10)}}}
     """
 
-    def __init__(
-        self, module: nnx.Module, selector: Selector, key: PRNGKeyArray, rngs: nnx.Rngs | None = None
-    ) -> None:
+    def __init__(self, module: nnx.Module, selector: Selector, key: PRNGKeyArray, rngs: nnx.Rngs | None = None) -> None:
         if not isinstance(module, nnx.Module):
             raise ValueError(f"module: {module!r} was given, but it must be an NNX module; see slotjax.linen for Linen")
         variables = selector.init(key, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
@@ -74,7 +72,9 @@ class Selected(nnx.Module):
         slots: dict[Path, Slot] = {}
         for node, name, value in _attributes(module):
             path = paths.get(id(value), ())
-            trainable, drawn = (functools.reduce(operator.getitem, path, variables[one]) for one in ("params", "frozen"))
+            trainable, drawn = (
+                functools.reduce(operator.getitem, path, variables[one]) for one in ("params", "frozen")
+            )
             if path and isinstance(drawn, Drawn):
                 setattr(node, name, slots.setdefault(path, Slot(path, trainable, drawn)))
         self.module, self.selector, self.rngs, self.deterministic = module, selector, rngs, False

@@ -6,14 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.tree_util import DictKey
-from jaxtyping import Array
 
 Made = Mapping[str, Any]
 GENERATOR = 1  # of `generator.py`; another number means other random values
 
 
 @jax.tree_util.register_pytree_with_keys_class
-class Drawn(Mapping[str, Array]):
+class Drawn(Mapping[str, Any]):
     """The frozen values of a weight by name, and, statically, what made them.
 
     It reads like a dictionary of arrays, and is one to JAX; `made` is part of the structure, so it is known under `jit`
@@ -38,7 +37,7 @@ class Drawn(Mapping[str, Array]):
         """What made the values."""
         return dict(self._made)
 
-    def __getitem__(self, name: str) -> Array:
+    def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ import functools
 import math
 import statistics
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,9 +48,7 @@ def draw_seed(key: PRNGKeyArray) -> Seed:
     return jax.random.bits(jax.random.fold_in(key, _FOLD), (2,), jnp.uint32)
 
 
-def connection_words(
-    seed: Seed, shape: tuple[int, ...], offset: int = 0, like: Array | None = None
-) -> UInt32[Array, "*shape"]:
+def connection_words(seed: Seed, shape: tuple[int, ...], offset: int = 0, like: Any = None) -> UInt32[Array, "*shape"]:
     """One word per connection, numbered in row-major order; no two of 2^32 neighbours are alike.
 
     Args:
@@ -127,9 +125,7 @@ def random_bits(connection: UInt32[Array, "*shape"], option: OptionWords) -> UIn
     return word * jnp.uint32(0x846CA68B)
 
 
-def uniform_numbers(
-    seed: Seed, shape: tuple[int, ...], dtype: jnp.dtype, like: Array | None = None
-) -> Float[Array, "*shape"]:
+def uniform_numbers(seed: Seed, shape: tuple[int, ...], dtype: jnp.dtype, like: Any = None) -> Float[Array, "*shape"]:
     """One number of [0, 1) per connection, in multiples of 2^-24 (float32) or 2^-53 (float64), sharded as `like` is.
 
     >>> numbers = slotjax.options.uniform_numbers(jnp.zeros(2, jnp.uint32), (2, 3), jnp.dtype("float32"))
@@ -223,7 +219,7 @@ def _signed(bits: UInt32[Array, "*shape"]) -> Array:
     return jax.lax.bitcast_convert_type(bits, jnp.int32)
 
 
-def all_bits(seed: Seed, k: int, shape: tuple[int, ...], like: Array | None = None) -> UInt32[Array, "k *shape"]:
+def all_bits(seed: Seed, k: int, shape: tuple[int, ...], like: Any = None) -> UInt32[Array, "k *shape"]:
     """The bits of the first k options of every connection."""
     connection = connection_words(seed, shape, like=like)
     return jax.vmap(lambda option: random_bits(connection, option))(option_words(seed, jax.lax.iota(jnp.uint32, k)))

@@ -52,7 +52,7 @@ class Seeded:
     shape: tuple[int, ...]
     dtype: DTypeLike
     zero: bool = False
-    like: Array | None = None
+    like: Any = None
 
     @property
     def stored(self) -> None:

@@ -37,7 +37,7 @@ class Source(Protocol):
     def init(self, key: PRNGKeyArray, leaf: Any) -> Drawn:
         """The frozen values of a weight, given as values or as a shape; the key is the weight's own."""
 
-    def options(self, frozen: Drawn, like: Array) -> Options:
+    def options(self, frozen: Drawn, like: Any) -> Options:
         """The options that frozen values hold, or draw again, for an array with the weight's shape and sharding.
 
         Raises:
@@ -74,7 +74,7 @@ class FromArrays:
         options = draw_options(key, self.k, leaf.shape, dtype_of(leaf), self.distribution, sigma)
         return Drawn({"options": _with_zero(self.zero, options)} | _own(sigma), self.made(leaf.shape))
 
-    def options(self, frozen: Drawn, like: Array) -> Options:
+    def options(self, frozen: Drawn, like: Any) -> Options:
         """The array."""
         check_stored(frozen, self, like)
         return Stored(frozen["options"])
@@ -110,7 +110,7 @@ class FromSeed:
         sigma = sigma_at_init(self.distribution, leaf)
         return Drawn({"seed": draw_seed(key)} | _own(sigma), self.made(leaf.shape))
 
-    def options(self, frozen: Drawn, like: Array) -> Options:
+    def options(self, frozen: Drawn, like: Any) -> Options:
         """What the seed draws."""
         if not frozen.made:
             raise MisfitError(
@@ -152,7 +152,7 @@ class FromWeight:
         drawn = draw_options(key, self.number + 1, leaf.shape, dtype_of(leaf), self.distribution, sigma)
         return Drawn({"weight": drawn[self.number]} | _own(sigma), self.made(leaf.shape))
 
-    def options(self, frozen: Drawn, like: Array) -> Options:
+    def options(self, frozen: Drawn, like: Any) -> Options:
         """The weight, after 0 if its number is 1."""
         check_stored(frozen, self, like)
         return Stored(frozen["weight"][None], zero=self.number > 0)
@@ -191,7 +191,7 @@ class FromLayer:
         seeded = Seeded(draw_seed(key), self.k, self.distribution.kind, sigma, (), dtype_of(leaf))
         return Drawn({"options": _with_zero(self.zero, seeded.values())}, self.made(leaf.shape))
 
-    def options(self, frozen: Drawn, like: Array) -> Options:
+    def options(self, frozen: Drawn, like: Any) -> Options:
         """The K options."""
         check_stored(frozen, self, like)
         return Shared(frozen["options"], like.shape)
@@ -222,7 +222,7 @@ def own_options(
     return FromArrays(k, distribution, zero)
 
 
-def check_stored(frozen: Drawn, source: Source, like: Array) -> None:
+def check_stored(frozen: Drawn, source: Source, like: Any) -> None:
     """Raises for values of another source; of stored ones a part will do, as in `jax.shard_map`, but no stack."""
     shape = frozen.made.get("shape", like.shape)
     if len(shape) != like.ndim:

@@ -21,7 +21,7 @@ from slotjax.selectors.selector import (
 )
 from slotjax.selectors.slot_machine import Scores, Selection, Share, slot_machine
 from slotjax.selectors.supermask import Evaluation, supermask
-from slotjax.selectors.tree import leaf_name, make_selector, named_leaves, nest, unnest
+from slotjax.selectors.tree import leaf_name, make_selector, named_leaves, nest, random_values, unnest
 
 __all__ = [
     "Evaluation",
@@ -55,6 +55,7 @@ __all__ = [
     "nest",
     "partition",
     "random_selection",
+    "random_values",
     "slot_machine",
     "supermask",
     "unnest",

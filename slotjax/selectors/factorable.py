@@ -19,6 +19,7 @@ _K = 3
 _SIZE = 2
 _SCALES = (1.0, 0.0, 1e-3, 1e3, 1e15)  # 0 shows what decays, 1e15 what a bound cuts off
 _UPDATES = 4
+_ROUNDING = 8  # units in the last place of a parameter
 _MOST_STEPS = 1000
 _TOLERANCE = 0.05  # far above rounding, even of accumulators in bfloat16, and far below what any other rule does
 
@@ -148,7 +149,8 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves([updates for _, updates in results])):
             return most_steps  # steps this long show nothing more than their own overflow
         flat = (treedef.flatten_up_to(tree) for tree in (states[0][0], *(updates for _, updates in results)))
-        if _moved_alike(leaves, *flat):
+        # Without a gradient, the difference of two parameters may be all that there is to an update: its rounding.
+        if _moved_alike(leaves, *flat, ulps=0 if scale else _ROUNDING):
             moves, last = moves + 1, number + 1
         if moves == _UPDATES:
             break
@@ -168,7 +170,7 @@ def _step(optimizer: Any, params: PyTree, state: PyTree, gradient: PyTree) -> tu
     return (optax.apply_updates(params, updates), state), updates
 
 
-def _moved_alike(leaves: list[_Small], scores: list[Any], explicit: list[Any], factored: list[Any]) -> bool:
+def _moved_alike(leaves: list[_Small], scores: list[Any], explicit: list[Any], factored: list[Any], ulps: int) -> bool:
     """Whether any score was moved.
 
     Raises:
@@ -180,8 +182,7 @@ def _moved_alike(leaves: list[_Small], scores: list[Any], explicit: list[Any], f
             continue
         expected = np.asarray(form["a"]) * leaf.scores + np.asarray(form["u"]) * leaf.options
         size = max(np.abs(update).max(initial=0), np.abs(expected).max(initial=0))
-        # An update may be the difference of two parameters, whose rounding says nothing.
-        rounding = 8 * np.finfo(update.dtype).eps * np.abs(params).max(initial=0)
+        rounding = ulps * np.finfo(update.dtype).eps * np.abs(params).max(initial=0)
         if not np.abs(update - expected).max(initial=0) <= _TOLERANCE * size + rounding:
             raise ValueError(
                 f"optimizer: it does not move the K scores of {leaf.name!r} along one line, because it is not linear "

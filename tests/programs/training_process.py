@@ -19,7 +19,8 @@ STORED = ("--scores=explicit", "--options=stored")
 
 
 def flags(digits, workdir, *arguments):
-    return [f"--dataset=npz:{digits}", f"--workdir={workdir}", "--batch_size=64", "--k=4", *arguments]
+    options = [] if any(one.startswith("--method") for one in arguments) else ["--k=4"]
+    return [f"--dataset=npz:{digits}", f"--workdir={workdir}", "--batch_size=64", *options, *arguments]
 
 
 def command(*arguments):

@@ -12,7 +12,7 @@ LAYERS = [
     ("options",),
     ("selection",),
     ("selectors",),
-    ("linen", "tickets", "analysis", "models", "data"),
+    ("linen", "nnx", "_summary", "tickets", "analysis", "models", "data"),
     ("training",),
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

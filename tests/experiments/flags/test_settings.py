@@ -108,12 +108,15 @@ def test_the_method_decides_what_is_not_given(arguments, schedule, epochs, distr
 
 
 def test_flags_that_do_not_go_together_are_refused():
-    with pytest.raises(ValueError, match="--init_from: it needs --method=learned, but that is slot_machine"):
+    with pytest.raises(ValueError, match="--init_from: it needs --initial=given, but that is uniform"):
         parse("--init_from=runs/x")
+    with pytest.raises(ValueError, match="--initial: given starts from the weights of another run, so"):
+        parse("--initial=given")
+    with pytest.raises(ValueError, match="--init_from: it needs --method=slot_machine or learned, but"):
+        parse("--init_from=runs/x", "--method=supermask")
     with pytest.raises(ValueError, match="--sparse: it needs a --k of at least 2, but 1 was given"):
         parse("--sparse", "--k=1")
-    with pytest.raises(ValueError, match="--optimizer: adam is not linear, so it needs --scores=explicit"):
-        parse("--optimizer=adam")
+    assert parse("--optimizer=adam")[0].scores == "factored"
     with pytest.raises(ValueError, match="--train_on_all: it is not for imagenet2012"):
         parse("--train_on_all", "--dataset=imagenet2012")
 

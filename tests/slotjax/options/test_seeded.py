@@ -2,7 +2,6 @@
 
 import hashlib
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -97,11 +96,6 @@ def test_uniform_numbers_are_uniform(dtype, x64):
     assert scipy.stats.kstest(np.ravel(numbers), "uniform").pvalue > 1e-3
     low = (np.ravel(numbers).astype(np.float64) * 2**24 % 256).astype(np.int64)
     assert scipy.stats.chisquare(np.bincount(low, minlength=256)).pvalue > 1e-3
-
-
-def test_more_connections_than_words_are_refused():
-    with pytest.raises(ValueError, match=r"\(65537, 65536\) has more than 2\^32 connections"):
-        jax.eval_shape(lambda seed: seeded.connection_words(seed, (65537, 65536)), jnp.zeros(2, jnp.uint32))
 
 
 def split(bits):

@@ -70,7 +70,7 @@ def test_draws_are_independent_across_connections():
 
 def test_rounding_cannot_lead_past_the_last_option(monkeypatch):
     monkeypatch.setattr(
-        "slotjax.selection.candidates.uniform_numbers", lambda seed, shape, dtype: jnp.ones(shape, dtype)
+        "slotjax.selection.candidates.uniform_numbers", lambda seed, shape, dtype, like: jnp.ones(shape, dtype)
     )
     scores, _ = draw(8, (1000,))
     np.testing.assert_array_equal(slotjax.selection.probabilistic(jnp.asarray(scores), jax.random.key(0)), 7)
@@ -79,7 +79,7 @@ def test_rounding_cannot_lead_past_the_last_option(monkeypatch):
 @pytest.mark.parametrize("k", [4, 100])
 def test_the_number_0_draws_no_option_of_probability_0(k, monkeypatch):
     monkeypatch.setattr(
-        "slotjax.selection.candidates.uniform_numbers", lambda seed, shape, dtype: jnp.zeros(shape, dtype)
+        "slotjax.selection.candidates.uniform_numbers", lambda seed, shape, dtype, like: jnp.zeros(shape, dtype)
     )
     scores = jnp.full((k, 10), -1e9).at[k - 2 :].set(0.0)
     np.testing.assert_array_equal(slotjax.selection.probabilistic(scores, jax.random.key(0)), k - 2)
