@@ -149,8 +149,8 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves([updates for _, updates in results])):
             return most_steps  # steps this long show nothing more than their own overflow
         flat = (treedef.flatten_up_to(tree) for tree in (states[0][0], *(updates for _, updates in results)))
-        # Without a gradient, the difference of two parameters may be all that there is to an update: its rounding.
-        if _moved_alike(leaves, *flat, ulps=0 if scale else _ROUNDING):
+        # With little or no gradient, the rounding of two parameters may be most of an update that is their difference.
+        if _moved_alike(leaves, *flat, ulps=0 if scale >= 1 else _ROUNDING):
             moves, last = moves + 1, number + 1
         if moves == _UPDATES:
             break
