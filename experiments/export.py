@@ -47,6 +47,7 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
         "dataset": settings.dataset,
         **trained.inputs._asdict(),
         "epoch": len(history) - 1,
+        "proof": history[0].get("proof"),
     }
     collections = {"batch_stats": trained.batch_stats} if trained.batch_stats else None
     try:

@@ -37,6 +37,7 @@ class Shown(TypedDict, total=False):
     last_test_accuracy: Required[float]
     flops: Required[float]
     start_flops: Required[float]
+    proof: str | None
     curve: Required[Curve]
     changes: dict[str, float]
     values: dict[str, dict[str, list[float]]]

@@ -41,6 +41,7 @@ def ledger_line(cell: Cell, settings: Settings, summary: dict[str, Any], directo
         "epochs_of_the_paper": settings_of(Cell(cell.run, cell.seed)).epochs,
         "epochs_scale": cell.scale,
         **{name: summary[name] for name in _COPIED},
+        "proof": summary.get("proof"),
         "flops": _flops(settings, history, config),
         "start_flops": _start_flops(cell, directories),
         "curve": {

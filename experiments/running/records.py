@@ -52,8 +52,7 @@ class Summary(TypedDict):
     test_accuracy_at_best_validation: float
     last_test_accuracy: float
     seconds: float
-    frozen_sha256_before: str
-    frozen_sha256_after: str
+    proof: NotRequired[str | None]
 
 
 def read(path: Path, kind: Any) -> Any:

@@ -12,6 +12,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
+import slotjax
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Settings
 from experiments.methods import describe, selector_of
@@ -174,7 +175,9 @@ def train(
     check_there(workdir)
     _tidy(checkpoints, workdir)
     variables = {"params": state.params, "frozen": frozen}
-    summary = summarize(history, experiment.selector, variables, fingerprint(frozen))
+    proof = slotjax.proof(frozen)
+    check_proof(history, proof, workdir)
+    summary = summarize(history, experiment.selector, variables, proof)
     if is_first():
         draw_curves(history, f"{settings.model} on {settings.dataset}, {describe(settings)}", workdir / "curves.png")
         write_json(workdir / "summary.json", summary)
@@ -230,8 +233,18 @@ def _start(
             f"--dataset: it does not hold the data that the run in {workdir} started with; give that, or another "
             "--workdir, or --overwrite to start again"
         )
+    check_proof(history, slotjax.proof(start.frozen), workdir)
     print(f"Resuming after epoch {len(history) - 1}.")
     return start
+
+
+def check_proof(history: training.History, proof: str | None, workdir: Path) -> None:
+    """Raises unless the options are those that the run started with, if it says what they were."""
+    if history[0].get("proof", proof) != proof:
+        raise RunError(
+            f"--workdir: the options that are drawn now are not those that the run in {workdir} started with, perhaps "
+            f"because this is another version of slotjax; use the version that config.json names, or {_AGAIN}"
+        )
 
 
 def _frozen(redrawn: PyTree, history: training.History, workdir: Path) -> PyTree:
@@ -252,7 +265,7 @@ def _initial(experiment: Experiment, key: jax.Array, shard: bool) -> Start:
 def _untrained(start: Start, trainer: Trainer) -> dict[str, Any]:
     metrics = trainer.evaluate(start.state, start.frozen)
     hashes = {"frozen_sha256": fingerprint(start.frozen), "dataset_sha256": trainer.dataset_sha256}
-    return {"epoch": 0, **numbers(metrics), **hashes}
+    return {"epoch": 0, **numbers(metrics), **hashes, "proof": slotjax.proof(start.frozen)}
 
 
 def _timed_epoch(trainer: Trainer, state: training.TrainState, frozen: PyTree, schedule: optax.Schedule) -> Any:

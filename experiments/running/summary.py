@@ -26,9 +26,9 @@ def best_record(history: training.History) -> dict[str, Any]:
 
 
 def summarize(
-    history: training.History, selector: slotjax.Selector, variables: PyTree, frozen_sha256: str
+    history: training.History, selector: slotjax.Selector, variables: PyTree, proof: str | None
 ) -> dict[str, Any]:
-    """The content of `summary.json`: connections, accuracies, seconds, and the frozen values' hash before and after."""
+    """The content of `summary.json`: connections, accuracies, seconds, and the proof that options are as they were."""
     best = best_record(history)
     weights = named_leaves(jax.eval_shape(selector.select, variables))
     selected = list(named_leaves(jax.eval_shape(selector.selection, variables)))
@@ -49,8 +49,7 @@ def summarize(
         "test_accuracy_at_best_validation": best["test"]["accuracy"],
         "last_test_accuracy": history[-1]["test"]["accuracy"],
         "seconds": round(sum(record["time"]["seconds"] for record in history[1:]), 1),
-        "frozen_sha256_before": history[0]["frozen_sha256"],
-        "frozen_sha256_after": frozen_sha256,
+        "proof": proof,
     }
 
 
@@ -58,12 +57,11 @@ def table(summary: dict[str, Any], request: Request) -> str:
     """The summary, one row per line.
 
     >>> accuracies = {"untrained_test_accuracy": 0.1, "best_validation_accuracy": 0.98, "best_epoch": 7}
-    >>> hashes = {"frozen_sha256_before": "ab", "frozen_sha256_after": "ab"}
     >>> rest = {"connections": 266200, "trained": "scores only", "test_accuracy_at_best_validation": 0.97, "seconds": 9}
-    >>> print(table(accuracies | hashes | rest | {"sparsity": 0.0}, Request()).splitlines()[2])
+    >>> print(table(accuracies | rest | {"sparsity": 0.0, "proof": "ab"}, Request()).splitlines()[2])
     test accuracy before training      10.00 %
     """
-    before, after = summary["frozen_sha256_before"], summary["frozen_sha256_after"]
+    proof = summary.get("proof")
     rows = {
         "method": describe(request),
         "connections": f"{summary['connections']:,}, of which {_percent(summary['sparsity'])} are 0",
@@ -72,8 +70,7 @@ def table(summary: dict[str, Any], request: Request) -> str:
         "test accuracy at that epoch": _percent(summary["test_accuracy_at_best_validation"]),
         "training": f"{summary['seconds']:.1f} s",
         "what was trained": summary["trained"],
-        "SHA-256 of what is frozen, before": before,
-        "SHA-256 of what is frozen, after": f"{after} ({'the same' if before == after else 'CHANGED'})",
+        "SHA-256 of all options": f"{proof}, before and after" if proof else "nothing is frozen",
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())

@@ -1,5 +1,6 @@
 """Random values: the K options of each connection and the scores that training starts from."""
 
+from slotjax.options.checksum import checksum
 from slotjax.options.deviation import own_sigma, varies_about_zero
 from slotjax.options.drawing import (
     Initializer,
@@ -54,6 +55,7 @@ __all__ = [
     "Stored",
     "at_least_float32",
     "check_distribution",
+    "checksum",
     "connection_words",
     "draw_options",
     "draw_seed",

@@ -32,7 +32,7 @@ class Options(Protocol):
     def description(self) -> dict[str, Any]:
         """What draws the values again, as JSON can hold it; `{}` if they are stored."""
 
-    def numbered(self, number: int) -> Float[Array, "*shape"]:
+    def numbered(self, number: int | Int[Array, ""]) -> Float[Array, "*shape"]:
         """The option of one number, of every connection."""
 
     def at(self, index: Int[Array, "*shape"]) -> Float[Array, "*shape"]:

@@ -63,9 +63,9 @@ class Seeded:
         """What draws the options again, for JSON."""
         return {"seed": np.asarray(self.seed).tolist(), "kind": self.kind, "scale": float(self.sigma)}
 
-    def numbered(self, number: int) -> Float[Array, "*shape"]:
+    def numbered(self, number: int | Int[Array, ""]) -> Float[Array, "*shape"]:
         """The option of one number, of every connection."""
-        return self.at(jnp.uint32(number))
+        return self.at(jnp.asarray(number, jnp.uint32))
 
     def at(self, index: Int[Array, "*shape"] | UInt32[Array, ""]) -> Float[Array, "*shape"]:
         """The option of every connection that its index names."""

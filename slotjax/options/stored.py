@@ -41,9 +41,11 @@ class Stored:
         """Nothing: the values are stored."""
         return {}
 
-    def numbered(self, number: int) -> Float[Array, "*shape"]:
+    def numbered(self, number: int | Int[Array, ""]) -> Float[Array, "*shape"]:
         """The option of one number, of every connection."""
-        return jnp.zeros_like(self.array[0]) if self.zero and number == 0 else self.array[number - self.zero]
+        place = jnp.maximum(jnp.asarray(number, jnp.int32) - int(self.zero), 0)
+        value = jax.lax.dynamic_index_in_dim(self.array, place, keepdims=False)
+        return jnp.where(number == 0, jnp.zeros_like(value), value) if self.zero else value
 
     def at(self, index: Int[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The option of every connection that its index names."""
@@ -92,7 +94,7 @@ class Shared:
         """Nothing: the values are stored."""
         return {}
 
-    def numbered(self, number: int) -> Float[Array, "*shape"]:
+    def numbered(self, number: int | Int[Array, ""]) -> Float[Array, "*shape"]:
         """The option of one number, of every connection."""
         return jnp.full(self.shape, self.array[number])
 

@@ -8,6 +8,7 @@ from slotjax.selectors.fixed import fixed
 from slotjax.selectors.initial_scores import Initial
 from slotjax.selectors.learned import learned
 from slotjax.selectors.partition import partition
+from slotjax.selectors.proof import proof
 from slotjax.selectors.random_selection import random_selection
 from slotjax.selectors.selector import (
     JointMethod,
@@ -54,6 +55,7 @@ __all__ = [
     "needs_values",
     "nest",
     "partition",
+    "proof",
     "random_selection",
     "random_values",
     "slot_machine",

@@ -150,7 +150,7 @@ def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scal
             return most_steps  # steps this long show nothing more than their own overflow
         flat = (treedef.flatten_up_to(tree) for tree in (states[0][0], *(updates for _, updates in results)))
         # With little or no gradient, the rounding of two parameters may be most of an update that is their difference.
-        if _moved_alike(leaves, *flat, ulps=0 if scale >= 1 else _ROUNDING):
+        if _moved_alike(0 if scale >= 1 else _ROUNDING, leaves, *flat):
             moves, last = moves + 1, number + 1
         if moves == _UPDATES:
             break
@@ -170,7 +170,7 @@ def _step(optimizer: Any, params: PyTree, state: PyTree, gradient: PyTree) -> tu
     return (optax.apply_updates(params, updates), state), updates
 
 
-def _moved_alike(leaves: list[_Small], scores: list[Any], explicit: list[Any], factored: list[Any], ulps: int) -> bool:
+def _moved_alike(ulps: int, leaves: list[_Small], scores: list[Any], explicit: list[Any], factored: list[Any]) -> bool:
     """Whether any score was moved.
 
     Raises:

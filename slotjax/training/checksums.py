@@ -5,20 +5,13 @@ import json
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, PyTree, Shaped, UInt32
+from jaxtyping import PyTree
 
-from slotjax.options import connection_words, mix
-
-_SEEDS = np.array([[1, 2], [3, 4]], np.uint32)  # one word of a checksum from each
+from slotjax.options import checksum
 
 
 def checksums(tree: PyTree) -> dict[str, str]:
     """The checksum of every array by its path: 64 bits in hexadecimal.
-
-    It is a sum over the array's words, each mixed with its position by a bijection, modulo 2^32 and in two ways. A
-    change within one word of 32 bits is always found, any other with a probability of 1 - 2^-64.
 
     Args:
         tree: arrays of any dtype, keys among them.
@@ -45,17 +38,4 @@ def sha256_of(content: Any) -> str:
 
 @jax.jit
 def _words(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda array: jnp.stack([_word(_bits(array), jnp.asarray(seed)) for seed in _SEEDS]), tree)
-
-
-def _word(bits: UInt32[Array, "*shape"], seed: UInt32[Array, "2"]) -> UInt32[Array, ""]:
-    return mix(bits ^ connection_words(seed, bits.shape)).sum(dtype=jnp.uint32)
-
-
-def _bits(array: Shaped[Array, "..."]) -> UInt32[Array, "..."]:
-    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
-        array = jax.random.key_data(array)
-    if array.dtype == jnp.bool_:
-        return array.astype(jnp.uint32)
-    unsigned = jnp.dtype(f"uint{8 * min(array.dtype.itemsize, 4)}")
-    return jax.lax.bitcast_convert_type(array, unsigned).astype(jnp.uint32)
+    return jax.tree.map(checksum, tree)

@@ -15,6 +15,8 @@ from experiments.configuration.settings import Request
 from experiments.flags.resolve import resolve
 from experiments.methods import selector_of
 from experiments.running import run, trained
+from experiments.running.failure import RunError
+from experiments.running.run import check_proof
 from tests.programs.training_process import metrics
 from tests.slotjax.training.test_checkpoints import changed
 
@@ -90,7 +92,7 @@ def test_a_run_whose_frozen_values_are_damaged_draws_them_again_and_ends_as_unbr
     summary = run.run(settings(digits), execution(workdir))
     assert_warned(workdir, reason, capsys.readouterr().err)
     assert metrics(workdir) == metrics(unbroken)
-    assert summary["frozen_sha256_after"] == summary["frozen_sha256_before"]
+    assert len(summary["proof"]) == 64
 
 
 @pytest.mark.slow
@@ -112,3 +114,10 @@ def test_frozen_values_that_the_seed_does_not_give_again_are_lost(damaged, digit
         run.run(settings(digits), execution(workdir))
     with pytest.raises(ValueError, match=sentence):
         export.export(workdir, workdir / "ticket", epoch=1)
+
+
+def test_options_that_the_run_did_not_start_with_stop_it(tmp_path):
+    check_proof([{"epoch": 0}], "a", tmp_path)  # of a run that does not say
+    check_proof([{"proof": None}], None, tmp_path)
+    with pytest.raises(RunError, match="the options that are drawn now are not those"):
+        check_proof([{"proof": "a"}], "b", tmp_path)

@@ -112,7 +112,7 @@ def test_metrics_that_no_run_wrote_are_named(line, said, tmp_path):
 
 
 def test_a_summary_that_no_run_wrote_is_no_summary(workdir, capsys):
-    write_json(workdir / "summary.json", {"frozen_sha256_after": None})
+    write_json(workdir / "summary.json", {"proof": 5})
     assert find_run(resolve(Request()), Execution(workdir=str(workdir))) is None
     assert "summary.json is damaged (it has no 'best_epoch'); it is made again" in capsys.readouterr().err
 

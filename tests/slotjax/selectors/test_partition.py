@@ -81,7 +81,7 @@ def test_the_guard_sees_factored_scores_beside_others():
 
     params = slotjax.partition(RULES).init(KEY, PARAMS)["params"]
     training.init_state(KEY, params, training.sgd(0.1, 0.9, 1e-4))
-    with pytest.raises(ValueError, match="use scores='explicit'"):
+    with pytest.raises(ValueError, match="so training is not exactly"):
         training.init_state(KEY, params, optax.adam(0.1))
 
 
