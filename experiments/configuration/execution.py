@@ -23,6 +23,11 @@ class Execution:
     workers: int | None = flag(
         None, flags.DEFINE_integer, "ImageNet: processes that read images. Default: one for each CPU core."
     )
+    summary: bool = flag(
+        False,
+        flags.DEFINE_bool,
+        "print a table of the network first: what is selected, at which scale, and what it weighs.",
+    )
     profile: bool = flag(
         False,
         flags.DEFINE_bool,

@@ -92,6 +92,8 @@ def _run(
         workdir, lock = _open(settings, execution, experiment)
     except (ImportError, ValueError, OSError) as error:
         raise RunError(str(error)) from error
+    if execution.summary and is_first():
+        print(slotjax.summary(experiment.selector, experiment.weights), flush=True)
     try:
         scheduled = partial(_is_scheduled, settings, execution)
         opened = training.Checkpoints(workdir / "checkpoints", execution.keep_epochs, is_scheduled=scheduled)

@@ -80,9 +80,9 @@ def test_the_guard_sees_factored_scores_beside_others():
     import optax
 
     params = slotjax.partition(RULES).init(KEY, PARAMS)["params"]
-    training.init_state(KEY, params, training.sgd(0.1, 0.9, 1e-4))
+    slotjax.check_factorable(training.sgd(0.1, 0.9, 1e-4), params)
     with pytest.raises(ValueError, match="so training is not exactly"):
-        training.init_state(KEY, params, optax.adam(0.1))
+        slotjax.check_factorable(optax.adam(0.1), params)
 
 
 def test_fixed_leaves_are_not_trained_and_come_back_from_a_ticket(tmp_path):
