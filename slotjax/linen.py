@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -17,6 +17,7 @@ from slotjax.selectors import (
     decided,
     drawn_names,
     learned,
+    matrices_and_kernels,
     named_leaves,
     needs_values,
     nest,
@@ -29,16 +30,18 @@ from slotjax.selectors import (
 __all__ = ["Conv", "Dense", "Selected"]
 
 _OURS = ("params", "frozen")
+_WITHIN = "slotjax_within"  # a flag of scopes
 
 
 def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
     """A module with scores in place of the weights that a selector selects, and all else as it was.
 
     It is a module of a subclass of the given one: `init`, `apply` and all methods work as they did, within other
-    modules, `nn.scan`, `nn.remat` and `nn.vmap` too. The collection `params` holds scores in place of selected weights,
-    and `frozen` what draws their random values; both are what the selector makes of the module's parameters,
-    `selector.init(key, module.init(key, x)["params"])`, bit for bit. An rng stream `"select"` samples, where selection
-    is probabilistic. In `nn.scan` and `nn.vmap`, `"frozen"` needs an entry in `variable_axes` beside `"params"`.
+    modules, where it has the name of the given one, `nn.scan`, `nn.remat` and `nn.vmap` too. The collection `params`
+    holds scores in place of selected weights, and `frozen` what draws their random values; both are what the selector
+    makes of the module's parameters, `selector.init(key, module.init(key, x)["params"])`, bit for bit. An rng stream
+    `"select"` samples, where selection is probabilistic. In `nn.scan` and `nn.vmap`, `"frozen"` needs an entry in
+    `variable_axes` beside `"params"`.
 
     Args:
         module: any Linen module that is not bound.
@@ -61,11 +64,11 @@ def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
     if not isinstance(module, nn.Module):
         raise ValueError(f"module: {module!r} was given, but it must be a Linen module; see slotjax.nnx for NNX")
     fields = {name: getattr(module, name) for name, field in module.__dataclass_fields__.items() if field.init}
-    parent = {name: fields.pop(name) for name in ("parent", "name")}
-    name = {"name": parent["name"]} if parent["parent"] is None else {}
+    del fields["parent"], fields["name"]
+    _give_up_name(module)
     module_class: Any = type(module)
     chooser: Any = selector
-    return _selected_class(module_class, chooser)(**fields, **name)
+    return _selected_class(module_class, chooser)(**fields, name=module.name)
 
 
 class Dense(nn.Dense):
@@ -127,7 +130,16 @@ def _call_layer(layer: Any, call: Callable[..., Any], inputs: Array) -> Any:
             f"selector: that of {'/'.join((*layer.path, 'kernel'))} draws or ranks all weights of a network together, "
             "which a layer alone cannot; use slotjax.linen.Selected on the whole module"
         )
-    return lift_transform(_selecting(layer.selector, is_layer=True), call)(layer, inputs)
+    _is_within(layer.scope)  # which raises
+    return lift_transform(_selecting(layer.selector, layer.scope, is_layer=True), call)(layer, inputs)
+
+
+def _give_up_name(module: Any) -> None:
+    """Frees the name that a module took from the one in whose compact method it was made: another takes its place."""
+    if isinstance(module.parent, nn.Module) and module.scope is not None:
+        del module.parent._state.children[module.name]
+        names: Any = module.parent.scope
+        names.reservations.pop(module.name)
 
 
 @functools.lru_cache(maxsize=256)
@@ -137,7 +149,9 @@ def _selected_class(module_class: Any, selector: Any) -> Any:
     def lifted(method):
         @functools.wraps(method)
         def run(self, *args, **kwargs):
-            return lift_transform(_selecting(selector), method)(self, *args, **kwargs)
+            if _is_within(self.scope):  # one method calls another, with the weights that the first selected
+                return method(self, *args, **kwargs)
+            return lift_transform(_selecting(selector, self.scope), method)(self, *args, **kwargs)
 
         return run
 
@@ -152,12 +166,14 @@ def _own_methods(module_class: type[nn.Module]) -> list[str]:
     return sorted(name for name in public if inspect.isfunction(inspect.getattr_static(module_class, name)))
 
 
-def _selecting(selector: Selector, is_layer: bool = False) -> Callable[..., Any]:
+def _selecting(selector: Selector, own: Scope | None, is_layer: bool = False) -> Callable[..., Any]:
     """The lifted transformation of a module's method that runs on selected weights."""
 
     def transform(function):
         def lifted(scopes, *args, **kwargs):
-            parts = [_Part(scope, selector, is_layer) for scope in jax.tree.leaves(scopes)]
+            # Beside the module's own scope, those of modules that it was given and that belong to another.
+            packs, _ = lift._dedup_scopes(jax.tree.leaves(scopes))
+            parts = [_Part(scope, selector, is_layer, scope is own) for scope in packs]
             run = functools.partial(_run, function, parts)
             filters = (list(_OURS), subtract_filters(True, list(_OURS)))
             packed = lift.pack(run, filters, filters, (True,), name="selected", enable_kwargs=True)
@@ -175,7 +191,7 @@ def _run(function: Any, parts: Any, scope_of: Any, repack: Any, groups: Any, rng
 
     def plain(rngs):
         counters = [dict(part.scope.rng_counters) for part in parts]
-        scopes = scope_of((tuple({} for _ in ours), others), rngs)
+        scopes = _marked(scope_of((tuple({} for _ in ours), others), rngs))
         function(scopes, *args, **kw)
         params = [unfreeze(group).get("params", {}) for group in repack(scopes)[0]]
         for part, counter in zip(parts, counters, strict=True):
@@ -189,16 +205,38 @@ def _run(function: Any, parts: Any, scope_of: Any, repack: Any, groups: Any, rng
             for n, (part, params, mine) in enumerate(zip(parts, drawn, ours, strict=True))
         ]
     weights = tuple({"params": part.select(mine)} for part, mine in zip(parts, ours, strict=True))
-    scopes = scope_of((weights, others), rngs, mutable_filter=subtract_filters(True, list(_OURS)))
+    scopes = _marked(scope_of((weights, others), rngs, mutable_filter=subtract_filters(True, list(_OURS))))
     result = function(scopes, *args, **kw)
     return result, (tuple(ours), repack(scopes)[1])
+
+
+def _marked(scopes: Any) -> Any:
+    """Marks scopes, and through them all scopes below, as those of a module that has its selected weights."""
+    for scope in jax.tree.leaves(scopes):
+        scope.flags = scope.flags.copy({_WITHIN: scope.root.path})
+    return scopes
+
+
+def _is_within(scope: Scope | None) -> bool:
+    """Whether a module has its selected weights already.
+
+    Raises:
+        ValueError: if it is part of a module that has them.
+    """
+    path = None if scope is None else scope.get_flag(_WITHIN, None)
+    if scope is not None and path not in (None, scope.path):
+        raise ValueError(
+            f"module: {'/'.join(scope.path)} selects its weights, but so does the module that it is part of; use "
+            "slotjax.linen.Selected and slotjax's layers on one of them alone"
+        )
+    return path is not None
 
 
 class _Part:
     """A scope whose weights are selected: its place in the tree of the whole model, and the keys of the user."""
 
-    def __init__(self, scope: Scope, selector: Selector, is_layer: bool) -> None:
-        self.scope, self.selector, self.is_layer = scope, selector, is_layer
+    def __init__(self, scope: Scope, selector: Selector, is_layer: bool, is_own: bool) -> None:
+        self.scope, self.selector, self.is_layer, self.is_own = scope, selector, is_layer, is_own
         there = "params" in scope.root._variables and scope._collection("params")
         self.initializes = scope.is_mutable_collection("params") and not there
 
@@ -209,16 +247,23 @@ class _Part:
         known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
         if needs_values(selector) and not (known and not self.is_layer):
             names = varying_names(tree) if known else drawn_names(lambda rngs: nest(self.scope.path, plain(rngs)), rngs)
-            selector = decided(selector, names)
+            selector = decided(selector, _some(names, tree))
         key = _root_key(self.scope, "params")
         made = selector.init(jax.random.key(0) if key is None else key, tree)
+        if jax.tree.leaves(made["frozen"]) and not self.scope.is_mutable_collection("frozen"):
+            raise ValueError(
+                "frozen: this collection, with the random values of selected weights, is lost; nn.scan and nn.vmap "
+                "need 'frozen' in variable_axes beside 'params'"
+            )
         return {name: unnest(self.scope.path, made[name]) for name in _OURS}
 
     def select(self, variables: dict[str, PyTree]) -> PyTree:
         """The weights of variables."""
         if not variables.get("params"):
             return {}
-        if "frozen" not in variables and not self.is_layer:
+        if "frozen" not in variables and not self.is_own:
+            return variables["params"]
+        if "frozen" not in variables and not (self.is_layer and _is_plain(variables["params"])):
             raise self._missing()
         tree = {name: nest(self.scope.path, variables.get(name, {})) for name in _OURS}
         if not jax.tree.leaves(tree["frozen"]) and (self.is_layer or self.selector.settings == learned().settings):
@@ -228,8 +273,25 @@ class _Part:
     def _missing(self) -> ValueError:
         return ValueError(
             "frozen: the collection with the random values of selected weights is missing; give `apply` both "
-            "collections that `init` returned, {'params': ..., 'frozen': ...}"
+            "collections that `init` returned, {'params': ..., 'frozen': ...}, and nn.scan and nn.vmap 'frozen' in "
+            "variable_axes"
         )
+
+
+def _is_plain(params: PyTree) -> bool:
+    """Whether all parameters of a layer are arrays, so that none of them is known to be selected."""
+    return not any(isinstance(one, Mapping) for one in params.values())
+
+
+def _some(names: set[str], tree: PyTree) -> set[str]:
+    """The names of leaves that vary; raises if none of those that could be selected is among them."""
+    kernels = [name for name, leaf in named_leaves(tree).items() if matrices_and_kernels(name, leaf)]
+    if kernels and names.isdisjoint(kernels):
+        raise ValueError(
+            f"params: the values of {kernels} do not vary about zero, so no weight has a scale of its own; give the "
+            "module an initializer that draws them, or distribution="
+        )
+    return names
 
 
 def _root_key(scope: Scope, stream: str) -> PRNGKeyArray | None:
