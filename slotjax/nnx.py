@@ -1,4 +1,4 @@
-"""NNX modules whose weights are selected: any module, with scores as `nnx.Param`s and frozen values that never train."""
+"""NNX modules whose weights are selected: scores are `nnx.Param`s, and what is frozen never trains."""
 
 import functools
 import operator
@@ -32,6 +32,12 @@ class Slot(nnx.Module):
         for one, value in frozen.items():
             setattr(self, one, Frozen(value))
 
+    def __getitem__(self, _: Any) -> Any:
+        raise ValueError(
+            f"{'/'.join(map(str, self.path))}: it has scores, and no values until it is selected; call the "
+            "slotjax.nnx.Selected as a whole or one of its methods, or take the part from its weights()"
+        )
+
     def variables(self) -> tuple[Any, Drawn]:
         """What trains, and what is frozen, as the selector made them."""
         trainable = {name: getattr(self, name)[...] for name in self.trained}
@@ -44,8 +50,8 @@ class Selected(nnx.Module):
 
     It is called as the module was, has its methods, its train and eval modes, its batch statistics and its dropout.
     Only `nnx.Param`s are selected: their scores are `nnx.Param`s too, so `nnx.Optimizer(model, tx, wrt=nnx.Param)`
-    trains them, and what is random is `slotjax.nnx.Frozen`. Weights that are tied stay so. The module itself is changed:
-    it belongs to this one from then on.
+    trains them, and what is random is `slotjax.nnx.Frozen`. Weights that are tied stay so. The module itself is
+    changed: it belongs to this one from then on.
 
     Args:
         module: any NNX module.
@@ -57,7 +63,8 @@ class Selected(nnx.Module):
         ValueError: if nothing varies, so that no weight can be selected, and as `selector.init` does.
 
     >>> from flax import nnx
-    >>> model = slotjax.nnx.Selected(nnx.Linear(784, 10, rngs=nnx.Rngs(0)), slotjax.slot_machine(k=8), jax.random.key(1))
+    >>> plain = nnx.Linear(784, 10, rngs=nnx.Rngs(0))
+    >>> model = slotjax.nnx.Selected(plain, slotjax.slot_machine(k=8), jax.random.key(1))
     >>> model(jnp.ones((1, 784))).shape, model.weights().kernel.shape
     ((1, 10), (784, 10))
     >>> jax.tree.map(jnp.shape, nnx.to_pure_dict(nnx.state(model, nnx.Param)))
@@ -68,7 +75,7 @@ class Selected(nnx.Module):
         if not isinstance(module, nnx.Module):
             raise ValueError(f"module: {module!r} was given, but it must be an NNX module; see slotjax.linen for Linen")
         variables = selector.init(key, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
-        paths = {id(node): path for path, node in nnx.iter_graph(module) if isinstance(node, nnx.Param)}
+        paths: dict[int, Any] = {id(node): path for path, node in nnx.iter_graph(module) if isinstance(node, nnx.Param)}
         slots: dict[Path, Slot] = {}
         for node, name, value in _attributes(module):
             path = paths.get(id(value), ())
