@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -19,6 +19,7 @@ from slotjax.selectors import (
     learned,
     matrices_and_kernels,
     named_leaves,
+    names_a_scale,
     needs_values,
     nest,
     slot_machine,
@@ -30,6 +31,8 @@ from slotjax.selectors import (
 __all__ = ["Conv", "Dense", "Selected"]
 
 _OURS = ("params", "frozen")
+_MISSING = """frozen: the collection with the random values of selected weights is missing; give `apply` both that \
+`init` returned, {'params': ..., 'frozen': ...}, and nn.scan and nn.vmap 'frozen' in variable_axes"""
 _WITHIN = "slotjax_within"  # a flag of scopes
 
 
@@ -66,9 +69,7 @@ def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
     fields = {name: getattr(module, name) for name, field in module.__dataclass_fields__.items() if field.init}
     del fields["parent"], fields["name"]
     _give_up_name(module)
-    module_class: Any = type(module)
-    chooser: Any = selector
-    return _selected_class(module_class, chooser)(**fields, name=module.name)
+    return cast(Any, _selected_class)(type(module), selector)(**fields, name=module.name)
 
 
 class Dense(nn.Dense):
@@ -129,6 +130,11 @@ def _call_layer(layer: Any, call: Callable[..., Any], inputs: Array) -> Any:
         raise ValueError(
             f"selector: that of {'/'.join((*layer.path, 'kernel'))} draws or ranks all weights of a network together, "
             "which a layer alone cannot; use slotjax.linen.Selected on the whole module"
+        )
+    if layer.kernel_init is not type(layer).kernel_init and names_a_scale(layer.selector):
+        raise ValueError(
+            "kernel_init: the selector's distribution would be drawn in its place; give slot_machine() without "
+            "distribution=, which takes the scale of kernel_init, or no kernel_init"
         )
     _is_within(layer.scope)  # which raises
     return lift_transform(_selecting(layer.selector, layer.scope, is_layer=True), call)(layer, inputs)
@@ -241,7 +247,7 @@ class _Part:
         self.initializes = scope.is_mutable_collection("params") and not there
 
     def init(self, params: PyTree, plain: Callable[..., PyTree], rngs: PyTree) -> dict[str, PyTree]:
-        """The variables of the selector, for parameters that the module drew."""
+        """The variables that the selector makes of what the module drew."""
         tree = nest(self.scope.path, params)
         selector = within(self.selector, named_leaves(tree)) if self.is_layer else self.selector
         known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
@@ -264,18 +270,11 @@ class _Part:
         if "frozen" not in variables and not self.is_own:
             return variables["params"]
         if "frozen" not in variables and not (self.is_layer and _is_plain(variables["params"])):
-            raise self._missing()
+            raise ValueError(_MISSING)
         tree = {name: nest(self.scope.path, variables.get(name, {})) for name in _OURS}
         if not jax.tree.leaves(tree["frozen"]) and (self.is_layer or self.selector.settings == learned().settings):
             return variables["params"]
         return unnest(self.scope.path, self.selector.select(tree, _root_key(self.scope, "select")))
-
-    def _missing(self) -> ValueError:
-        return ValueError(
-            "frozen: the collection with the random values of selected weights is missing; give `apply` both "
-            "collections that `init` returned, {'params': ..., 'frozen': ...}, and nn.scan and nn.vmap 'frozen' in "
-            "variable_axes"
-        )
 
 
 def _is_plain(params: PyTree) -> bool:

@@ -1,6 +1,6 @@
 """Selectors: ways of choosing the weights of a network, one file per method."""
 
-from slotjax.selectors.deciding import decided, drawn_names, needs_values, varying_names, within
+from slotjax.selectors.deciding import decided, drawn_names, names_a_scale, needs_values, varying_names, within
 from slotjax.selectors.edge_popup import Ranking, edge_popup
 from slotjax.selectors.factorable import Optimizer, check_factorable, hold_shares, is_factorable
 from slotjax.selectors.factored import is_factored
@@ -52,6 +52,7 @@ __all__ = [
     "make_selector",
     "matrices_and_kernels",
     "named_leaves",
+    "names_a_scale",
     "needs_values",
     "nest",
     "partition",

@@ -12,6 +12,7 @@ import jax
 import jax.extend
 from jaxtyping import PyTree
 
+from slotjax.distributions import Distribution
 from slotjax.selectors.partition import Partition
 from slotjax.selectors.selector import Selector, drawn_about_zero, matrices_and_kernels
 from slotjax.selectors.tree import named_leaves
@@ -43,6 +44,12 @@ def needs_values(selector: Any) -> bool:
     if isinstance(selector, Partition):
         return any(needs_values(one) for _, one in selector.rules)
     return getattr(selector, "where", None) is drawn_about_zero
+
+
+def names_a_scale(selector: Any) -> bool:
+    """Whether a selector draws from a distribution of its own choice, and not at the scale that weights have."""
+    distribution = getattr(selector.settings, "distribution", None)
+    return distribution is not None and not (isinstance(distribution, Distribution) and distribution.is_own)
 
 
 def within(selector: Any, names: Iterable[str]) -> Selector:

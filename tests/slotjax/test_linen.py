@@ -135,6 +135,14 @@ def test_a_kernel_that_where_leaves_out_is_an_ordinary_one():
     assert selected == {"Conv_0"}
 
 
+def test_a_kernel_init_gives_the_scale_or_is_refused():
+    x, wide = jnp.ones((1, 200)), nn.initializers.normal(3.0)
+    variables = slotjax.Dense(50, kernel_init=wide).init(jax.random.key(0), x)
+    assert float(variables["frozen"]["kernel"]["sigma"]) == pytest.approx(3, rel=0.05)
+    with pytest.raises(ValueError, match="kernel_init: the selector's distribution would be drawn in its place; give"):
+        slotjax.Dense(5, kernel_init=wide, selector=paper.slot_machine()).init(jax.random.key(0), x)
+
+
 def test_a_kernel_init_without_a_scale_is_refused():
     layer = slotjax.Dense(5, kernel_init=nn.initializers.ones)
     with pytest.raises(ValueError, match=r"the values of \['kernel'\] do not vary about zero, so no weight"):
