@@ -1,75 +1,59 @@
-"""The container of a ticket: named arrays and a JSON description, with a checksum of both, in a safetensors file."""
+"""Writing a ticket's container: named tensors and a description in JSON, in a safetensors file with a checksum."""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import secrets
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-FORMAT = 1
-Tensors = Mapping[str, np.ndarray]
+from slotjax.tickets.reader import STORED, parse
 
-
-def read(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The description and the arrays of a file.
-
-    Raises:
-        ValueError: for a file that is damaged, cut off, foreign or of a later format.
-        OSError: for a file that cannot be read.
-    """
-    with safetensors.safe_open(path, "np") as file:
-        content = _content(file.metadata())
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if content.pop("sha256") != _digest(content, tensors):
-        raise ValueError("its checksum does not match, so it is damaged")
-    return content, tensors
+FORMAT = 2
+_CODES = {np.dtype(code): name for name, code in STORED.items()}
 
 
 def write(path: Path, tensors: dict[str, np.ndarray], content: dict[str, Any]) -> None:
     """Writes a file, which appears when it is complete."""
     try:
-        content = json.loads(_json(content))  # as it will be read: all names are strings
-        metadata = {"slotjax": _json(content | {"sha256": _digest(content, tensors)})}
+        data = serialized(tensors, json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"metadata: it must be what JSON can hold ({error})") from error
-    data = safetensors.numpy.save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, metadata)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
+        parse(data)
+    except ValueError as error:
+        raise ValueError(f"variables: a ticket cannot hold them: {error}") from error
+    _write_whole(path, data)
+
+
+def serialized(tensors: dict[str, np.ndarray], description: str) -> bytes:
+    """A safetensors file, the same for the same tensors, whose last tensor is the SHA-256 of all bytes before it."""
+    # Larger items first, so that each tensor is aligned to its own.
+    named = sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
+    header: dict[str, Any] = {"__metadata__": {"slotjax": description}}
+    end = 0
+    for name, tensor in [*named, ("sha256", np.zeros(32, np.uint8))]:
+        start, end = end, end + tensor.nbytes
+        header[name] = {"dtype": _CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    data = b"".join([struct.pack("<Q", len(text)), text, *(tensor.tobytes() for _, tensor in named)])
+    return data + hashlib.sha256(data).digest()
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise FileExistsError(f"{path} is no ordinary file")
+    # Neither a link nor a file of somebody else can stand where nobody foresees the name.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _content(metadata: dict[str, str] | None) -> dict[str, Any]:
-    if metadata is None or "slotjax" not in metadata:
-        raise ValueError("it is not a slotjax ticket")
-    content = json.loads(metadata["slotjax"])
-    if not isinstance(content, dict) or type(content.get("format")) is not int:
-        raise ValueError("it has no format, so it is damaged")
-    if content["format"] > FORMAT:
-        raise ValueError(f"its format is {content['format']}, and this version of slotjax reads formats up to {FORMAT}")
-    if metadata["slotjax"] != _json(content) or len(metadata) != 1:
-        raise ValueError("its metadata are not as they were written, so it is damaged")
-    return content
-
-
-def _json(content: dict[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _digest(content: dict[str, Any], tensors: Tensors) -> str:
-    digest = hashlib.sha256(_json(content).encode())
-    for name in sorted(tensors):
-        tensor = np.asarray(tensors[name], order="C")
-        digest.update(_json({"name": name, "dtype": str(tensor.dtype), "shape": list(tensor.shape)}).encode())
-        digest.update(tensor.data)
-    return digest.hexdigest()

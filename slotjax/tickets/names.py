@@ -1,4 +1,4 @@
-"""The names of arrays in a ticket, and the dtypes that safetensors does not know."""
+"""The names of arrays in a ticket, and dtypes that NumPy does not know."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from slotjax.selectors import leaf_name, named_leaves
+from slotjax.tickets.reader import NATIVE, Leaf, check_stored
 
 
 def checked_leaves(tree: PyTree) -> dict[str, Any]:
@@ -48,25 +49,20 @@ def shaped_like(like: PyTree, named: dict[str, Any]) -> PyTree:
 
 
 def plain(array: Any) -> np.ndarray:
-    """An array whose dtype safetensors knows: bits for bfloat16 and its like."""
+    """An array of a dtype that a ticket has: bits for bfloat16 and its like.
+
+    Raises:
+        ValueError: for another dtype.
+    """
     array = np.asarray(array)
-    return array if array.dtype.isbuiltin == 1 else array.view(f"u{array.dtype.itemsize}")
+    plain = array if array.dtype.name in NATIVE else array.view(f"u{array.dtype.itemsize}")
+    check_stored(array.dtype.name, plain)
+    return plain
 
 
-def typed(array: np.ndarray, dtype: str) -> jax.Array:
-    """An array that `plain` made, in its own dtype."""
-    if np.dtype(dtype).itemsize != array.dtype.itemsize:
-        raise ValueError(f"an array of {dtype} is stored as {array.dtype}")
-    own = jnp.asarray(array.view(dtype))
-    if own.dtype != dtype:
-        raise ValueError(f"it holds {dtype}, which needs jax_enable_x64")
-    return own
-
-
-def floating(dtype: str) -> jnp.dtype:
-    """A floating-point dtype that JAX has, of this name."""
-    if not jnp.issubdtype(np.dtype(dtype), jnp.floating):
-        raise ValueError(f"weights of {dtype} are not floating-point numbers")
+def typed(leaf: Leaf) -> jax.Array:
+    """The array of a leaf, in its own dtype."""
+    dtype = jnp.dtype(leaf.dtype)
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
         raise ValueError(f"it holds {dtype}, which needs jax_enable_x64")
-    return jnp.dtype(dtype)
+    return jnp.array(leaf.values().view(dtype))

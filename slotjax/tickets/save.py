@@ -1,9 +1,6 @@
 """Writing a ticket: a trained selection as a file of a few bits per connection.
 
-A ticket is a safetensors file. Its tensors are the packed indices of every selected weight (`index/NAME`), stored
-options (`options/NAME`), and all other arrays that the model needs (`array/NAME`). Its metadata has one entry,
-`slotjax`, in JSON: the format's version, the selector, how to draw the options of each weight, and a SHA-256 of all
-that and of the tensors.
+FORMAT.md in this folder says what each byte of it is.
 """
 
 import dataclasses
@@ -15,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from slotjax.options import Codebook
+from slotjax.options import Codebook, kept_ratio
 from slotjax.selectors import Selector
-from slotjax.tickets.bits import bits_per_index, pack
 from slotjax.tickets.container import FORMAT, write
+from slotjax.tickets.indices import deflated, pack
 from slotjax.tickets.names import checked_leaves, plain
+from slotjax.tickets.reader import bits_per_index
 
 
 def save_ticket(
@@ -28,6 +26,7 @@ def save_ticket(
     variables: dict[str, PyTree],
     collections: dict[str, PyTree] | None = None,
     metadata: dict[str, Any] | None = None,
+    proof: str | None = None,
 ) -> None:
     """Writes the selection of a trained network, ceil(log2 K) bits per connection, in a file of its own format.
 
@@ -40,13 +39,15 @@ def save_ticket(
         variables: `{"params": ..., "frozen": ...}`, after training.
         collections: other collections that the model needs, such as `{"batch_stats": ...}`: dictionaries of arrays.
         metadata: anything that JSON can hold, to be read back; its names become strings.
+        proof: the hash of what is frozen, to be read back.
 
     Raises:
-        ValueError: for a name that contains `/`, which could not be read back, or values that JSON or safetensors
-            cannot hold.
+        ValueError: for a name that contains `/`, which could not be read back, or values that JSON or the format
+            cannot hold, such as options of 1e38.
 
     >>> selector = slotjax.slot_machine(k=8, scores="factored", options="seeded")
-    >>> variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((784, 300))})
+    >>> draw = jax.nn.initializers.he_normal()
+    >>> variables = selector.init(jax.random.key(0), {"kernel": draw(jax.random.key(1), (784, 300))})
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     slotjax.save_ticket(f"{directory}/dense.ticket", selector, variables)
@@ -61,12 +62,13 @@ def save_ticket(
         "weights": {},
         "arrays": {},
         "metadata": metadata or {},
+        **({} if proof is None else {"proof": proof}),
     }
     rest, books = checked_leaves(jax.tree.map(jnp.asarray, selector.select(variables))), selector.codebooks(variables)
     for name, index in checked_leaves(selector.selection(variables)).items():
         weight, book = rest.pop(name), books[name]
-        tensors[f"index/{name}"] = pack(np.asarray(index, np.int32), bits_per_index(book.options.k))
-        content["weights"][name] = {"shape": list(weight.shape), "dtype": str(weight.dtype), **_described(book)}
+        tensors[f"index/{name}"], packing = _packed(np.asarray(index, np.int32), bits_per_index(book.options.k))
+        content["weights"][name] = {"shape": list(weight.shape), **_described(book, index, weight.dtype), **packing}
         if book.options.stored is not None:
             tensors[f"options/{name}"] = plain(book.options.stored)
     for collection, leaves in {"params": rest, **_named_collections(collections or {})}.items():
@@ -76,10 +78,19 @@ def save_ticket(
     write(Path(path), tensors, content)
 
 
-def _described(book: Codebook) -> dict[str, Any]:
+def _packed(index: np.ndarray, bits: int) -> tuple[np.ndarray, dict[str, str]]:
+    """Indices, deflated if that makes them clearly smaller, and what the ticket says of that."""
+    packed = pack(index, bits)
+    smaller = deflated(packed)
+    return (packed, {}) if smaller is None else (smaller, {"packing": "deflate"})
+
+
+def _described(book: Codebook, index: Any, dtype: jnp.dtype) -> dict[str, Any]:
     """What a ticket says of a codebook, without the values that it stores."""
-    marks = {name: True for name, there in (("zero", book.options.zero), ("rescaled", book.rescaled)) if there}
-    return {"k": int(book.options.k), **marks, **book.options.description()}
+    zero = {"zero": True} if book.options.zero else {}
+    # As a number, because other devices may round the quotient otherwise.
+    factor = {"factor": float(kept_ratio(index > 0, dtype))} if book.rescaled else {}
+    return {"dtype": dtype.name, "k": int(book.options.k), **zero, **factor, **book.options.description()}
 
 
 def _settings(settings: Any) -> Any:

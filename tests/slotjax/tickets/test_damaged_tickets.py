@@ -2,17 +2,21 @@
 
 import contextlib
 import json
+import math
+import os
 import struct
 import tracemalloc
+import zlib
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
 
 import slotjax
-from slotjax.tickets import container
+from slotjax.tickets import container, reader
 from tests import paper
 from tests.slotjax.tickets.trained_variables import trained
 
@@ -86,12 +90,10 @@ def test_no_corruption_goes_unnoticed(count, ticket, tmp_path):
 
 def forged(data, change):
     """A ticket with changed content and the checksum that belongs to it."""
-    (length,) = struct.unpack("<Q", data[:8])
-    content = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["slotjax"])
-    tensors, _ = safetensors.numpy.load(data), content.pop("sha256")
+    content, tensors, _ = reader.container(data)
+    del tensors["sha256"]
     change(content, tensors)
-    content["sha256"] = container._digest(content, tensors)
-    return safetensors.numpy.save(tensors, {"slotjax": container._json(content)})
+    return container.serialized(tensors, json.dumps(content))
 
 
 def put(*path):
@@ -105,7 +107,24 @@ def put(*path):
     return change
 
 
-HUGE = [
+def another_array(name):
+    def change(content, tensors):
+        content["arrays"][name], tensors[f"array/{name}"] = "float32", np.zeros((5, 4), np.float32)
+
+    return change
+
+
+def inflated(packed, more=b""):
+    """A change to deflated indices."""
+
+    def change(content, tensors):
+        content["weights"]["dense/kernel"]["packing"] = "deflate"
+        tensors["index/dense/kernel"] = np.frombuffer(zlib.compress(packed) + more, np.uint8)
+
+    return change
+
+
+FORGERIES = [
     put("weights", "dense/kernel", "shape", [10**6, 10**6]),
     put("weights", "dense/kernel", "shape", [0, 10**18]),
     put("weights", "dense/kernel", "shape", [-5, -4]),
@@ -116,7 +135,27 @@ HUGE = [
     put("weights", "dense/kernel", "dtype", "float8"),
     put("weights", "dense/kernel", "seed", [1]),
     put("weights", "dense/kernel", "seed", [1, 2**40]),
-    put("weights", "dense/kernel", "scale", "big"),
+    *(put("weights", "dense/kernel", "scale", scale) for scale in ("big", 1, 1e308, -1e38, 1e-40, math.nan, math.inf)),
+    *(put("weights", "dense/kernel", "factor", factor) for factor in ("big", 1, 1e38, 0.0, -1.0, math.nan, math.inf)),
+    *(put("format", version) for version in (0, -5, 3, 10**9, 2.0, "2", None, True)),
+    put("proof", 3),
+    put("selector", "k"),
+    put("metadata", [1]),
+    put("more", 1),
+    put("weights", "dense/kernel", "more", 1),
+    put("weights", "dense/kernel", "rescaled", True),
+    put("weights", "dense/kernel", "zero", False),
+    put("weights", "dense/kernel", "zero", 1),
+    put("weights", "dense/kernel", "packing", "lzma"),
+    put("weights", "dense/kernel", "packing", "deflate"),
+    put("weights", "dense/kernel", "seed", [1, True]),
+    put("weights", "dense/kernel", "kind", []),
+    another_array("params/dense/kernel"),
+    another_array("params/dense/kernel/"),
+    another_array("params/dense/kernel/more"),
+    another_array("params/dense"),
+    another_array("params/"),
+    another_array("params"),
     put("weights", "dense/kernel", {}),
     put("weights", "other", {"shape": [1], "dtype": "float32", "seed": [1, 2], "scale": 1.0}),
     put("weights", []),
@@ -125,6 +164,11 @@ HUGE = [
     put("weights", "dense/kernel", "k", -3),
     put("weights", "dense/kernel", "k", "8"),
     put("weights", "dense/kernel", "kind", "cauchy"),
+    inflated(bytes(7)),
+    inflated(bytes(9)),
+    inflated(bytes(10**6)),
+    inflated(b"\xff" * 8),
+    inflated(bytes(8), b"more"),
     put("arrays", {"params/dense/bias": "float64"}),
     put("arrays", {"params/dense/bias": "object"}),
     put("arrays", {}),
@@ -134,7 +178,7 @@ HUGE = [
 ]
 
 
-@pytest.mark.parametrize("change", HUGE)
+@pytest.mark.parametrize("change", FORGERIES)
 def test_a_forged_ticket_is_refused(change, ticket, tmp_path):
     (tmp_path / "forged").write_bytes(forged(ticket.read_bytes(), change))
     with little_memory(), pytest.raises(ValueError, match=r"ticket: .*forged cannot be read: "):
@@ -142,8 +186,8 @@ def test_a_forged_ticket_is_refused(change, ticket, tmp_path):
 
 
 def test_a_later_format_says_so(ticket, tmp_path):
-    (tmp_path / "later").write_bytes(forged(ticket.read_bytes(), put("format", 2)))
-    with pytest.raises(ValueError, match="its format is 2, and this version of slotjax reads formats up to 1"):
+    (tmp_path / "later").write_bytes(forged(ticket.read_bytes(), put("format", 3)))
+    with pytest.raises(ValueError, match="its format is 3, but this version of slotjax reads formats 1 to 2"):
         slotjax.load_ticket(tmp_path / "later")
 
 
@@ -159,6 +203,45 @@ def test_foreign_files_say_so(tmp_path):
             slotjax.load_ticket(path)
     with pytest.raises(OSError, match="missing"):
         slotjax.load_ticket(tmp_path / "missing")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe cannot be read: it is no ordinary file"):
+        slotjax.load_ticket(tmp_path / "pipe")
+
+
+def test_few_bytes_of_indices_cannot_stand_for_many(tmp_path):
+    """A mask that keeps nothing deflates a thousandfold, and is written in a 32nd of its bits all the same."""
+    selector = slotjax.supermask(
+        evaluation="thresholded", options="seeded", distribution=slotjax.distributions.glorot_normal()
+    )
+    variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((1000, 320))})
+    nothing = variables | {"params": jax.tree.map(lambda leaf: leaf - 100, variables["params"])}
+    slotjax.save_ticket(tmp_path / "ticket", selector, nothing)
+    assert 1250 < (tmp_path / "ticket").stat().st_size < 1900
+    assert not slotjax.load_ticket(tmp_path / "ticket")["kernel"].any()
+    cut = forged((tmp_path / "ticket").read_bytes(), lambda _, tensors: tensors.update(shortened(tensors)))
+    (tmp_path / "ticket").write_bytes(cut)
+    with pytest.raises(ValueError, match="has 1249 bytes of indices"):
+        slotjax.load_ticket(tmp_path / "ticket")
+
+
+def shortened(tensors):
+    return {name: tensor[:1249] for name, tensor in tensors.items()}
+
+
+def test_memory_is_that_of_the_weights(tmp_path):
+    """Beside the file and the weights, a tile of connections."""
+    selector = slotjax.slot_machine(8, distribution=slotjax.distributions.glorot_normal())
+    variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((1000, 600))})
+    slotjax.save_ticket(tmp_path / "ticket", selector, variables)
+    leaf = reader.parse((tmp_path / "ticket").read_bytes())[1][0]
+    tracemalloc.start()
+    leaf.values()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_400_000 + 225_000 + 2**21
 
 
 def test_deep_metadata_is_refused(tmp_path):

@@ -17,26 +17,28 @@ from hypothesis import strategies as st
 import slotjax
 from slotjax import models
 from slotjax.options import Codebook, Seeded
-from slotjax.tickets import bits, save
+from slotjax.tickets import indices, reader, save
 from tests import paper
 from tests.slotjax.tickets.trained_variables import TREE, trained
 
 
 @settings(max_examples=100)
-@given(st.integers(1, 70_000), st.lists(st.integers(0, 2**31), max_size=50), st.sampled_from([3, 2**16]))
+@given(st.integers(1, 70_000), st.lists(st.integers(0, 2**31), max_size=50), st.sampled_from([3, 2**13]))
 def test_unpacking_undoes_packing(k, numbers, part):
     index = np.array([number % k for number in numbers], np.int32)
-    width = bits.bits_per_index(k)
+    width = reader.bits_per_index(k)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bits, "_PART", 8 * part)
-        packed = bits.pack(index, width)
-        np.testing.assert_array_equal(bits.unpack(packed, width, index.size), index)
+        patch.setattr(indices, "_PART", 8 * part)
+        patch.setattr(reader, "TILE", 8 * part)
+        packed = indices.pack(index, width)
+        tiles = reader.Leaf("params/w", "float32", index.shape, {"k": k}, packed).tiles()
+        np.testing.assert_array_equal(np.concatenate([np.zeros(0), *(tile for _, tile in tiles)]), index)
     assert packed.size == -(-index.size * width // 8)
 
 
 def test_bits_are_packed_most_significant_first():
-    np.testing.assert_array_equal(bits.pack(np.array([5, 1, 7]), 3), [0b10100111, 0b10000000])
-    assert [bits.bits_per_index(k) for k in (1, 2, 3, 4, 5, 8, 9, 256, 257)] == [1, 1, 2, 2, 3, 3, 4, 8, 9]
+    np.testing.assert_array_equal(indices.pack(np.array([5, 1, 7]), 3), [0b10100111, 0b10000000])
+    assert [reader.bits_per_index(k) for k in (1, 2, 3, 4, 5, 8, 9, 256, 257)] == [1, 1, 2, 2, 3, 3, 4, 8, 9]
 
 
 WAYS = tuple(
@@ -140,7 +142,8 @@ def test_collections_of_numpy_and_python_come_back_as_jax_has_them(tmp_path):
 
 @pytest.mark.parametrize("number", [np.float32, jnp.float32])
 def test_a_scale_that_is_no_python_number_can_be_written(number):
-    described = save._described(Codebook(Seeded(jnp.zeros(2, jnp.uint32), 3, "uniform", number(0.5), (), "float32")))
+    book = Codebook(Seeded(jnp.zeros(2, jnp.uint32), 3, "uniform", number(0.5), (), "float32"))
+    described = save._described(book, jnp.int32(0), jnp.dtype("float32"))
     assert json.loads(json.dumps(described))["scale"] == 0.5
 
 
@@ -155,6 +158,23 @@ def test_lenet_fits_into_few_bytes_and_gives_the_same_logits(k, limit, tmp_path)
     apply = jax.jit(lambda weights: model.apply({"params": weights}, images))
     expected = apply(selector.select(variables))
     np.testing.assert_array_equal(apply(slotjax.load_ticket(tmp_path / "ticket")), expected)
+
+
+def test_a_mask_that_keeps_a_fifth_takes_less_than_a_bit_per_connection(tmp_path):
+    selector = paper.edge_popup(0.2, options="seeded")
+    shapes = jax.eval_shape(models.LeNet().init, jax.random.key(0), jnp.zeros((1, 28, 28, 1)))["params"]
+    variables = trained(selector, shapes)
+    slotjax.save_ticket(tmp_path / "ticket", selector, variables, metadata=METADATA)
+    assert (tmp_path / "ticket").stat().st_size < 27_000
+    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket"), selector.select(variables))
+
+
+@pytest.mark.parametrize(("k", "packing"), [(2, None), (3, "deflate"), (8, None)])
+def test_indices_are_deflated_where_that_saves_a_tenth(k, packing, tmp_path):
+    selector = paper.slot_machine(k, options="seeded")
+    slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector, {"kernel": jnp.zeros((100, 100))}))
+    content, _ = reader.parse((tmp_path / "ticket").read_bytes())
+    assert content["weights"]["kernel"].get("packing") == packing
 
 
 METADATA = {"model": "lenet", "classes": 10, "image_shape": [28, 28, 1], "dataset": "mnist", "epoch": 199}
@@ -193,7 +213,8 @@ def test_what_cannot_be_read_back_is_not_written(arguments, message, tmp_path):
 
 
 def test_numbers_of_numpy_and_python_come_back(tmp_path):
-    selector = inspect.unwrap(paper.slot_machine)(np.int64(4))  # past the check of types
+    unchecked = inspect.unwrap(slotjax.slot_machine)  # past the check of types
+    selector = unchecked(np.int64(4), distribution=slotjax.distributions.glorot_uniform())
     variables = selector.init(jax.random.key(0), {"w": jnp.zeros((3, 4)), "number": 1.5})
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
     ticket = slotjax.read_ticket(tmp_path / "ticket")

@@ -1,0 +1,300 @@
+"""Reads a ticket of slotjax with NumPy and the standard library alone; it may be copied into any project.
+
+    python reader.py NETWORK.ticket WEIGHTS.npz            every array, under its path (bfloat16 as its bits)
+    python reader.py --flat NETWORK.ticket NETWORK.flat    what decoder.c reads
+    python reader.py --quantiles quantiles.h               the table that decoder.c includes
+
+FORMAT.md says what is done here and why.
+"""
+
+import functools
+import hashlib
+import itertools
+import json
+import math
+import os
+import stat
+import statistics
+import struct
+import sys
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+MOST_OPTIONS = 2**24
+MOST_INFLATION = 32  # times that deflated indices may grow
+STEPS = {"uniform": 2.0**-19, "normal": 2.0**-16, "signed_constant": 1.0}
+FLOATS = {"float64": 1024, "float32": 128, "bfloat16": 128, "float16": 16}  # values are below 2 to that power
+STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "C64": "<c8", "BOOL": "?"}
+STORED |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
+NATIVE = {np.dtype(code).name for code in STORED.values()}
+BYTES = ("float8_", "float6_", "float4_", "int4", "uint4", "int2", "uint2")  # dtypes of one byte, by their beginning
+TILE = 2**14  # connections at a time
+
+
+class Leaf(NamedTuple):
+    """An array: its path with its collection, its dtype, and what it is made of; `entry` is empty if it is stored."""
+
+    path: str
+    dtype: str
+    shape: tuple[int, ...]
+    entry: dict[str, Any]
+    data: np.ndarray
+    options: Any = None
+
+    def values(self) -> np.ndarray:
+        """The array, in the bits of a dtype that NumPy lacks; a ValueError if an index is not below k."""
+        if not self.entry:
+            return self.data
+        zero, factor = "zero" in self.entry, self.entry.get("factor", 1.0)
+        dtype = (_narrow(np.zeros(0), self.dtype) if self.options is None else self.options).dtype
+        weight = np.empty(math.prod(self.shape), dtype)
+        for start, index in self.tiles():
+            values = self._drawn(start, index) if self.options is None else self._taken(start, index, zero)
+            values = np.where((index == 0) & zero, np.zeros((), dtype), values)
+            weight[start : start + index.size] = values if factor == 1 else _times(values, factor, self.dtype)
+        return weight.reshape(self.shape)
+
+    def tiles(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The number of the first connection of a tile, and the index of each."""
+        bits, count, packed = bits_per_index(self.entry["k"]), math.prod(self.shape), self.packed()
+        for start in range(0, count, TILE):
+            size = min(TILE, count - start)
+            tile = np.frombuffer(packed, np.uint8, -(-size * bits // 8), start * bits // 8)
+            digits = np.unpackbits(tile, count=size * bits).reshape(size, bits)
+            index = (digits * (1 << np.arange(bits, dtype=np.uint32)[::-1])).sum(1, dtype=np.uint32)
+            if index.max() >= self.entry["k"]:
+                raise ValueError(f"an index of {self.path} is {index.max()}, but k is {self.entry['k']}")
+            yield start, index
+
+    def packed(self) -> bytes:
+        """The indices, as many bits each as they need."""
+        count, packed = math.prod(self.shape) * bits_per_index(self.entry["k"]), self.data.tobytes()
+        if "packing" in self.entry:
+            stream, size = zlib.decompressobj(), -(-count // 8)
+            packed = stream.decompress(packed, size + 1)
+            if len(packed) != size or not stream.eof or stream.unused_data.strip(b"\0"):
+                raise ValueError(f"the indices of {self.path} are not {size} bytes, deflated")
+        if count % 8 and packed[-1] << count % 8 & 0xFF:
+            raise ValueError(f"the last byte of the indices of {self.path} is not filled with zeros")
+        return packed
+
+    def _taken(self, start: int, index: np.ndarray, zero: bool) -> np.ndarray:
+        rows = self.options.reshape(len(self.options), -1)
+        return rows[np.maximum(index, zero) - zero, start + np.arange(index.size) if rows.shape[1] > 1 else 0]
+
+    def _drawn(self, start: int, index: np.ndarray) -> np.ndarray:
+        bits, kind = random_bits(self.entry["seed"], start, index), self.entry["kind"]
+        unit = bits.view(np.int32) >> 12 if kind == "uniform" else 1 - 2 * (bits >> 31).astype(np.int32)
+        if kind == "normal":
+            unit *= quantiles()[bits >> 19 & 0xFFF]
+        compute = np.dtype("float64" if self.dtype == "float64" else "float32")
+        return _narrow(unit.astype(compute) * compute.type(self.entry["scale"] * STEPS[kind]), self.dtype)
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a file; a ValueError for a pipe, which would be waited for without O_NONBLOCK."""
+    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no ordinary file")
+        return file.read()
+
+
+def parse(data: bytes) -> tuple[dict[str, Any], list[Leaf]]:
+    """The description of a ticket, and its arrays, not yet made; a ValueError if it is damaged, cut off or foreign."""
+    try:
+        content, tensors, _ = container(data)
+        if content["format"] != 2:
+            raise ValueError(f"its format is {content['format']!r}, but it must be 2; slotjax itself reads format 1")
+        if not tensors.pop("sha256").tobytes() == data[-32:] == hashlib.sha256(data[:-32]).digest():
+            raise ValueError("its checksum does not match, so it is damaged")
+        return content, leaves(content, tensors)
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        raise ValueError(f"its parts do not fit together ({error!r})") from error
+
+
+def container(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray], str]:
+    """The description in a safetensors file, its tensors, and the description as it is written."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    if not 10 <= start <= len(data):
+        raise ValueError("it is cut off, or not a slotjax ticket")
+    header = json.loads(data[8:start].decode())
+    texts = header.pop("__metadata__", {})
+    if set(texts) != {"slotjax"}:
+        raise ValueError("it is not a slotjax ticket")
+    return json.loads(texts["slotjax"]), _tensors(header, memoryview(data)[start:]), texts["slotjax"]
+
+
+def _tensors(header: dict[str, Any], data: memoryview) -> dict[str, np.ndarray]:
+    tensors, end = {}, 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        _check_fields(entry, {"dtype", "shape", "data_offsets"})
+        dtype, (start, stop), count = np.dtype(STORED[entry["dtype"]]), entry["data_offsets"], _count(entry["shape"])
+        if start != end or stop - start != count * dtype.itemsize or stop > len(data):
+            raise ValueError(f"{name} does not fit into it, so it is damaged")
+        tensors[name], end = np.frombuffer(data, dtype, count, start).reshape(entry["shape"]), stop
+    if end != len(data):
+        raise ValueError("it has data that nothing describes, so it is damaged")
+    return tensors
+
+
+def _count(shape: Any) -> int:
+    if not isinstance(shape, list) or any(type(size) is not int or not 0 <= size < 2**63 for size in shape):
+        raise ValueError(f"a shape is {shape!r}, but it must be a list of sizes")
+    return math.prod(shape)
+
+
+def leaves(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> list[Leaf]:
+    """The arrays that a description makes of tensors, checked."""
+    _check_fields(content, {"format", "selector", "weights", "arrays", "metadata"}, {"proof"})
+    if [type(content.get(name, "")) for name in ("metadata", "selector", "proof")] != [dict, dict, str]:
+        raise ValueError("its metadata, selector or proof are of a wrong type")
+    weights, arrays = content["weights"], content["arrays"]
+    expected = {f"index/{name}" for name in weights} | {f"array/{name}" for name in arrays}
+    expected |= {f"options/{name}" for name, entry in weights.items() if "seed" not in entry}
+    if set(tensors) != expected:
+        raise ValueError(f"its tensors are {sorted(tensors)}, but they must be {sorted(expected)}")
+    _check_paths([*(f"params/{name}" for name in weights), *arrays])
+    made = []
+    for name, entry in weights.items():
+        packed, options = tensors[f"index/{name}"], tensors.get(f"options/{name}")
+        _check_weight(entry, packed, options)
+        made.append(Leaf(f"params/{name}", entry["dtype"], tuple(entry["shape"]), entry, packed, options))
+    for name, dtype in arrays.items():
+        check_stored(dtype, tensors[f"array/{name}"])
+        made.append(Leaf(name, dtype, tensors[f"array/{name}"].shape, {}, tensors[f"array/{name}"]))
+    return made
+
+
+def _check_fields(entry: Any, needed: set[str], more: Collection[str] = ()) -> None:
+    if not isinstance(entry, dict) or not needed <= set(entry) <= needed.union(more):
+        raise ValueError(f"its fields are {sorted(entry)}, but they must be {sorted(needed)}, or also {sorted(more)}")
+
+
+def _check_paths(names: list[str]) -> None:
+    for one, other in itertools.pairwise(sorted(name.rstrip("/").split("/") for name in names)):
+        if other[: len(one)] == one:
+            raise ValueError(f"{'/'.join(other)} would overwrite {'/'.join(one)}")
+
+
+def check_stored(dtype: str, array: np.ndarray) -> None:
+    """Raises unless a tensor is one that an array of a dtype is stored as."""
+    bits = {"bfloat16": "uint16"}.get(dtype, "uint8" if dtype.startswith(BYTES) else "unknown")
+    if array.dtype.name != (dtype if dtype in NATIVE else bits) or (dtype == "bool" and (array.view("u1") > 1).any()):
+        raise ValueError(f"an array of {dtype} is stored as {array.dtype}, or in values that it does not have")
+
+
+def _check_weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray | None) -> None:
+    seeded = {"seed", "kind", "scale"} if options is None else set()
+    _check_fields(entry, {"shape", "dtype", "k"} | seeded, {"zero", "factor", "packing"})
+    k, zero, count = entry["k"], entry.get("zero", False), _count(entry["shape"])
+    is_known = zero is ("zero" in entry) and entry.get("packing", "deflate") == "deflate"
+    if type(k) is not int or not 1 <= k <= MOST_OPTIONS or not is_known:
+        raise ValueError(f"k is {k!r}, zero {zero!r} and packing {entry.get('packing')!r}; see FORMAT.md")
+    size = -(-count * bits_per_index(k) // 8)
+    least = -(-size // MOST_INFLATION) if "packing" in entry else size
+    if packed.dtype != np.uint8 or packed.ndim != 1 or not least <= packed.size <= size:
+        raise ValueError(f"a weight of shape {entry['shape']} has {packed.size} bytes of indices")
+    if options is None:
+        in_range = [type(word) is int and 0 <= word < 2**32 for word in entry["seed"]]
+        if entry["kind"] not in STEPS or in_range != [True, True]:
+            raise ValueError(f"a kind is {entry['kind']!r} and a seed {entry['seed']!r}; see FORMAT.md")
+    elif options.shape not in ((k - zero, *entry["shape"]), *([] if zero else [(k,)])):
+        raise ValueError(f"a weight of shape {entry['shape']} has options of shape {options.shape}")
+    else:
+        check_stored(entry["dtype"], options)
+    if options is None or "factor" in entry:
+        check_scale(entry.get("scale", 0.0), entry["dtype"], entry.get("factor", 1.0))
+
+
+def check_scale(scale: Any, dtype: str, factor: Any = 1.0) -> None:
+    """Raises for numbers with which a value could be infinite, subnormal or of more bits than its dtype has."""
+    if dtype not in FLOATS or type(scale) is not float or type(factor) is not float:
+        raise ValueError(f"values of {dtype} cannot be computed from scale {scale!r} and factor {factor!r}")
+    most, numbers = 2.0 ** (FLOATS[dtype] - 2), (scale, scale * factor)
+    if not 0 < factor < 2.0**64 or (scale and not all(2.0**-100 <= abs(number) <= most for number in numbers)):
+        raise ValueError(f"scale {scale} and factor {factor} are beyond the numbers of {dtype}")
+
+
+def bits_per_index(k: int) -> int:
+    """Bits for an index from 0 to k - 1: ceil(log2 k), and 1 for a single option, so that size says the count."""
+    return max(1, (k - 1).bit_length())
+
+
+def random_bits(seed: Sequence[int], start: int, index: np.ndarray) -> np.ndarray:
+    """32 random bits for the option that each connection, numbered from `start`, names."""
+    first, second = (np.uint32(word) for word in seed)
+    low, high = (start + np.arange(index.size, dtype=np.uint64)).view("<u4").reshape(-1, 2).T
+    connection = _mix(_mix(low ^ first) ^ second ^ _mix(high))
+    option = 2 * index.astype(np.uint32) + np.uint32(0x9E3779B9)
+    multiplier, increment = (_mix(_mix((option + np.uint32(word)) ^ second) + first) for word in (0, 1))
+    word = connection * (multiplier | np.uint32(1)) + increment
+    return (word ^ (word >> 15)) * np.uint32(0x846CA68B)
+
+
+def _mix(word: np.ndarray) -> np.ndarray:
+    word = (word ^ (word >> 16)) * np.uint32(0x7FEB352D)
+    word = (word ^ (word >> 15)) * np.uint32(0x846CA68B)
+    return word ^ (word >> 16)
+
+
+@functools.cache
+def quantiles() -> np.ndarray:
+    """The middle quantiles of |N(0, 1)| in 4,096 equally likely parts, in multiples of 2^-16."""
+    inverse = statistics.NormalDist().inv_cdf
+    return np.array([round(inverse(0.5 + (part + 0.5) / 8192) * 2**16) for part in range(4096)], np.int32)
+
+
+def _narrow(values: Any, dtype: str) -> np.ndarray:
+    """Computed values rounded to the nearest of a dtype, the even one in a tie."""
+    if dtype != "bfloat16":
+        return values.astype(dtype)
+    bits = values.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def _times(values: Any, factor: float, dtype: str) -> np.ndarray:
+    wide = (
+        (values.astype("u4") << 16).view("f4") if dtype == "bfloat16" else values.astype(f"f{max(4, values.itemsize)}")
+    )
+    with np.errstate(over="ignore"):
+        return _narrow(wide * wide.dtype.type(factor), dtype)
+
+
+def flat(leaves: Sequence[Leaf]) -> Iterator[bytes]:
+    """The parts of the flat file: a head, and of each array numbers, sizes, path, indices or values, and options."""
+    yield struct.pack("<8sII", b"SLOTFLAT", 1, len(leaves))
+    for leaf in leaves:
+        entry, data = leaf.entry, leaf.packed() if leaf.entry else leaf.data.tobytes()
+        options = leaf.data[:0] if leaf.options is None else leaf.options
+        kind = 4 if not entry else list(STEPS).index(entry["kind"]) if leaf.options is None else 3
+        dtype, item = [*FLOATS, leaf.dtype].index(leaf.dtype), (options if entry else leaf.data).itemsize
+        marks, seed = (kind, dtype, item, "zero" in entry), entry.get("seed", (0, 0))
+        sizes = len(leaf.path.encode()), len(leaf.shape), len(data), options.nbytes
+        numbers = entry.get("k", 0), *seed, entry.get("scale", 0.0), entry.get("factor", 1.0)
+        yield struct.pack(f"<IIQQ4BIIIdd{len(leaf.shape)}Q", *sizes, *marks, *numbers, *leaf.shape)
+        yield from (leaf.path.encode(), data, options.tobytes())
+
+
+def main(arguments: list[str]) -> None:
+    """Does what the top of this file says."""
+    match arguments:
+        case ["--quantiles", out]:
+            Path(out).write_text(f"static const int32_t quantiles[4096] = {{{', '.join(map(str, quantiles()))}}};\n")
+        case ["--flat", ticket, out]:
+            Path(out).write_bytes(b"".join(flat(parse(read_bytes(ticket))[1])))
+        case [ticket, out] if not ticket.startswith("-"):
+            arrays: dict[str, Any] = {leaf.path: leaf.values() for leaf in parse(read_bytes(ticket))[1]}
+            np.savez(out, **arrays)
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (OSError, ValueError, zlib.error) as error:
+        sys.exit(f"error: {error}")
