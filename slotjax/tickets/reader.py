@@ -269,7 +269,7 @@ def flat(leaves: Sequence[Leaf]) -> Iterator[bytes]:
     yield struct.pack("<8sII", b"SLOTFLAT", 1, len(leaves))
     for leaf in leaves:
         entry, data = leaf.entry, leaf.packed() if leaf.entry else leaf.data.tobytes()
-        options = leaf.data[:0] if leaf.options is None else leaf.options
+        options = np.zeros(0, np.uint8) if leaf.options is None else leaf.options
         kind = 4 if not entry else list(STEPS).index(entry["kind"]) if leaf.options is None else 3
         dtype, item = [*FLOATS, leaf.dtype].index(leaf.dtype), (options if entry else leaf.data).itemsize
         marks, seed = (kind, dtype, item, "zero" in entry), entry.get("seed", (0, 0))

@@ -89,7 +89,7 @@ def _described(book: Codebook, index: Any, dtype: jnp.dtype) -> dict[str, Any]:
     """What a ticket says of a codebook, without the values that it stores."""
     zero = {"zero": True} if book.options.zero else {}
     # As a number, because other devices may round the quotient otherwise.
-    factor = {"factor": float(kept_ratio(index > 0, dtype))} if book.rescaled else {}
+    factor = {"factor": float(kept_ratio(jnp.asarray(index, jnp.int32) > 0, dtype))} if book.rescaled else {}
     return {"dtype": dtype.name, "k": int(book.options.k), **zero, **factor, **book.options.description()}
 
 
