@@ -55,8 +55,8 @@ MADE = {
     ),
     "shared-k9-float16": lambda: (explicit(k=9, share="layer", distribution=constant("normal")), params("float16")),
     "sparse-k4": lambda: (explicit(k=4, sparse=True, distribution=constant("uniform")), params()),
-    "edge_popup-fifth": lambda: (
-        slotjax.edge_popup(0.2, options="seeded", distribution=constant("normal")),
+    "edge_popup-deflated": lambda: (
+        slotjax.edge_popup(0.05, options="seeded", distribution=constant("normal")),
         params(shape=(64, 32)),
     ),
     "edge_popup-stored": lambda: (slotjax.edge_popup(0.3, distribution=constant("signed_constant")), params()),
