@@ -65,4 +65,6 @@ def typed(leaf: Leaf) -> jax.Array:
     dtype = jnp.dtype(leaf.dtype)
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
         raise ValueError(f"it holds {dtype}, which needs jax_enable_x64")
-    return jnp.array(leaf.values().view(dtype))
+    # A copy of what is a part of the file, so that the file does not stay in memory.
+    values = leaf.values() if leaf.entry else leaf.data.copy()
+    return jax.device_put(values.view(dtype))

@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import json
+import os
 from typing import get_args
 
 import chex
@@ -194,6 +195,38 @@ def test_a_failed_save_leaves_the_old_file(ticket, monkeypatch):
         slotjax.save_ticket(ticket, selector, trained(selector))
     assert ticket.read_bytes() == before
     assert [path.name for path in ticket.parent.iterdir()] == [ticket.name]
+
+
+def test_nothing_is_written_through_a_link(ticket, tmp_path):
+    """Neither at the place of the ticket, nor under a name that somebody could foresee."""
+    selector, foreign = paper.slot_machine(3), tmp_path / "foreign"
+    foreign.write_text("mine")
+    for name in (".link.tmp", "link"):
+        (tmp_path / name).symlink_to(foreign)
+    slotjax.save_ticket(tmp_path / "link", selector, trained(selector))
+    assert foreign.read_text() == "mine"
+    assert not (tmp_path / "link").is_symlink()
+    assert slotjax.read_ticket(tmp_path / "link").selector["k"] == 3
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    selector = paper.slot_machine(3)
+    with pytest.raises(FileExistsError, match="pipe is no ordinary file"):
+        slotjax.save_ticket(tmp_path / "pipe", selector, trained(selector))
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("sigma", [1e38, 1e-38])
+def test_options_that_no_reader_takes_are_not_written(sigma, tmp_path):
+    selector = paper.slot_machine(
+        3, options="seeded", distribution=slotjax.distributions.Distribution("uniform", lambda shape: sigma)
+    )
+    variables = selector.init(jax.random.key(0), TREE)
+    with pytest.raises(
+        ValueError, match=r"variables: a ticket cannot hold them: scale 1e.* beyond the numbers of float32"
+    ):
+        slotjax.save_ticket(tmp_path / "ticket", selector, variables)
 
 
 @pytest.mark.parametrize(
