@@ -1,15 +1,13 @@
 """Reading a ticket: the weights as they were saved, and all else that it holds."""
 
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxtyping import PyTree
 
-from slotjax.tickets.container import FORMAT
-from slotjax.tickets.first import first_leaves
+from slotjax.tickets.contents import opened, readable
 from slotjax.tickets.names import nested, shaped_like, typed
-from slotjax.tickets.reader import Leaf, container, parse, read_bytes
+from slotjax.tickets.reader import Leaf
 
 
 class Ticket(NamedTuple):
@@ -70,21 +68,9 @@ def read_ticket(path: str | Path, like: PyTree = None) -> Ticket:
     >>> ticket.metadata["epochs"], ticket.selector["k"]
     (3, 2)
     """
-    try:
-        return _ticket(*_contents(path), like)
-    except (ValueError, zlib.error) as error:
-        raise ValueError(f"ticket: {path} cannot be read: {error}") from error
-    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
-        raise ValueError(f"ticket: {path} cannot be read: its parts do not fit together ({error!r})") from error
-
-
-def _contents(path: str | Path) -> tuple[dict[str, Any], list[Leaf]]:
-    data = read_bytes(path)
-    content, tensors, text = container(data)
-    version = content.get("format")
-    if type(version) is not int or not 1 <= version <= FORMAT:
-        raise ValueError(f"its format is {version!r}, but this version of slotjax reads formats 1 to {FORMAT}")
-    return (content, first_leaves(content, tensors, text)) if version == 1 else parse(data)
+    with readable(path):
+        _, content, leaves = opened(path)
+        return _ticket(content, leaves, like)
 
 
 def _ticket(content: dict[str, Any], leaves: list[Leaf], like: PyTree) -> Ticket:
