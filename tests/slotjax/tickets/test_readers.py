@@ -219,6 +219,47 @@ def damaged(data, random):
     return bytes(changed)
 
 
+def one_weight():
+    """A flat file of a weight with five indices of two bits, after a head of 16 and numbers of 64 bytes."""
+    entry = {"k": 3, "seed": [1, 2], "kind": "uniform", "scale": 0.5}
+    leaf = reader.Leaf("params/w", "float32", (5,), entry, np.array([0b00011000, 0b10_000000], np.uint8))
+    return bytearray(b"".join(reader.flat([leaf])))
+
+
+@pytest.mark.parametrize(
+    ("place", "byte", "message"),
+    [
+        (0, 0, "it is not a flat file"),
+        (8, 2, "it is not a flat file of version 1"),
+        (12, 2, "the file is cut off"),
+        (12, 0, "it has data that nothing describes"),
+        (24, 3, "the file is cut off"),
+        (24, 1, "an array has another size than its shape"),
+        (32, 1, "the file is cut off"),
+        (40, 9, "an array is of an unknown kind"),
+        (40, 3, "an array has other options than its shape needs"),
+        (41, 4, "an array is of an unknown dtype"),
+        (41, 9, "an array is of an unknown kind"),
+        (43, 2, "an array is of an unknown kind"),
+        (44, 0, "an array has too many options, or none"),
+        (44, 2, "an array has another size than its shape"),
+        (47, 2, "an array has too many options, or none"),
+        (72, 50, "an array has another size than its shape"),
+        (79, 255, "an array is too large"),
+        (-2, 0b00110000, "an index is beyond the options"),
+        (-1, 0b10_000001, "the last byte of the indices is not filled with zeros"),
+    ],
+)
+def test_the_decoder_says_what_does_not_fit(place, byte, message, decoder, tmp_path):
+    data = one_weight()
+    assert data[place] != byte
+    data[place] = byte
+    (tmp_path / "flat").write_bytes(data)
+    command = [decoder, tmp_path / "flat", tmp_path / "weights"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stderr.startswith(f"error: {message}")) == (1, True), finished.stderr
+
+
 def test_the_decoder_is_short():
     source = reader.__file__.replace("reader.py", "decoder.c")
     with open(source) as file:  # noqa: PTH123
