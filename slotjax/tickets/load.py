@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from jaxtyping import PyTree
 
 from slotjax.tickets.contents import opened, readable
-from slotjax.tickets.names import nested, shaped_like, typed
+from slotjax.tickets.names import nested, rebuilt, shaped_like, typed
 from slotjax.tickets.reader import Leaf
 
 
@@ -78,7 +78,13 @@ def _ticket(content: dict[str, Any], leaves: list[Leaf], like: PyTree) -> Ticket
     for leaf in leaves:
         collection, _, name = leaf.path.partition("/")
         collections.setdefault(collection, {})[name] = typed(leaf)
-    weights = collections.pop("params")
-    tree = nested(weights) if like is None else shaped_like(like, weights)
-    trees = {collection: nested(named) for collection, named in collections.items()}
+    nodes = content.get("trees", {})
+    if not set(nodes) <= set(collections):
+        raise ValueError(f"it has structures of {sorted(nodes)}, but collections {sorted(collections)}")
+    weights = collections["params"] if like is not None else {}
+    trees = {
+        name: rebuilt(nodes[name], leaves) if name in nodes else nested(leaves) for name, leaves in collections.items()
+    }
+    tree = trees.pop("params")
+    tree = tree if like is None else shaped_like(like, weights)
     return Ticket(tree, trees, content["metadata"], content["selector"], content.get("proof"))

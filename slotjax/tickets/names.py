@@ -15,13 +15,59 @@ def checked_leaves(tree: PyTree) -> dict[str, Any]:
     """The leaves of a tree by name.
 
     Raises:
-        ValueError: if a key contains `/`, so that the tree could not be told from another.
+        ValueError: if a key contains `/` and the tree is not of dictionaries, lists and tuples alone, so that it could
+            not be told from another.
     """
     for path, _ in jax.tree_util.tree_leaves_with_path(tree):
-        if any("/" in leaf_name((entry,)) for entry in path):
+        if any("/" in leaf_name((entry,)) for entry in path) and structure(tree) is None:
             name = leaf_name(path)
             raise ValueError(f"variables: {name!r} has a key that contains '/', which a ticket cannot tell from a path")
     return named_leaves(tree)
+
+
+def structure(tree: PyTree) -> Any:
+    """How dictionaries, lists and tuples hold the leaves of a tree, for JSON; None if names say it, or nothing can.
+
+    A node is `{"dict": {key: node}}`, `{"list": [node]}`, `{"tuple": [node]}`, or the name of a leaf.
+    """
+    names = jax.tree_util.tree_map_with_path(lambda path, _: leaf_name(path), tree)
+    by_name: Any = jax.tree.structure(nested({name: name for name in jax.tree.leaves(names)}))
+    return None if by_name == jax.tree.structure(names) else _node(names)
+
+
+def _node(names: Any) -> Any:
+    if type(names) is dict and all(type(key) is str for key in names):
+        nodes = {key: _node(value) for key, value in names.items()}
+        return None if None in nodes.values() else {"dict": nodes}
+    if type(names) in (list, tuple):
+        parts = [_node(value) for value in names]
+        return None if None in parts else {type(names).__name__: parts}
+    return names if isinstance(names, str) else None
+
+
+def rebuilt(node: Any, named: dict[str, Any]) -> PyTree:
+    """The leaves in the structure that `structure` described.
+
+    Raises:
+        ValueError: if it is of other leaves.
+    """
+    tree, used = _rebuilt(node, named)
+    if sorted(used) != sorted(named):
+        raise ValueError(f"a structure has the leaves {sorted(used)}, but they must be {sorted(named)}")
+    return tree
+
+
+def _rebuilt(node: Any, named: dict[str, Any]) -> tuple[PyTree, list[str]]:
+    """The tree, and the names that it has used."""
+    if isinstance(node, str):
+        return named[node], [node]
+    ((kind, nodes),) = node.items()
+    if kind == "dict":
+        parts = {key: _rebuilt(value, named) for key, value in nodes.items()}
+        return {key: tree for key, (tree, _) in parts.items()}, [name for _, used in parts.values() for name in used]
+    listed = [_rebuilt(value, named) for value in nodes]
+    trees = {"list": list, "tuple": tuple}[kind](tree for tree, _ in listed)
+    return trees, [name for _, used in listed for name in used]
 
 
 def nested(named: dict[str, Any]) -> PyTree:

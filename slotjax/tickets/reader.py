@@ -1,10 +1,8 @@
-"""Reads a ticket of slotjax with NumPy and the standard library alone; it may be copied into any project.
+"""Reads a ticket of slotjax, by FORMAT.md, with NumPy and the standard library alone; to be copied into any project.
 
-    python reader.py NETWORK.ticket WEIGHTS.npz            every array, under its path (bfloat16 as its bits)
-    python reader.py --flat NETWORK.ticket NETWORK.flat    what decoder.c reads
-    python reader.py --quantiles quantiles.h               the table that decoder.c includes
-
-FORMAT.md says what is done here and why.
+python reader.py NETWORK.ticket WEIGHTS.npz            every array, under its path (bfloat16 as its bits)
+python reader.py --flat NETWORK.ticket NETWORK.flat    what decoder.c reads
+python reader.py --quantiles quantiles.h               the table that decoder.c includes
 """
 
 import functools
@@ -149,9 +147,10 @@ def _count(shape: Any) -> int:
 
 def leaves(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> list[Leaf]:
     """The arrays that a description makes of tensors, checked."""
-    _check_fields(content, {"format", "selector", "weights", "arrays", "metadata"}, {"proof"})
-    if [type(content.get(name, "")) for name in ("metadata", "selector", "proof")] != [dict, dict, str]:
-        raise ValueError("its metadata, selector or proof are of a wrong type")
+    _check_fields(content, {"format", "selector", "weights", "arrays", "metadata"}, {"proof", "trees"})
+    objects = {type(content.get(name, {})) for name in ("metadata", "selector", "trees")}
+    if objects != {dict} or type(content.get("proof", "")) is not str:
+        raise ValueError("its metadata, selector, trees or proof are of a wrong type")
     weights, arrays = content["weights"], content["arrays"]
     expected = {f"index/{name}" for name in weights} | {f"array/{name}" for name in arrays}
     expected |= {f"options/{name}" for name, entry in weights.items() if "seed" not in entry}

@@ -16,7 +16,7 @@ from slotjax.options import Codebook, kept_ratio
 from slotjax.selectors import Selector
 from slotjax.tickets.container import FORMAT, write
 from slotjax.tickets.indices import deflated, pack
-from slotjax.tickets.names import checked_leaves, plain
+from slotjax.tickets.names import checked_leaves, plain, structure
 from slotjax.tickets.reader import bits_per_index
 
 
@@ -56,6 +56,9 @@ def save_ticket(
     True
     """
     tensors: dict[str, np.ndarray] = {}
+    selected = jax.tree.map(jnp.asarray, selector.select(variables))
+    trees = {name: structure(tree) for name, tree in {"params": selected, **(collections or {})}.items()}
+    trees = {name: node for name, node in trees.items() if node is not None}
     content: dict[str, Any] = {
         "format": FORMAT,
         "selector": _settings(selector.settings),
@@ -63,8 +66,9 @@ def save_ticket(
         "arrays": {},
         "metadata": metadata or {},
         **({} if proof is None else {"proof": proof}),
+        **({"trees": trees} if trees else {}),
     }
-    rest, books = checked_leaves(jax.tree.map(jnp.asarray, selector.select(variables))), selector.codebooks(variables)
+    rest, books = checked_leaves(selected), selector.codebooks(variables)
     for name, index in checked_leaves(selector.selection(variables)).items():
         weight, book = rest.pop(name), books[name]
         tensors[f"index/{name}"], packing = _packed(np.asarray(index, np.int32), bits_per_index(book.options.k))
