@@ -47,12 +47,13 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
         "dataset": settings.dataset,
         **trained.inputs._asdict(),
         "epoch": len(history) - 1,
-        "proof": history[0].get("proof"),
     }
     collections = {"batch_stats": trained.batch_stats} if trained.batch_stats else None
     try:
         with replaced_whole(out) as temporary:
-            slotjax.save_ticket(temporary, trained.selector, trained.variables, collections, metadata)
+            slotjax.save_ticket(
+                temporary, trained.selector, trained.variables, collections, metadata, history[0].get("proof")
+            )
     except OSError as error:
         raise ValueError(f"--out: {out} cannot be written ({error.strerror})") from error
     return metadata | {"test": history[-1]["test"]}

@@ -39,13 +39,13 @@ def save_ticket(
         variables: `{"params": ..., "frozen": ...}`, after training.
         collections: other collections that the model needs, such as `{"batch_stats": ...}`: dictionaries of arrays.
         metadata: anything that JSON can hold, to be read back; its names become strings.
-        proof: the hash of what is frozen, to be read back.
+        proof: `slotjax.proof(variables["frozen"])`, to be read back.
 
     Raises:
         ValueError: for a name that contains `/`, which could not be read back, or values that JSON or the format
             cannot hold, such as options of 1e38.
 
-    >>> selector = slotjax.slot_machine(k=8, scores="factored", options="seeded")
+    >>> selector = slotjax.slot_machine(k=8)
     >>> draw = jax.nn.initializers.he_normal()
     >>> variables = selector.init(jax.random.key(0), {"kernel": draw(jax.random.key(1), (784, 300))})
     >>> import tempfile
