@@ -125,7 +125,7 @@ def offered_and_selected(
     Figure 11 of Aladago & Torresani (2021).
 
     >>> selector = slotjax.slot_machine(k=8)
-    >>> variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((30, 40))})
+    >>> variables = selector.init(jax.random.key(0), {"kernel": jax.random.normal(jax.random.key(1), (30, 40))})
     >>> offered, selected, edges = slotjax.analysis.offered_and_selected(selector, variables)["kernel"]
     >>> int(offered.sum()), int(selected.sum()), len(edges)
     (9600, 1200, 51)

@@ -17,7 +17,13 @@ __all__ = ["Frozen", "Selected"]
 
 
 class Frozen(nnx.Variable):
-    """What the random values of a weight are, or are drawn from; an optimizer of `nnx.Param`s leaves it alone."""
+    """What the random values of a weight are, or are drawn from; an optimizer of `nnx.Param`s leaves it alone.
+
+    >>> from flax import nnx
+    >>> model = slotjax.nnx.Selected(nnx.Linear(30, 20, rngs=nnx.Rngs(0)), slotjax.slot_machine(), jax.random.key(1))
+    >>> sorted(nnx.to_pure_dict(nnx.state(model, slotjax.nnx.Frozen))["module"]["kernel"])
+    ['seed', 'sigma']
+    """
 
 
 class Slot(nnx.Module):

@@ -27,7 +27,7 @@ def own_sigma(leaf: Any, factor: float = 1.0) -> Float[Array, ""]:
             known, under `jit`, the deviation of these is NaN.
 
     >>> print(slotjax.options.own_sigma(jnp.array([[0.1, -0.1], [0.3, -0.3]])))
-    0.2236328
+    0.22363281
     """
     if isinstance(leaf, jax.ShapeDtypeStruct):
         raise ValueError(

@@ -94,4 +94,9 @@ class Drawn(Mapping[str, Any]):
 
 
 class MisfitError(ValueError):
-    """Variables that another selector made."""
+    """Variables that another selector made.
+
+    >>> slotjax.options.Drawn({}, {"k": 8}).check({"k": 4})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    slotjax.options.drawn.MisfitError: was made with k=8, but this selector has k=4...
+    """

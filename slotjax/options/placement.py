@@ -8,7 +8,11 @@ from jaxtyping import Array
 
 
 def explicit_sharding(like: Any) -> NamedSharding | None:
-    """The sharding of an array on a mesh with Explicit axes; None elsewhere, where XLA decides."""
+    """The sharding of an array on a mesh with Explicit axes; None elsewhere, where XLA decides.
+
+    >>> slotjax.options.explicit_sharding(jnp.ones((2, 3))) is None
+    True
+    """
     if not isinstance(like, jax.Array):
         return None
     sharding = jax.typeof(like).sharding
@@ -16,7 +20,11 @@ def explicit_sharding(like: Any) -> NamedSharding | None:
 
 
 def placed_like(array: Array, like: Any) -> Array:
-    """The same array, whose last dimensions are those of `like`, sharded as `like` is."""
+    """The same array, whose last dimensions are those of `like`, sharded as `like` is.
+
+    >>> slotjax.options.placed_like(jnp.ones((5, 2, 3)), jnp.ones((2, 3))).shape
+    (5, 2, 3)
+    """
     sharding = explicit_sharding(like)
     if sharding is None:
         return array
@@ -26,5 +34,11 @@ def placed_like(array: Array, like: Any) -> Array:
 
 
 def widened(sharding: NamedSharding, dimensions: int) -> NamedSharding:
-    """The sharding of an array with so many more leading dimensions, which are not sharded."""
+    """The sharding of an array with so many more leading dimensions, which are not sharded.
+
+    >>> from jax.sharding import NamedSharding, PartitionSpec
+    >>> sharding = NamedSharding(jax.make_mesh((1,), ("x",)), PartitionSpec("x"))
+    >>> slotjax.options.widened(sharding, 1).spec == PartitionSpec(None, "x")
+    True
+    """
     return NamedSharding(sharding.mesh, PartitionSpec(*[None] * dimensions, *sharding.spec))

@@ -109,5 +109,9 @@ class Seeded:
 
 
 def limit_of(kind: str, deviation: Float[Array, ""]) -> Float[Array, ""]:
-    """The scale of a distribution of that kind and deviation: the limit of a uniform one, `sqrt(3)` times as large."""
+    """The scale of a distribution of that kind and deviation: the limit of a uniform one, `sqrt(3)` times as large.
+
+    >>> print(slotjax.options.limit_of("uniform", jnp.float32(1)))
+    1.7320508
+    """
     return deviation * jnp.asarray(math.sqrt(3), deviation.dtype) if kind == "uniform" else deviation

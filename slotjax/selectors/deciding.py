@@ -30,7 +30,13 @@ class AmongDrawn:
 
 
 def decided(selector: Any, names: Iterable[str]) -> Selector:
-    """The same selector, which takes the leaves of these names for those that vary about zero."""
+    """The same selector, which takes the leaves of these names for those that vary about zero.
+
+    >>> chosen = slotjax.selectors.decided(slotjax.slot_machine(k=8), ["kernel"])
+    >>> shapes = jax.eval_shape(lambda: chosen.init(jax.random.key(0), {"kernel": jnp.ones((3, 4))}))
+    >>> shapes["params"]["kernel"]["u"].shape
+    (3, 4)
+    """
     if isinstance(selector, Partition):
         rules = tuple((pattern, decided(one, names)) for pattern, one in selector.rules)
         return dataclasses.replace(selector, rules=rules)
@@ -40,20 +46,33 @@ def decided(selector: Any, names: Iterable[str]) -> Selector:
 
 
 def needs_values(selector: Any) -> bool:
-    """Whether values decide what is selected."""
+    """Whether values decide what is selected.
+
+    >>> slotjax.selectors.needs_values(slotjax.slot_machine(where=lambda name, leaf: True))
+    False
+    """
     if isinstance(selector, Partition):
         return any(needs_values(one) for _, one in selector.rules)
     return getattr(selector, "where", None) is drawn_about_zero
 
 
 def names_a_scale(selector: Any) -> bool:
-    """Whether a selector draws from a distribution of its own choice, and not at the scale that weights have."""
+    """Whether a selector draws from a distribution of its own choice, and not at the scale that weights have.
+
+    >>> slotjax.selectors.names_a_scale(slotjax.slot_machine())
+    False
+    """
     distribution = getattr(selector.settings, "distribution", None)
     return distribution is not None and not (isinstance(distribution, Distribution) and distribution.is_own)
 
 
 def within(selector: Any, names: Iterable[str]) -> Selector:
-    """The same selector for a part of a network, without the patterns of a partition that match nothing there."""
+    """The same selector for a part of a network, without the patterns of a partition that match nothing there.
+
+    >>> mixed = slotjax.partition({"head/.*": slotjax.edge_popup(0.5), ".*": slotjax.learned()})
+    >>> list(slotjax.selectors.within(mixed, ["body/kernel"]).settings)
+    ['.*']
+    """
     if not isinstance(selector, Partition):
         return selector
     rules = tuple((pattern, one) for pattern, one in selector.rules if any(map(pattern.fullmatch, names)))
@@ -61,7 +80,11 @@ def within(selector: Any, names: Iterable[str]) -> Selector:
 
 
 def varying_names(tree: PyTree) -> set[str]:
-    """The names of leaves that vary about zero, of a tree of values."""
+    """The names of leaves that vary about zero, of a tree of values.
+
+    >>> slotjax.selectors.varying_names({"kernel": jnp.array([[1.0, -1.0]]), "scale": jnp.ones((1, 2))})
+    {'kernel'}
+    """
     return {name for name, leaf in named_leaves(tree).items() if drawn_about_zero(name, leaf)}
 
 

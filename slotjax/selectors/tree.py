@@ -186,7 +186,12 @@ def _some_weights(variables: Variables) -> dict[str, Weight]:
 
 
 def random_values(frozen: PyTree) -> dict[str, Drawn]:
-    """The random values of every selected weight, by its name."""
+    """The random values of every selected weight, by its name.
+
+    >>> variables = slotjax.slot_machine(k=2).init(jax.random.key(0), {"dense": jnp.array([[1.0, -1.0]])})
+    >>> sorted(slotjax.selectors.random_values(variables["frozen"])["dense"])
+    ['seed', 'sigma']
+    """
     return {leaf_name(path): values for path, values in _values_by_path(frozen).items()}
 
 

@@ -40,7 +40,7 @@ def compile_epoch(learner: Learner, mesh: Mesh, batch_size: int, state_shardings
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
     >>> learner = training.Learner(apply=apply, selector=slotjax.slot_machine(k=2), optimizer=training.sgd(0.2))
     >>> split = slotjax.data.Split(jnp.ones((8, 3)), jnp.zeros(8, jnp.int32))
-    >>> variables = learner.selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    >>> variables = learner.selector.init(jax.random.key(0), jnp.array([[1.0, -1.0], [0.5, -0.5], [2.0, -2.0]]))
     >>> state = training.init_state(jax.random.key(1), variables["params"], learner.optimizer)
     >>> epoch = training.compile_epoch(learner, training.data_mesh(jax.devices()[:1]), batch_size=4)
     >>> state, metrics = epoch(state, variables["frozen"], slotjax.data.Dataset(split, split, split, 2))

@@ -108,7 +108,7 @@ def compile_evaluation(learner: Learner, mesh: Mesh) -> Callable[..., dict[str, 
     >>> learner = training.Learner(apply=apply, selector=slotjax.slot_machine(k=2), optimizer=training.sgd(0.2))
     >>> evaluation = training.compile_evaluation(learner, training.data_mesh())
     >>> split = slotjax.data.Split(jnp.zeros((4, 3)), jnp.array([0, 0, 0, 1]))
-    >>> variables = learner.selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    >>> variables = learner.selector.init(jax.random.key(0), jnp.array([[1.0, -1.0], [0.5, -0.5], [2.0, -2.0]]))
     >>> print(evaluation(variables, {}, slotjax.data.Dataset(split, split, split, 2))["test"]["accuracy"])
     0.75
     """

@@ -31,7 +31,7 @@ class Learner:
     ...     loss=partial(training.cross_entropy, label_smoothing=0.1),
     ...     evaluation_loss=training.cross_entropy,
     ... )
-    >>> variables = learner.selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    >>> variables = learner.selector.init(jax.random.key(0), jnp.array([[1.0, -1.0], [0.5, -0.5], [2.0, -2.0]]))
     >>> state = training.init_state(jax.random.key(1), variables["params"], learner.optimizer)
     >>> step = jax.jit(training.train_step(learner))
     >>> batch = slotjax.data.Split(jnp.ones((8, 3)), jnp.zeros(8, jnp.int32))

@@ -38,7 +38,7 @@ def train_step(learner: Learner) -> Step:
 
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
     >>> learner = training.Learner(apply=apply, selector=slotjax.slot_machine(k=2), optimizer=training.sgd(0.2))
-    >>> variables = learner.selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    >>> variables = learner.selector.init(jax.random.key(0), jnp.array([[1.0, -1.0], [0.5, -0.5], [2.0, -2.0]]))
     >>> state = training.init_state(jax.random.key(1), variables["params"], learner.optimizer)
     >>> batch = slotjax.data.Split(jnp.ones((8, 3)), jnp.zeros(8, jnp.int32))
     >>> step = jax.jit(training.train_step(learner))

@@ -39,7 +39,7 @@ def compile_stream_step(learner: Learner, mesh: Mesh, state_shardings: PyTree | 
 
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
     >>> learner = training.Learner(apply=apply, selector=slotjax.slot_machine(k=2), optimizer=training.sgd(0.2))
-    >>> variables = learner.selector.init(jax.random.key(0), jnp.zeros((3, 2)))
+    >>> variables = learner.selector.init(jax.random.key(0), jnp.array([[1.0, -1.0], [0.5, -0.5], [2.0, -2.0]]))
     >>> state = training.init_state(jax.random.key(1), variables["params"], learner.optimizer)
     >>> step = training.compile_stream_step(learner, training.data_mesh(jax.devices()[:1]))
     >>> batch, valid = slotjax.data.Split(jnp.ones((2, 3)), jnp.zeros(2, jnp.int32)), jnp.array([True, False])

@@ -30,7 +30,7 @@ def compile_trials(learner: Learner, mesh: Mesh, batch_size: int) -> Epoch:
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
     >>> learner = training.Learner(apply=apply, selector=slotjax.slot_machine(k=2), optimizer=training.sgd(0.2))
     >>> def start(seed):
-    ...     variables = learner.selector.init(jax.random.key(seed), jnp.zeros((3, 2)))
+    ...     variables = learner.selector.init(jax.random.key(seed), jnp.array([[1.0, -1.0], [0.5, -0.5], [2.0, -2.0]]))
     ...     state = training.init_state(jax.random.key(seed), variables["params"], learner.optimizer)
     ...     return state, variables["frozen"]
     >>> states, frozen = training.stack_trials([start(seed) for seed in range(5)])
