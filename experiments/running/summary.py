@@ -59,7 +59,7 @@ def table(summary: dict[str, Any], request: Request) -> str:
     >>> accuracies = {"untrained_test_accuracy": 0.1, "best_validation_accuracy": 0.98, "best_epoch": 7}
     >>> rest = {"connections": 266200, "trained": "scores only", "test_accuracy_at_best_validation": 0.97, "seconds": 9}
     >>> print(table(accuracies | rest | {"sparsity": 0.0, "proof": "ab"}, Request()).splitlines()[2])
-    test accuracy before training      10.00 %
+    test accuracy before training  10.00 %
     """
     proof = summary.get("proof")
     rows = {

@@ -40,6 +40,9 @@ class Drawn(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._values[name] = value
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 

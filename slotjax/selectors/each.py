@@ -11,7 +11,7 @@ from jax.experimental.shard_alike import shard_alike
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PRNGKeyArray
 
-from slotjax.options import Codebook, Drawn, MisfitError, dtype_of, explicit_sharding, placed_like, widened
+from slotjax.options import Codebook, Drawn, MisfitError, explicit_sharding, placed_like, widened
 from slotjax.selectors.selector import Frozen, Method, Weight
 
 Result = TypeVar("Result")
@@ -43,7 +43,7 @@ class Each(NamedTuple):
         return self._of_all(lambda method, weight, key: method.codebook(weight), weights, None)
 
     def _init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Any, Frozen]:
-        dtype = dtype_of(leaf)
+        dtype = jax.dtypes.canonicalize_dtype(jax.numpy.result_type(leaf))
         trainable, frozen = init_placed(self.method.init, key, leaf)
         if not jax.tree.leaves(frozen):
             return trainable, {}

@@ -11,12 +11,12 @@ import slotjax
 from slotjax import analysis, models
 from tests import paper
 
-PARAMS = {"a": jnp.zeros((30, 20)), "b": jnp.zeros((20, 10))}
+PARAMS = {"a": jnp.zeros((30, 20)), "d": jnp.zeros((20, 10))}
 
 
 def test_share_changed_counts_connections_over_all_leaves():
-    before = {"a": jnp.array([0, 1, 2]), "b": jnp.array([True]), "c": None}
-    after = {"a": jnp.array([0, 2, 2]), "b": jnp.array([False]), "c": None}
+    before = {"a": jnp.array([0, 1, 2]), "d": jnp.array([True]), "c": None}
+    after = {"a": jnp.array([0, 2, 2]), "d": jnp.array([False]), "c": None}
     assert float(analysis.share_changed(before, after)) == 0.5
     assert float(analysis.share_changed(before, before)) == 0
     assert float(analysis.share_changed({"c": None}, {"c": None})) == 0
@@ -63,8 +63,8 @@ def test_histograms_of_offered_and_selected_values(options, share):
 def test_histograms_of_masks_and_random_weights():
     for selector, count in ((paper.edge_popup(0.5), 2), (paper.supermask(rescale=True), 2)):
         histograms = analysis.offered_and_selected(selector, selector.init(jax.random.key(0), PARAMS))
-        assert histograms["b"][0].sum() == count * 200
-        assert histograms["b"][1].sum() == 200
+        assert histograms["d"][0].sum() == count * 200
+        assert histograms["d"][1].sum() == 200
 
 
 def test_flops_of_a_dense_network():
@@ -81,7 +81,7 @@ def test_flops_of_nothing_and_sparsity_of_nothing_are_0():
 
 
 @pytest.mark.parametrize("compare", [analysis.share_changed, analysis.overlap])
-@pytest.mark.parametrize("other", [{"a": jnp.ones((1, 4))}, {"b": jnp.ones((4, 1))}, {}])
+@pytest.mark.parametrize("other", [{"a": jnp.ones((1, 4))}, {"d": jnp.ones((4, 1))}, {}])
 def test_selections_of_different_networks_are_refused(compare, other):
     with pytest.raises(ValueError, match="selections of different networks cannot be compared"):
         compare({"a": jnp.ones((4, 1))}, other)

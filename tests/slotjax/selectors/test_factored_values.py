@@ -122,11 +122,6 @@ def test_u_of_another_shape_is_refused():
         paper.slot_machine(3, scores="factored").select(variables)
 
 
-def test_seeded_options_of_half_precision_are_refused():
-    with pytest.raises(ValueError, match="'w': seeded options are float32 or float64, but this weight is bfloat16"):
-        paper.slot_machine(options="seeded").init(jax.random.key(0), {"w": jnp.zeros((6, 4), jnp.bfloat16)})
-
-
 def test_stored_options_of_half_precision_have_factored_scores_in_float32():
     selector = paper.slot_machine(3, scores="factored")
     variables = selector.init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))

@@ -67,9 +67,9 @@ def test_without_a_key_the_best_score_is_selected(selection):
 
 def test_draws_are_fresh_for_every_key_and_leaf():
     selector = paper.slot_machine(2, "probabilistic")
-    variables = selector.init(jax.random.key(0), {"a": jnp.zeros((30, 30)), "b": jnp.zeros((30, 30))})
+    variables = selector.init(jax.random.key(0), {"a": jnp.zeros((30, 30)), "d": jnp.zeros((30, 30))})
     first, second = (selector.selection(variables, jax.random.key(key)) for key in (1, 2))
-    for one, other in ((first["a"], second["a"]), (first["a"], first["b"])):
+    for one, other in ((first["a"], second["a"]), (first["a"], first["d"])):
         assert 0.4 < np.mean(np.asarray(one) != np.asarray(other)) < 0.6
     chex.assert_trees_all_equal(first, selector.selection(variables, jax.random.key(1)))
 
@@ -83,8 +83,8 @@ def test_random_values_follow_the_name_of_a_weight_and_not_its_place():
 
 
 def test_equal_shapes_under_different_names_have_different_options():
-    frozen = paper.slot_machine(3).init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "b": jnp.zeros((6, 4))})["frozen"]
-    assert not np.any(np.asarray(frozen["a"]["options"]) == np.asarray(frozen["b"]["options"]))
+    frozen = paper.slot_machine(3).init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "d": jnp.zeros((6, 4))})["frozen"]
+    assert not np.any(np.asarray(frozen["a"]["options"]) == np.asarray(frozen["d"]["options"]))
 
 
 def test_shapes_are_enough():
@@ -196,6 +196,6 @@ def test_variables_without_frozen_are_refused():
 
 def test_frozen_values_without_their_scores_are_refused():
     selector = paper.slot_machine()
-    variables = selector.init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "b": jnp.zeros((6, 4))})
-    with pytest.raises(ValueError, match=r"random values for \['b'\]"):
+    variables = selector.init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "d": jnp.zeros((6, 4))})
+    with pytest.raises(ValueError, match=r"random values for \['d'\]"):
         selector.select({"params": {"a": variables["params"]["a"]}, "frozen": variables["frozen"]})
