@@ -43,10 +43,10 @@ class Each(NamedTuple):
         return self._of_all(lambda method, weight, key: method.codebook(weight), weights, None)
 
     def _init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Any, Frozen]:
-        dtype = jax.dtypes.canonicalize_dtype(jax.numpy.result_type(leaf))
         trainable, frozen = init_placed(self.method.init, key, leaf)
         if not jax.tree.leaves(frozen):
             return trainable, {}
+        dtype = jax.dtypes.canonicalize_dtype(jax.numpy.result_type(leaf))
         drawn = frozen if isinstance(frozen, Drawn) else Drawn(frozen, {"shape": tuple(leaf.shape)})
         return trainable, drawn.with_more(made={"method": self.method.name, "dtype": str(dtype)})
 
