@@ -46,8 +46,9 @@ class Each(NamedTuple):
         trainable, frozen = init_placed(self.method.init, key, leaf)
         if not jax.tree.leaves(frozen):
             return trainable, {}
-        dtype = jax.dtypes.canonicalize_dtype(jax.numpy.result_type(leaf))
-        drawn = frozen if isinstance(frozen, Drawn) else Drawn(frozen, {"shape": tuple(leaf.shape)})
+        dtype = getattr(leaf, "dtype", None)
+        dtype = jax.dtypes.canonicalize_dtype(dtype) if isinstance(dtype, np.dtype) else dtype
+        drawn = frozen if isinstance(frozen, Drawn) else Drawn(frozen, {"shape": np.shape(leaf)})
         return trainable, drawn.with_more(made={"method": self.method.name, "dtype": str(dtype)})
 
     def _of_all(self, function: Callable[..., Any], weights: dict[str, Weight], key: Any) -> dict[str, Any]:
