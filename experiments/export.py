@@ -34,8 +34,8 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
     """Writes the ticket, and returns what it says of the run.
 
     Raises:
-        ValueError: if there is no run, no checkpoint of that epoch, or if the ticket cannot be written, or only over a
-            file of the run.
+        ValueError: if the run or the checkpoint does not exist, if the ticket cannot be written, or if it would
+            overwrite a file of the run.
     """
     check_out(out, workdir)
     trained = load_trained(workdir, epoch)

@@ -63,7 +63,7 @@ def replaced_whole(path: Path) -> Iterator[Path]:
     'text'
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise FileExistsError(errno.EEXIST, "it is no ordinary file", str(path))
+        raise FileExistsError(errno.EEXIST, "it is not a regular file", str(path))
     temporary = path.with_name(_TEMPORARY.format(name=path.name, token=secrets.token_hex(8)))
     try:
         yield temporary
@@ -140,5 +140,5 @@ def _open(path: Path, flags: int, mode: str) -> IO[Any]:
     descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise FileExistsError(errno.EEXIST, "it is no ordinary file", str(path))
+        raise FileExistsError(errno.EEXIST, "it is not a regular file", str(path))
     return os.fdopen(descriptor, mode)

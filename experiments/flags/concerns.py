@@ -1,4 +1,4 @@
-"""What each flag concerns: a setting that does nothing is refused if it is given, and is no difference between runs."""
+"""Which method each flag applies to: giving a flag that does nothing is an error, and its value decides nothing."""
 
 from collections.abc import Callable, Collection
 from functools import cache

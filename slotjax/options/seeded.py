@@ -99,7 +99,7 @@ class Seeded:
         )
 
     def _halves(self, unit: Any, step: Float[Array, ""]) -> Any:
-        """Options themselves in place of units, because rounded ones are no multiples of a step."""
+        """Options themselves in place of units, because rounded options are not multiples of a step."""
         return lambda bits, dtype: rounded(unit(bits, dtype) * step, self.dtype)
 
     def _floats(self, bits: UInt32[Array, "*any"]) -> Float[Array, "*any"]:

@@ -45,8 +45,8 @@ class _Small(NamedTuple):
 def check_factorable(optimizer: Optimizer, params: PyTree, where: Where = matrices_and_kernels) -> None:
     """Raises if training factored scores with an optimizer is not exactly the paper's training of K scores.
 
-    It is no reason not to train: a latent value trains with any optimizer as a weight does. But then the scalars `a`
-    must stay 1, which `slotjax.training` sees to, and by default (`slot_machine(exact=False)`) they count as 1.
+    You can still train: any optimizer can update a latent value, just as it updates a weight. The scalars `a` must then
+    stay at 1. `slotjax.training` holds them there, and with `slot_machine(exact=False)` they always count as 1.
 
     Factored scores are exact if the optimizer starts from zero, is linear in gradients and parameters, and treats all
     entries of a tensor, and the scalar `a` that belongs to it, alike: SGD, momentum, Nesterov's momentum,
@@ -82,7 +82,7 @@ def check_factorable(optimizer: Optimizer, params: PyTree, where: Where = matric
 
 
 def is_factorable(optimizer: Optimizer, params: PyTree) -> bool:
-    """Whether `check_factorable` finds nothing, or there are no factored scores.
+    """Whether `check_factorable` passes; also true if there are no factored scores.
 
     >>> import optax
     >>> slotjax.selectors.is_factorable(optax.adam(0.1), {"u": jnp.zeros((3, 4)), "a": jnp.ones(())})

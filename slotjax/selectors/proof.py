@@ -71,7 +71,7 @@ def _options(drawn: Drawn) -> Options:
         if name in drawn:
             return Stored(jnp.asarray(drawn[name])[None])
     if "seed" not in drawn:
-        raise MisfitError(f"holds {sorted(drawn)}, which are no random values")
+        raise MisfitError(f"holds {sorted(drawn)}, which are not random values")
     sigma: Any = limit_of(made["kind"], drawn["sigma"]) if made["scale"] == "own" else made["scale"]
     dtype = jnp.dtype(made["dtype"])
     return Seeded(drawn["seed"], made["k"], made["kind"], sigma, made["shape"], dtype, made["zero"])

@@ -46,7 +46,7 @@ def serialized(tensors: dict[str, np.ndarray], description: str) -> bytes:
 
 def _write_whole(path: Path, data: bytes) -> None:
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise FileExistsError(f"{path} is no ordinary file")
+        raise FileExistsError(f"{path} is not a regular file")
     # Neither a link nor a file of somebody else can stand where nobody foresees the name.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:

@@ -97,7 +97,7 @@ def read_bytes(path: str | Path) -> bytes:
     """The bytes of a file; a ValueError for a pipe, which would be waited for without O_NONBLOCK."""
     with open(path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is no ordinary file")
+            raise ValueError("it is not a regular file")
         return file.read()
 
 

@@ -52,7 +52,7 @@ def test_a_lock_that_is_no_ordinary_file_is_refused_at_once(tmp_path):
     workdir = tmp_path / "run"
     workdir.mkdir()
     os.mkfifo(workdir / ".lock")
-    with pytest.raises(ValueError, match=r"^--workdir: .*\.lock cannot be written \(it is no ordinary file\)$"):
+    with pytest.raises(ValueError, match=r"^--workdir: .*\.lock cannot be written \(it is not a regular file\)$"):
         open_new(workdir)
 
 
@@ -114,7 +114,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")  # as /dev/stdout is
     for name in ("link", "pipe"):
-        with pytest.raises(FileExistsError, match="it is no ordinary file"):
+        with pytest.raises(FileExistsError, match="it is not a regular file"):
             write_whole(tmp_path / name, "text")
     assert (tmp_path / "pipe").is_fifo()
     assert (tmp_path / "link").is_symlink()

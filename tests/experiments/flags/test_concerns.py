@@ -3,11 +3,9 @@
 import dataclasses
 
 import pytest
-from absl import flags
 
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Request
-from experiments.flags import parse as parsing
 from experiments.flags.concerns import inert
 from experiments.flags.resolve import resolve
 from experiments.methods import METHODS
@@ -15,13 +13,7 @@ from experiments.papers.grid import Cell, Run, key
 from experiments.running.components import Inputs
 from experiments.running.workdir import find_run, open_run
 from slotjax import models
-
-
-def parse(*arguments):
-    values = flags.FlagValues()
-    parsing.define_flags(values)
-    values(["train", *arguments])
-    return parsing.from_flags(values)
+from tests.experiments.flags.parsing import parse
 
 
 @pytest.mark.parametrize(

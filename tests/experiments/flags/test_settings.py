@@ -18,13 +18,7 @@ from experiments.methods import selector_of
 from experiments.running import run
 from experiments.running.components import Inputs, draw, load_source, network
 from slotjax import data
-
-
-def parse(*arguments):
-    values = flags.FlagValues()
-    parsing.define_flags(values)
-    values(["train", *arguments])
-    return parsing.from_flags(values)
+from tests.experiments.flags.parsing import parse
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_foreign_files_say_so(tmp_path):
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="pipe cannot be read: it is no ordinary file"):
+    with pytest.raises(ValueError, match="pipe cannot be read: it is not a regular file"):
         slotjax.load_ticket(tmp_path / "pipe")
 
 

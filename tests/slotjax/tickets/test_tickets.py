@@ -234,7 +234,7 @@ def test_nothing_is_written_through_a_link(ticket, tmp_path):
 def test_what_is_no_file_is_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     selector = paper.slot_machine(3)
-    with pytest.raises(FileExistsError, match="pipe is no ordinary file"):
+    with pytest.raises(FileExistsError, match="pipe is not a regular file"):
         slotjax.save_ticket(tmp_path / "pipe", selector, trained(selector))
     assert (tmp_path / "pipe").is_fifo()
 
