@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from slotjax.data import Split
-from slotjax.selectors import Optimizer, hold_shares, is_factorable
+from slotjax.selectors import Optimizer, hold_shares, is_factorable, random_values
 from slotjax.training.learner import Learner
 from slotjax.training.loss import losses_and_correct
 from slotjax.training.state import TrainState
@@ -67,7 +67,7 @@ def train_step(learner: Learner) -> Step:
         (value, (correct, batch_stats)), gradient = jax.value_and_grad(loss, has_aux=True)(
             state.params, frozen, state, batch, valid
         )
-        return _update(learner.optimizer, state, gradient)._replace(batch_stats=batch_stats), (value, correct)
+        return _update(learner.optimizer, state, gradient, frozen)._replace(batch_stats=batch_stats), (value, correct)
 
     return step
 
@@ -77,11 +77,13 @@ def key_for(key: PRNGKeyArray, use: Use, time: Int[Array, ""]) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.fold_in(key, get_args(Use).index(use)), time)
 
 
-def _update(optimizer: Optimizer, state: TrainState, gradient: PyTree) -> TrainState:
+def _update(optimizer: Optimizer, state: TrainState, gradient: PyTree, frozen: PyTree) -> TrainState:
     # Optax relies on JAX's standard promotion of dtypes; all else here works under the strict one.
     with jax.numpy_dtype_promotion("standard"):
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-    if not is_factorable(optimizer, state.params):
+    # Elsewhere `a` counts for nothing, and the trial of the optimizer would only take time.
+    exact = any(drawn.made.get("exact", True) for drawn in random_values(frozen).values())
+    if exact and not is_factorable(optimizer, state.params):
         params = hold_shares(params, state.params)
     return state._replace(step=state.step + 1, params=params, opt_state=opt_state)
