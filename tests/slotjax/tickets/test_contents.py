@@ -66,7 +66,7 @@ def test_no_name_reaches_the_terminal_as_it_is(tmp_path):
         ([], "give one ticket"),
         (["a", "b"], "give one ticket"),
         (["missing"], "missing"),
-        (["pipe"], "no ordinary file"),
+        (["pipe"], "not a regular file"),
     ],
 )
 def test_what_cannot_be_inspected_is_one_sentence(arguments, message, tmp_path, monkeypatch):
