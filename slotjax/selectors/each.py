@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-from jax.experimental.shard_alike import shard_alike
+from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PRNGKeyArray
 
@@ -100,10 +100,9 @@ def _alike(array: Any, leaf: Any) -> Any:
         return array
     if explicit_sharding(leaf) is not None:
         return placed_like(array, leaf)
-    alike = lambda one: shard_alike(one, leaf)[0]  # noqa: E731
-    for _ in range(array.ndim - leaf.ndim):
-        alike = jax.vmap(alike)
-    return alike(array)
+    # The compiler shards the operands of a selection alike. It takes equal values, which the barrier keeps from it.
+    nowhere = lax.broadcast(leaf != leaf, array.shape[: array.ndim - leaf.ndim])
+    return lax.select(nowhere, lax.optimization_barrier(array), array)
 
 
 @functools.partial(jax.jit, static_argnums=0)
