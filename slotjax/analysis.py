@@ -147,13 +147,27 @@ def flops(function: Callable[..., Any], *arguments: Any) -> float:
         function: what `jax.jit` takes, such as a training step; loops are counted as one turn.
         arguments: what it is called with, arrays or shapes.
 
+    Raises:
+        RuntimeError: where JAX has no CPU, whose compiler is the only one that counts.
+
     Figure 4 of Aladago & Torresani (2021), with a count instead of an estimate.
 
     >>> slotjax.analysis.flops(lambda x, w: x @ w, jnp.ones((8, 16)), jnp.ones((16, 4)))
     1024.0
     """
-    lowered = jax.jit(function).trace(*arguments).lower(lowering_platforms=("tpu",))
-    return float((lowered.cost_analysis() or {}).get("flops", 0.0))
+    shapes = jax.eval_shape(lambda *arrays: arrays, *arguments)
+    with jax.default_device(_cpu()):
+        counted = jax.jit(function).trace(*shapes).lower(lowering_platforms=("tpu",)).cost_analysis()
+    if counted is None:
+        raise RuntimeError("operations cannot be counted: this version of JAX does not count them")
+    return float(counted.get("flops", 0.0))  # 0 of a program that moves arrays only
+
+
+def _cpu() -> jax.Device:
+    try:
+        return jax.devices("cpu")[0]
+    except RuntimeError as error:
+        raise RuntimeError("operations are counted on a CPU, which JAX_PLATFORMS must name too: cuda,cpu") from error
 
 
 def _pairs(one: PyTree, other: PyTree) -> list[tuple[Any, Any]]:

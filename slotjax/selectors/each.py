@@ -101,7 +101,7 @@ def _alike(array: Any, leaf: Any) -> Any:
     if explicit_sharding(leaf) is not None:
         return placed_like(array, leaf)
     # The compiler shards the operands of a selection alike. It takes equal values, which the barrier keeps from it.
-    nowhere = lax.broadcast(leaf != leaf, array.shape[: array.ndim - leaf.ndim])
+    nowhere = lax.broadcast(lax.ne(leaf, leaf), array.shape[: array.ndim - leaf.ndim])
     return lax.select(nowhere, lax.optimization_barrier(array), array)
 
 

@@ -75,6 +75,21 @@ def test_flops_of_a_dense_network():
     assert products <= counted < 1.01 * products
 
 
+def test_flops_that_cannot_be_counted_are_an_error(monkeypatch):
+    monkeypatch.setattr(jax.stages.Lowered, "cost_analysis", lambda lowered: None)
+    with pytest.raises(RuntimeError, match="operations cannot be counted"):
+        analysis.flops(lambda x: x @ x, jnp.ones((3, 3)))
+
+
+def test_flops_need_a_cpu(monkeypatch):
+    def devices(backend):
+        raise RuntimeError(f"Unknown backend {backend}")
+
+    monkeypatch.setattr(jax, "devices", devices)
+    with pytest.raises(RuntimeError, match="JAX_PLATFORMS must name too: cuda,cpu"):
+        analysis.flops(lambda x: x @ x, jnp.ones((3, 3)))
+
+
 def test_flops_of_nothing_and_sparsity_of_nothing_are_0():
     assert analysis.flops(lambda x: x.reshape(3, 1)[:2], jnp.ones(3)) == 0
     assert float(analysis.sparsity({"a": None})) == 0
