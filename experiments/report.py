@@ -15,6 +15,7 @@ from experiments.files import write_whole
 from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import chosen_figures
 from experiments.papers.grid import Figure
+from experiments.papers.machines import machines_sentence
 from experiments.papers.networks import networks_table
 from experiments.papers.plots import draw, panels_to_draw
 from experiments.papers.results import Ledger
@@ -68,7 +69,7 @@ def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
             draw(figure, lines, out / picture)
         sections.append(figure_section(figure, lines, picture))
     printed = f"## Every number that the papers print\n\n{printed_numbers(tuple(figures), lines)}"
-    write_whole(out / "report.md", "\n\n".join([HEAD.rstrip(), printed, *sections]) + "\n")
+    write_whole(out / "report.md", "\n\n".join([HEAD.rstrip(), machines_sentence(lines), printed, *sections]) + "\n")
 
 
 def update_between_markers(readme: Path, name: str, table: str) -> None:
@@ -89,7 +90,7 @@ def readme_tables(lines: Ledger) -> dict[str, str]:
     """What the README has of the ledger, by the name of its markers."""
     results = printed_numbers_with_results(tuple(FIGURES.values()), lines, "experiments/results/report.md")
     return {
-        "results": results,
+        "results": f"{results}\n\n{machines_sentence(lines)}",
         "eighth": figure_tables(FIGURES["beyond.eighth"], lines),
         "methods": methods_table(FIGURES["beyond.mnist"], lines),
     }

@@ -33,6 +33,7 @@ def environment() -> dict[str, Any]:
             "cores": _cores(),
             "machine": platform.machine(),
             "system": platform.system(),
+            "matmul_precision": jax.config.values["jax_default_matmul_precision"],
             "xla_flags": os.environ.get("XLA_FLAGS", ""),  # they can change the last bits of what is computed
         },
         "commit": _commit(),
