@@ -1,6 +1,7 @@
 """What the ledger's runs were trained on."""
 
 from collections import Counter
+from typing import Any
 
 from experiments.papers.results import Ledger
 
@@ -12,18 +13,18 @@ def machines_sentence(lines: Ledger) -> str:
     >>> print(machines_sentence({"key": {"hardware": hardware}}))
     Trained on: NVIDIA H200 (1 run; float32 products and convolutions are TF32 inside).
     """
-    counts = Counter(_devices(line) for line in lines.values())
-    return f"Trained on: {', '.join(_described(*counted) for counted in counts.most_common())}."
+    counts = Counter(_devices(line.get("hardware")) for line in lines.values())
+    described = (
+        f"{devices} ({runs} run{'s' * (runs > 1)}{inside})" for (devices, inside), runs in counts.most_common()
+    )
+    return f"Trained on: {', '.join(described)}."
 
 
-def _devices(line: dict) -> tuple[str, bool]:
-    hardware = line["hardware"]
+def _devices(hardware: dict[str, Any] | None) -> tuple[str, str]:
+    if hardware is None:
+        return "machines that are not named", ""
     count, name = len(hardware["devices"]), hardware["devices"][0].replace("cpu", "CPU")
     # What JAX does on GPUs, if nobody asks for more.
     is_tf32 = hardware["platform"] == "gpu" and hardware.get("matmul_precision") in (None, "default")
-    return f"{count} x {name}" if count > 1 else name, is_tf32
-
-
-def _described(devices: tuple[str, bool], runs: int) -> str:
-    name, is_tf32 = devices
-    return f"{name} ({runs} run{'s' * (runs > 1)}{'; float32 products and convolutions are TF32 inside' * is_tf32})"
+    inside = "; float32 products and convolutions are TF32 inside" * is_tf32
+    return f"{count} x {name}" if count > 1 else name, inside
