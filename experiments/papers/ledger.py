@@ -41,6 +41,7 @@ class Shown(TypedDict, total=False):
     curve: Required[Curve]
     changes: dict[str, float]
     values: dict[str, dict[str, list[float]]]
+    hardware: dict[str, Any]
 
 
 class Line(TypedDict, total=False):
