@@ -106,18 +106,23 @@ class AsMatrix:
         return self.scale((math.prod(shape[: self.inputs]), math.prod(shape[self.inputs :])))
 
 
-def own_scale(kind: Kind = "uniform") -> Distribution:
+def own_scale(kind: Kind = "uniform", factor: float = 1.0) -> Distribution:
     """The deviation that each weight has from the model's own initializer.
 
     The default of every selector. `init` measures the deviation of the values that it is given, rounds it to 8
     significant bits, so that neither the order of summation nor the platform changes it, and keeps it in `frozen` as
     `"sigma"`. Uniform values have the limit `sqrt(3) sigma`, all others are those of `Distribution`.
 
+    Options end where their distribution does: uniform ones at 1.7 deviations, 64 normal ones at about 2.4. A narrow
+    network that is trained with large steps wants larger weights than it starts from, and then a factor helps:
+    `own_scale("normal", factor=2)`.
+
     Args:
         kind: `"uniform"`, `"normal"` or `"signed_constant"`.
+        factor: what the deviation is multiplied by, above 0 and finite.
 
     Raises:
-        ValueError: for another kind.
+        ValueError: for another kind or factor.
 
     >>> params = {"kernel": 0.05 * jax.random.normal(jax.random.key(0), (300, 100))}
     >>> selector = slotjax.slot_machine(k=8, distribution=slotjax.distributions.own_scale("normal"))
@@ -127,7 +132,9 @@ def own_scale(kind: Kind = "uniform") -> Distribution:
     """
     if kind not in get_args(Kind):
         raise ValueError(f"kind: {kind!r} was given, but it must be one of {', '.join(get_args(Kind))}")
-    return Distribution(kind, OwnScale())
+    if not 0 < factor < math.inf:
+        raise ValueError(f"factor: {factor!r} was given, but it must be above 0 and finite")
+    return Distribution(kind, OwnScale(factor))
 
 
 def glorot_uniform() -> Distribution:

@@ -1,5 +1,7 @@
 """The own scale of a weight: the deviation of the values that it is given, the same however it is summed."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,6 +92,24 @@ def test_a_scaled_distribution_of_the_own_scale():
     kernel = jax.random.normal(jax.random.key(0), (8, 4))
     variables = slotjax.edge_popup(0.25, distribution=distribution).init(jax.random.key(1), {"kernel": kernel})
     np.testing.assert_array_equal(np.abs(variables["frozen"]["kernel"]["weight"]), 2 * rounded_deviation(kernel))
+
+
+def test_a_factor_widens_the_options_and_nothing_else():
+    weight = jax.random.normal(jax.random.key(0), (64, 32))
+    twice, once = (
+        slotjax.slot_machine(k=2, distribution=slotjax.distributions.own_scale("normal", factor)).init(
+            jax.random.key(1), weight
+        )["frozen"]
+        for factor in (2.0, 1.0)
+    )
+    assert twice["sigma"] == 2 * once["sigma"]
+    np.testing.assert_array_equal(twice["seed"], once["seed"])
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.inf, math.nan])
+def test_a_factor_is_a_positive_number(factor):
+    with pytest.raises(ValueError, match=f"factor: {factor} was given, but it must be above 0"):
+        slotjax.distributions.own_scale(factor=factor)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
