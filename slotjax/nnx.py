@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import PRNGKeyArray, PyTree
 
@@ -29,12 +30,12 @@ class Frozen(nnx.Variable):
 class Slot(nnx.Module):
     """What stands in place of a selected `nnx.Param`: its scores, and its frozen values."""
 
-    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Drawn) -> None:
+    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Drawn, metadata: dict[str, Any]) -> None:
         self.path, self.made = path, tuple(frozen.made.items())
         named = trainable if isinstance(trainable, dict) else {"scores": trainable}
         self.is_array, self.trained, self.drawn = named is not trainable, tuple(named), tuple(frozen)
         for one, value in named.items():
-            setattr(self, one, nnx.Param(value))
+            setattr(self, one, nnx.Param(value, **_fitted(metadata, jnp.ndim(value))))
         for one, value in frozen.items():
             setattr(self, one, Frozen(value))
 
@@ -89,7 +90,7 @@ class Selected(nnx.Module):
                 functools.reduce(operator.getitem, path, variables[one]) for one in ("params", "frozen")
             )
             if path and isinstance(drawn, Drawn):
-                setattr(node, name, slots.setdefault(path, Slot(path, trainable, drawn)))
+                setattr(node, name, slots.setdefault(path, Slot(path, trainable, drawn, value.get_metadata())))
         self.module, self.selector, self.rngs, self.deterministic = module, selector, rngs, False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -124,8 +125,8 @@ class Selected(nnx.Module):
         variables, slots = self.variables(), _slots(self.module)
         key = None if self.rngs is None or self.deterministic else self.rngs["select"]()
         weights = self.selector.select(variables, key)
-        for path, (places, _) in slots.items():
-            _put(places, nnx.Param(functools.reduce(operator.getitem, path, weights)))
+        for path, (places, slot) in slots.items():
+            _put(places, _parameter(slot, functools.reduce(operator.getitem, path, weights)))
         try:
             yield self.module
         finally:
@@ -139,6 +140,20 @@ class Selected(nnx.Module):
 
 Path = tuple[str | int, ...]
 Places = list[tuple[nnx.Module, str]]
+
+
+def _parameter(slot: Slot, value: Any) -> nnx.Param:
+    """The selected weight as the parameter that the slot stands for, with the names of its dimensions."""
+    widest = max((getattr(slot, name) for name in slot.trained), key=lambda scores: scores.ndim)
+    return nnx.Param(value, **_fitted(widest.get_metadata(), jnp.ndim(value)))
+
+
+def _fitted(metadata: dict[str, Any], ndim: int) -> dict[str, Any]:
+    """The metadata of a parameter for one with other leading dimensions: K scores have one more than a weight."""
+    names = metadata.get("out_sharding")
+    if names is None:
+        return metadata
+    return metadata | {"out_sharding": (*(None,) * ndim, *names)[len(names) :]}
 
 
 def _slots(module: nnx.Module) -> dict[Path, tuple[Places, Slot]]:

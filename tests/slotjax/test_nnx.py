@@ -218,6 +218,24 @@ def test_a_checkpoint_of_orbax_comes_back(tmp_path):
     np.testing.assert_array_equal(other(X), model(X))
 
 
+@pytest.mark.parametrize("scores", ["factored", "explicit"])
+def test_the_names_of_dimensions_stay_with_scores_and_weights(scores):
+    mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+    named = nnx.with_partitioning(drawn, (None, "model"))
+    with jax.set_mesh(mesh):
+        plain = nnx.Linear(4, 6, kernel_init=named, rngs=nnx.Rngs(0))
+        model = slotjax.nnx.Selected(plain, slotjax.slot_machine(k=4, scores=scores), KEY)
+        specs = nnx.to_pure_dict(nnx.get_partition_spec(nnx.state(model, nnx.Param)))["module"]["kernel"]
+        weights = model.weights()
+    names = jax.sharding.PartitionSpec(None, "model")
+    if scores == "factored":
+        assert specs == {"a": jax.sharding.PartitionSpec(), "u": names}
+    else:
+        assert specs == {"scores": jax.sharding.PartitionSpec(None, None, "model")}
+    assert nnx.get_partition_spec(nnx.state(weights))["kernel"].get_value() == names
+    assert weights.kernel.sharding.spec == names
+
+
 def test_weights_are_a_plain_module_of_its_own():
     model = selected()
     weights = model.weights()
