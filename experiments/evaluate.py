@@ -52,7 +52,7 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
         ImportError: if a package that reads the dataset is not installed.
         RunError: if the dataset cannot be read.
     """
-    ticket = slotjax.read_ticket(path)
+    ticket = slotjax.load_ticket(path)
     known = ticket.metadata
     if known.get("model") not in models.MODELS or "classes" not in known:
         raise ValueError(

@@ -18,7 +18,7 @@ from slotjax.selectors import (
     slot_machine,
     supermask,
 )
-from slotjax.tickets import Ticket, load_ticket, read_ticket, save_ticket
+from slotjax.tickets import Ticket, load_ticket, save_ticket
 
 __version__ = "0.1.0"
 
@@ -42,7 +42,6 @@ __all__ = [
     "partition",
     "proof",
     "random_selection",
-    "read_ticket",
     "save_ticket",
     "selection",
     "selectors",

@@ -61,7 +61,7 @@ def main(steps: int = 300) -> float:
         scores, state = step(scores, state, images[batch], digits.train.labels[batch])
     with tempfile.TemporaryDirectory() as directory:
         slotjax.save_ticket(f"{directory}/cnn.ticket", selector, {"params": scores, "frozen": frozen})
-        weights = slotjax.load_ticket(f"{directory}/cnn.ticket", like=arrays)
+        weights = slotjax.load_ticket(f"{directory}/cnn.ticket", like=arrays).weights
     accuracy = float((logits(weights, test_images).argmax(1) == digits.test.labels).mean())
     print(f"test accuracy {accuracy:.2%} from a ticket of a seed and 3 bits per connection")
     return accuracy

@@ -56,7 +56,7 @@ def main(steps: int = 300) -> list[float]:
         with tempfile.TemporaryDirectory() as directory:
             ticket = Path(directory) / "ticket"
             slotjax.save_ticket(ticket, selector, variables)
-            logits: Any = MODEL.apply({"params": slotjax.load_ticket(ticket)}, flat(digits.test))
+            logits: Any = MODEL.apply({"params": slotjax.load_ticket(ticket).weights}, flat(digits.test))
             accuracies.append(float((logits.argmax(1) == digits.test.labels).mean()))
             print(f"{name}: test accuracy {accuracies[-1]:.2%}, a ticket of {ticket.stat().st_size:,} bytes")
     return accuracies

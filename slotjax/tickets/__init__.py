@@ -1,7 +1,7 @@
 """Tickets: a trained selection as a file of a few bits per connection, from which the weights come back."""
 
 from slotjax.tickets.contents import Contents, Part, describe_ticket
-from slotjax.tickets.load import Ticket, load_ticket, read_ticket
+from slotjax.tickets.load import Ticket, load_ticket
 from slotjax.tickets.save import save_ticket
 
-__all__ = ["Contents", "Part", "Ticket", "describe_ticket", "load_ticket", "read_ticket", "save_ticket"]
+__all__ = ["Contents", "Part", "Ticket", "describe_ticket", "load_ticket", "save_ticket"]

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 from jaxtyping import PyTree
 
+from slotjax.selectors import Selector
 from slotjax.tickets.contents import opened, readable
 from slotjax.tickets.names import nested, rebuilt, shaped_like, typed
 from slotjax.tickets.reader import Leaf
+from slotjax.tickets.settings import remade
 
 
 class Ticket(NamedTuple):
@@ -16,28 +18,28 @@ class Ticket(NamedTuple):
     Attributes:
         weights: what the model runs on, as `select` gave it.
         collections: other collections that the model needs, such as `{"batch_stats": ...}`.
+        selector: equal to the one that made the ticket; None if the ticket cannot say all of it: a method, a `where` or
+            an initializer that is a function of your own, and tickets written before `selector` could be read back.
         metadata: what `save_ticket` was given.
-        selector: the settings of the selector.
         proof: the hash of what is frozen, if `save_ticket` was given one.
+        settings: what the ticket says of the selector in words, always.
     """
 
     weights: PyTree
     collections: dict[str, PyTree]
+    selector: Selector | None
     metadata: dict[str, Any]
-    selector: dict[str, Any]
-    proof: str | None = None
+    proof: str | None
+    settings: dict[str, Any]
 
 
-def load_ticket(path: str | Path, like: PyTree = None) -> PyTree:
-    """The weights of a ticket, bitwise what `select` gave when it was saved.
+def load_ticket(path: str | Path, like: PyTree = None) -> Ticket:
+    """All that a ticket holds; its weights are bitwise what `select` gave when it was saved.
 
     Args:
         path: a file that `save_ticket` wrote.
         like: a pytree of weights or shapes whose structure the weights get. Default: nested
             dictionaries, as Flax has them.
-
-    Returns:
-        The pytree of weights for the unmodified model.
 
     Raises:
         ValueError: for a file that is damaged, cut off, foreign or of a later format, before anything larger than the
@@ -46,27 +48,12 @@ def load_ticket(path: str | Path, like: PyTree = None) -> PyTree:
 
     >>> import tempfile
     >>> selector = slotjax.slot_machine(k=2)
-    >>> variables = selector.init(jax.random.key(0), [jax.random.normal(jax.random.key(1), (3, 4))])
-    >>> with tempfile.TemporaryDirectory() as directory:
-    ...     slotjax.save_ticket(f"{directory}/ticket", selector, variables)
-    ...     weights = slotjax.load_ticket(f"{directory}/ticket", like=[jnp.zeros((3, 4))])
-    >>> weights[0].shape
-    (3, 4)
-    """
-    return read_ticket(path, like).weights
-
-
-def read_ticket(path: str | Path, like: PyTree = None) -> Ticket:
-    """Everything that a ticket holds; arguments and errors are those of `load_ticket`.
-
-    >>> import tempfile
-    >>> selector = slotjax.slot_machine(k=2)
     >>> variables = selector.init(jax.random.key(0), {"kernel": jax.random.normal(jax.random.key(1), (3, 4))})
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     slotjax.save_ticket(f"{directory}/ticket", selector, variables, metadata={"epochs": 3})
-    ...     ticket = slotjax.read_ticket(f"{directory}/ticket")
-    >>> ticket.metadata["epochs"], ticket.selector["k"]
-    (3, 2)
+    ...     ticket = slotjax.load_ticket(f"{directory}/ticket")
+    >>> ticket.weights["kernel"].shape, ticket.metadata, ticket.selector == selector
+    ((3, 4), {'epochs': 3}, True)
     """
     with readable(path):
         _, content, leaves = opened(path)
@@ -87,4 +74,5 @@ def _ticket(content: dict[str, Any], leaves: list[Leaf], like: PyTree) -> Ticket
     }
     tree = trees.pop("params")
     tree = tree if like is None else shaped_like(like, weights)
-    return Ticket(tree, trees, content["metadata"], content["selector"], content.get("proof"))
+    told = content["selector"]
+    return Ticket(tree, trees, remade(told), content["metadata"], content.get("proof"), told)

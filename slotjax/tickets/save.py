@@ -3,7 +3,6 @@
 FORMAT.md in this folder says what each byte of it is.
 """
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from slotjax.tickets.container import FORMAT, write
 from slotjax.tickets.indices import deflated, pack
 from slotjax.tickets.names import checked_leaves, plain, structure
 from slotjax.tickets.reader import bits_per_index
+from slotjax.tickets.settings import described
 
 
 def save_ticket(
@@ -51,7 +51,7 @@ def save_ticket(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     slotjax.save_ticket(f"{directory}/dense.ticket", selector, variables)
-    ...     weights = slotjax.load_ticket(f"{directory}/dense.ticket")
+    ...     weights = slotjax.load_ticket(f"{directory}/dense.ticket").weights
     >>> bool((weights["kernel"] == selector.select(variables)["kernel"]).all())
     True
     """
@@ -61,7 +61,7 @@ def save_ticket(
     trees = {name: node for name, node in trees.items() if node is not None}
     content: dict[str, Any] = {
         "format": FORMAT,
-        "selector": _settings(selector.settings),
+        "selector": described(selector),
         "weights": {},
         "arrays": {},
         "metadata": metadata or {},
@@ -95,26 +95,6 @@ def _described(book: Codebook, index: Any, dtype: jnp.dtype) -> dict[str, Any]:
     # As a number, because other devices may round the quotient otherwise.
     factor = {"factor": float(kept_ratio(jnp.asarray(index, jnp.int32) > 0, dtype))} if book.rescaled else {}
     return {"dtype": dtype.name, "k": int(book.options.k), **zero, **factor, **book.options.description()}
-
-
-def _settings(settings: Any) -> Any:
-    """The name of a method and those of its arguments that JSON can hold and that are not the defaults."""
-    if isinstance(settings, dict):
-        return {name: _settings(value) for name, value in settings.items()}
-    named, defaults = _arguments(settings)
-    simple = {name: value for name, value in named.items() if isinstance(value, str | int | float)}
-    changed = {name: value for name, value in simple.items() if name not in defaults or value != defaults[name]}
-    return {"method": settings.name} | changed
-
-
-def _arguments(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields of a dataclass or a NamedTuple, and their defaults."""
-    if hasattr(settings, "_asdict"):
-        return settings._asdict(), settings._field_defaults
-    fields = dataclasses.fields(settings)
-    return {field.name: getattr(settings, field.name) for field in fields}, {
-        field.name: field.default for field in fields if field.default is not dataclasses.MISSING
-    }
 
 
 def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, Any]]:

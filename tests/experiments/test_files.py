@@ -136,7 +136,7 @@ def test_a_ticket_is_not_written_through_a_link(tmp_path, elsewhere, monkeypatch
     (tmp_path / ".a.ticket.tmp").symlink_to(elsewhere)
     (tmp_path / "a.ticket").symlink_to(elsewhere)
     export.export(tmp_path / "run", tmp_path / "a.ticket")
-    assert slotjax.read_ticket(tmp_path / "a.ticket").metadata["epoch"] == 0
+    assert slotjax.load_ticket(tmp_path / "a.ticket").metadata["epoch"] == 0
     assert names(tmp_path) == [".a.ticket.tmp", "a.ticket", "elsewhere"]
 
 

@@ -250,7 +250,7 @@ def test_weights_are_a_plain_module_of_its_own():
 def test_a_ticket_of_its_variables(tmp_path):
     model = selected()
     slotjax.save_ticket(tmp_path / "ticket", model.selector, model.variables())
-    plain = with_weights(Network(), slotjax.load_ticket(tmp_path / "ticket"))
+    plain = with_weights(Network(), slotjax.load_ticket(tmp_path / "ticket").weights)
     np.testing.assert_array_equal(plain.hidden(X), model.hidden(X))
 
 

@@ -167,7 +167,7 @@ def check_ticket(selector, variables, directory):
             slotjax.save_ticket(directory / "ticket", selector, variables)
         return
     slotjax.save_ticket(directory / "ticket", selector, variables)
-    loaded = slotjax.load_ticket(directory / "ticket")
+    loaded = slotjax.load_ticket(directory / "ticket").weights
     chex.assert_trees_all_equal(loaded, selector.select(variables))
     chex.assert_trees_all_equal_dtypes(loaded, PARAMS)
 

@@ -44,8 +44,8 @@ def test_it_selects_by_the_sign_of_its_score(own):
 def test_it_has_a_ticket_a_layer_and_an_analysis(own, tmp_path):
     variables = own.init(jax.random.key(0), PARAMS)
     slotjax.save_ticket(tmp_path / "ticket", own, variables)
-    ticket = slotjax.read_ticket(tmp_path / "ticket")
-    assert ticket.selector == {"method": "one_of_two"}
+    ticket = slotjax.load_ticket(tmp_path / "ticket")
+    assert (ticket.selector, ticket.settings) == (None, {"method": "one_of_two"})
     np.testing.assert_array_equal(ticket.weights["dense"]["kernel"], own.select(variables)["dense"]["kernel"])
     offered, selected, _ = analysis.offered_and_selected(own, variables)["dense/kernel"]
     assert (offered.sum(), selected.sum()) == (60, 30)

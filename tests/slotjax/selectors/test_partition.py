@@ -94,7 +94,7 @@ def test_fixed_leaves_are_not_trained_and_come_back_from_a_ticket(tmp_path):
     assert len(jax.tree.leaves(gradient(variables["params"]))) == 3
     assert mixed.selection(variables)["Conv_0"]["bias"] is None
     slotjax.save_ticket(tmp_path / "ticket", mixed, variables)
-    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket"), mixed.select(variables))
+    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket").weights, mixed.select(variables))
     np.testing.assert_array_equal(mixed.select(variables)["Conv_0"]["bias"], jnp.arange(4.0))
     with pytest.raises(ValueError, match="'bias': it is to be fixed, so it needs an array"):
         slotjax.fixed().init(KEY, jax.eval_shape(lambda: {"bias": jnp.zeros(3)}))

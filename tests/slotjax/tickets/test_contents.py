@@ -16,11 +16,11 @@ from tests.slotjax.tickets.made_tickets import MADE, VECTORS
 @pytest.mark.parametrize("name", [*MADE, "format1"])
 def test_a_line_per_weight_without_making_it(name, monkeypatch):
     path = VECTORS / f"{name}.ticket"
-    loaded = slotjax.read_ticket(path)
+    loaded = slotjax.load_ticket(path)
     monkeypatch.setattr(reader.Leaf, "values", lambda leaf: pytest.fail("a weight was made"))
     contents = describe_ticket(path)
     assert (contents.size, contents.format) == (path.stat().st_size, 1 if name == "format1" else 2)
-    assert (contents.selector, contents.metadata) == (loaded.selector, loaded.metadata)
+    assert (contents.selector, contents.metadata) == (loaded.settings, loaded.metadata)
     printed = inspect.lines(path)
     for part in contents.parts:
         assert len([line for line in printed if line.split()[:1] == [part.path]]) == 1
@@ -46,9 +46,9 @@ def test_a_proof_comes_back(tmp_path):
     selector, params = MADE["signed-k2"]()
     variables = selector.init(jax.random.key(0), params)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables, proof="5498f13d")
-    assert slotjax.read_ticket(tmp_path / "ticket").proof == describe_ticket(tmp_path / "ticket").proof == "5498f13d"
+    assert slotjax.load_ticket(tmp_path / "ticket").proof == describe_ticket(tmp_path / "ticket").proof == "5498f13d"
     assert 'proof: "5498f13d"' in inspect.lines(tmp_path / "ticket")
-    assert slotjax.read_ticket(VECTORS / "signed-k2.ticket").proof is None
+    assert slotjax.load_ticket(VECTORS / "signed-k2.ticket").proof is None
 
 
 def test_no_name_reaches_the_terminal_as_it_is(tmp_path):

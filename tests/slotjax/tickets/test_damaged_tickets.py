@@ -73,7 +73,7 @@ def little_memory():
 def test_no_corruption_goes_unnoticed(count, ticket, tmp_path):
     """A ValueError in one sentence, or the very same weights, and never much memory."""
     random, data = np.random.default_rng(0), ticket.read_bytes()
-    expected = jax.device_get(slotjax.load_ticket(ticket))
+    expected = jax.device_get(slotjax.load_ticket(ticket).weights)
     selector = paper.slot_machine(8, scores="factored", options="seeded")
     slotjax.save_ticket(tmp_path / "other", selector, trained(selector))
     other, path, harmless = (tmp_path / "other").read_bytes(), tmp_path / "corrupted", 0
@@ -82,7 +82,7 @@ def test_no_corruption_goes_unnoticed(count, ticket, tmp_path):
             bad = corrupted(data, other, random)
             path.write_bytes(bad)
             with contextlib.suppress(ValueError):
-                weights = slotjax.load_ticket(path)
+                weights = slotjax.load_ticket(path).weights
                 harmless += bad != data
                 chex.assert_trees_all_equal(weights, expected)
     assert harmless < count / 100
@@ -226,8 +226,8 @@ def test_few_bytes_of_indices_cannot_stand_for_many(tmp_path):
     variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((1000, 320))})
     nothing = variables | {"params": jax.tree.map(lambda leaf: leaf - 100, variables["params"])}
     slotjax.save_ticket(tmp_path / "ticket", selector, nothing)
-    assert 1250 < (tmp_path / "ticket").stat().st_size < 1900
-    assert not slotjax.load_ticket(tmp_path / "ticket")["kernel"].any()
+    assert 1250 < (tmp_path / "ticket").stat().st_size < 2000
+    assert not slotjax.load_ticket(tmp_path / "ticket").weights["kernel"].any()
     cut = forged((tmp_path / "ticket").read_bytes(), lambda _, tensors: tensors.update(shortened(tensors)))
     (tmp_path / "ticket").write_bytes(cut)
     with pytest.raises(ValueError, match="has 1249 bytes of indices"):

@@ -67,7 +67,7 @@ def test_vectors_give_the_same_weights_for_ever(name, decoder, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(STATED))
 def test_slotjax_loads_the_vectors(name):
-    ticket = slotjax.read_ticket(VECTORS / name)
+    ticket = slotjax.load_ticket(VECTORS / name)
     arrays = named_leaves({"params": ticket.weights} | ticket.collections)
     assert {path: hashlib.sha256(bits(array)).hexdigest() for path, array in arrays.items()} == STATED[name]
 

@@ -62,7 +62,7 @@ def test_weights_come_back_bitwise(k, selection, options, scores, tmp_path):
     selector = paper.slot_machine(k, selection, scores=scores, options=options)
     variables = trained(selector)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
-    weights = slotjax.load_ticket(tmp_path / "ticket")
+    weights = slotjax.load_ticket(tmp_path / "ticket").weights
     chex.assert_trees_all_equal(weights, selector.select(variables))
     chex.assert_trees_all_equal_dtypes(weights, selector.select(variables))
 
@@ -75,7 +75,7 @@ def test_every_distribution_comes_back(kind, options, tmp_path):
     )
     variables = selector.init(jax.random.key(0), TREE)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
-    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket"), selector.select(variables))
+    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket").weights, selector.select(variables))
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
@@ -83,7 +83,7 @@ def test_stored_options_of_any_initializer_and_dtype_come_back(dtype, tmp_path):
     selector = paper.slot_machine(5, distribution=nn.initializers.he_normal())
     variables = selector.init(jax.random.key(0), {"w": jnp.zeros((6, 4), dtype), "bias": jnp.ones(4, dtype)})
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
-    weights = slotjax.load_ticket(tmp_path / "ticket")
+    weights = slotjax.load_ticket(tmp_path / "ticket").weights
     chex.assert_trees_all_equal(weights, selector.select(variables))
     assert weights["w"].dtype == weights["bias"].dtype == dtype
 
@@ -94,7 +94,7 @@ def test_float64_comes_back_or_is_refused(tmp_path):
             selector = paper.slot_machine(3, options=options)
             variables = selector.init(jax.random.key(0), jnp.zeros((6, 4), jnp.float64))
             slotjax.save_ticket(tmp_path / "ticket", selector, variables)
-            weights = slotjax.load_ticket(tmp_path / "ticket")
+            weights = slotjax.load_ticket(tmp_path / "ticket").weights
             assert weights.dtype == jnp.float64
             chex.assert_trees_all_equal(weights, selector.select(variables))
         with pytest.raises(ValueError, match="it holds float64, which needs jax_enable_x64"):
@@ -106,8 +106,10 @@ def test_any_structure_comes_back_with_like(tmp_path):
     variables = selector.init(jax.random.key(0), params)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
     for like in (params, jax.eval_shape(lambda: params)):
-        chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket", like=like), selector.select(variables))
-    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket"), selector.select(variables))
+        chex.assert_trees_all_equal(
+            slotjax.load_ticket(tmp_path / "ticket", like=like).weights, selector.select(variables)
+        )
+    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket").weights, selector.select(variables))
     for like in (params[:1], [params[0], (params[1][0], jnp.ones(3))]):
         with pytest.raises(ValueError, match=r"`like` has another shape or dtype for \['1/"):
             slotjax.load_ticket(tmp_path / "ticket", like=like)
@@ -129,7 +131,7 @@ def test_lists_tuples_and_keys_with_slashes_come_back_as_they_were(params, tmp_p
     selector = paper.slot_machine(3)
     variables = selector.init(jax.random.key(0), params)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables, {"stats": [jnp.ones(2)]})
-    ticket = slotjax.read_ticket(tmp_path / "ticket")
+    ticket = slotjax.load_ticket(tmp_path / "ticket")
     chex.assert_trees_all_equal(ticket.weights, selector.select(variables))
     assert jax.tree.structure(ticket.weights) == jax.tree.structure(params)
     chex.assert_trees_all_equal(ticket.collections, {"stats": [jnp.ones(2)]})
@@ -140,17 +142,17 @@ def test_other_collections_come_back(tmp_path):
     statistics = {"batch_stats": {"norm": {"mean": jnp.arange(3.0), "count": jnp.int32(7)}}}
     variables = selector.init(jax.random.key(0), TREE)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables, statistics, metadata={"epoch": 3, "name": "é"})
-    ticket = slotjax.read_ticket(tmp_path / "ticket")
+    ticket = slotjax.load_ticket(tmp_path / "ticket")
     chex.assert_trees_all_equal(ticket.collections, statistics)
     chex.assert_trees_all_equal_shapes_and_dtypes(ticket.collections, statistics)
     assert ticket.metadata == {"epoch": 3, "name": "é"}
-    assert (ticket.selector["k"], ticket.selector["selection"]) == (3, "greedy")
+    assert (ticket.settings["k"], ticket.settings["selection"]) == (3, "greedy")
 
 
 def test_names_that_are_numbers_come_back_as_json_has_them(tmp_path):
     selector = paper.slot_machine(3)
     slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector), metadata={"accuracy": {9: 0.5, 10: 0.6}})
-    assert slotjax.read_ticket(tmp_path / "ticket").metadata == {"accuracy": {"9": 0.5, "10": 0.6}}
+    assert slotjax.load_ticket(tmp_path / "ticket").metadata == {"accuracy": {"9": 0.5, "10": 0.6}}
 
 
 def test_collections_of_numpy_and_python_come_back_as_jax_has_them(tmp_path):
@@ -158,7 +160,7 @@ def test_collections_of_numpy_and_python_come_back_as_jax_has_them(tmp_path):
     statistics = {"stats": {"mean": np.arange(3.0), "count": 3}}
     slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector), statistics)
     expected = jax.tree.map(jnp.asarray, statistics)
-    collections = slotjax.read_ticket(tmp_path / "ticket").collections
+    collections = slotjax.load_ticket(tmp_path / "ticket").collections
     chex.assert_trees_all_equal(collections, expected)
     chex.assert_trees_all_equal_shapes_and_dtypes(collections, expected)
 
@@ -170,7 +172,7 @@ def test_a_scale_that_is_no_python_number_can_be_written(number):
     assert json.loads(json.dumps(described))["scale"] == 0.5
 
 
-@pytest.mark.parametrize(("k", "limit"), [pytest.param(8, 101_000, marks=pytest.mark.slow), (2, 35_000)])
+@pytest.mark.parametrize(("k", "limit"), [pytest.param(8, 101_200, marks=pytest.mark.slow), (2, 35_000)])
 def test_lenet_fits_into_few_bytes_and_gives_the_same_logits(k, limit, tmp_path):
     model, images = models.LeNet(), jax.random.uniform(jax.random.key(1), (50, 28, 28, 1))
     selector = paper.slot_machine(k, scores="factored", options="seeded")
@@ -180,7 +182,7 @@ def test_lenet_fits_into_few_bytes_and_gives_the_same_logits(k, limit, tmp_path)
     assert (tmp_path / "ticket").stat().st_size < limit
     apply = jax.jit(lambda weights: model.apply({"params": weights}, images))
     expected = apply(selector.select(variables))
-    np.testing.assert_array_equal(apply(slotjax.load_ticket(tmp_path / "ticket")), expected)
+    np.testing.assert_array_equal(apply(slotjax.load_ticket(tmp_path / "ticket").weights), expected)
 
 
 def test_a_mask_that_keeps_a_fifth_takes_less_than_a_bit_per_connection(tmp_path):
@@ -189,7 +191,7 @@ def test_a_mask_that_keeps_a_fifth_takes_less_than_a_bit_per_connection(tmp_path
     variables = trained(selector, shapes)
     slotjax.save_ticket(tmp_path / "ticket", selector, variables, metadata=METADATA)
     assert (tmp_path / "ticket").stat().st_size < 27_000
-    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket"), selector.select(variables))
+    chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket").weights, selector.select(variables))
 
 
 @pytest.mark.parametrize(("k", "packing"), [(2, None), (3, "deflate"), (8, None)])
@@ -228,7 +230,7 @@ def test_nothing_is_written_through_a_link(ticket, tmp_path):
     slotjax.save_ticket(tmp_path / "link", selector, trained(selector))
     assert foreign.read_text() == "mine"
     assert not (tmp_path / "link").is_symlink()
-    assert slotjax.read_ticket(tmp_path / "link").selector["k"] == 3
+    assert slotjax.load_ticket(tmp_path / "link").settings["k"] == 3
 
 
 def test_what_is_no_file_is_not_replaced(tmp_path):
@@ -272,7 +274,7 @@ def test_numbers_of_numpy_and_python_come_back(tmp_path):
     selector = unchecked(np.int64(4), distribution=slotjax.distributions.glorot_uniform())
     variables = selector.init(jax.random.key(0), {"w": jnp.zeros((3, 4)), "number": 1.5})
     slotjax.save_ticket(tmp_path / "ticket", selector, variables)
-    ticket = slotjax.read_ticket(tmp_path / "ticket")
-    assert ticket.selector["k"] == 4
+    ticket = slotjax.load_ticket(tmp_path / "ticket")
+    assert ticket.settings["k"] == 4
     assert ticket.weights["number"].shape == ()
     assert float(ticket.weights["number"]) == 1.5
