@@ -26,6 +26,7 @@ SLOT_MACHINES: dict[str, tuple[Scores, Storage]] = {
     "factored, seeded": ("factored", "seeded"),
 }
 MASKS: dict[str, Callable[..., slotjax.Selector]] = {"edge-popup": slotjax.edge_popup, "supermask": slotjax.supermask}
+DISTRIBUTION = slotjax.distributions.glorot_uniform()  # because networks give shapes, which have no scale of their own
 MNIST, CIFAR = Inputs((28, 28, 1), "float32", 10), Inputs((32, 32, 3), "float32", 10)
 TORCH_FORMS = ("learned", "gates", "gather")
 TORCH_NETWORKS = ("lenet", "conv2", "conv4", "conv6")
@@ -107,14 +108,16 @@ def measure(name: str, k: int | None, selection: Selection, rounds: int, most_by
 
 def _slot_machines(k: int, selection: Selection) -> dict[str, slotjax.Selector]:
     return {
-        label: slotjax.slot_machine(k, selection, scores=scores, options=options)
+        label: slotjax.slot_machine(k, selection, distribution=DISTRIBUTION, scores=scores, options=options)
         for label, (scores, options) in SLOT_MACHINES.items()
     }
 
 
 def _masks() -> dict[str, slotjax.Selector]:
     return {
-        f"{label}, {options}": make(options=options) for label, make in MASKS.items() for options in get_args(Storage)
+        f"{label}, {options}": make(options=options, distribution=DISTRIBUTION)
+        for label, make in MASKS.items()
+        for options in get_args(Storage)
     }
 
 
@@ -122,7 +125,7 @@ def _variants(
     name: str, inputs: Inputs, selectors: dict[str, slotjax.Selector], most_bytes: float
 ) -> dict[str, Variant]:
     built = network(resolve(Request(model=name, padding="SAME", dropout=0.0)), inputs)
-    learned = slotjax.learned(slotjax.distributions.glorot_uniform())
+    learned = slotjax.learned(DISTRIBUTION)
     variants = {"learned": _variant(built, learned, learned.init(jax.random.key(0), built.shapes))}
     for label, selector in selectors.items():
         abstract = jax.eval_shape(lambda selector=selector: selector.init(jax.random.key(0), built.shapes))
