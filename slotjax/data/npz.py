@@ -1,8 +1,10 @@
 """The user's own arrays, from one `.npz` file."""
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,10 +49,25 @@ def _read(path: str) -> dict[str, np.ndarray]:
             content = np.load(file, allow_pickle=False)
             # Of a single array, nothing; of several, not what has another name, which may be large.
             names = content if isinstance(content, Mapping) else ()
-            return {name: content[name] for name in names if name.startswith(("x_", "y_"))}
+            wanted = [name for name in names if name.startswith(("x_", "y_"))]
+            _check_sizes(content, wanted)
+            return {name: content[name] for name in wanted}
     # What is wrong with the bytes decides which of a dozen kinds of error NumPy and its decompressors raise.
     except Exception as error:
         raise ValueError(f"dataset: npz:{path} cannot be read as an npz file without pickled objects") from error
+
+
+def _check_sizes(content: Any, names: list[str]) -> None:
+    """Raises if an array claims more than the file has, because NumPy takes the memory for it before it looks."""
+    for member in {f"{name}.npy" for name in names} & set(content.zip.namelist()):
+        size = content.zip.getinfo(member).file_size
+        with content.zip.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, dtype = header(file)
+            claimed = file.tell() + math.prod(shape) * dtype.itemsize
+        if claimed > size:
+            raise ValueError(f"{member} is said to take {claimed} bytes, but takes {size}")
 
 
 def _has(path: str, arrays: dict[str, np.ndarray], name: str) -> bool:

@@ -1,6 +1,8 @@
 """The user's own arrays: what is read of a file, and what is refused in one sentence."""
 
+import io
 import re
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -67,6 +69,18 @@ def test_damaged_headers_of_arrays_are_one_sentence(header, tmp_path):
     path = write(tmp_path)
     rewrite(path, "x_train.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
     refused(path, "cannot be read as an npz file")
+
+
+@pytest.mark.parametrize("name", ["x_train", "y_train", "x_test"])
+def test_memory_is_not_taken_for_an_array_that_is_not_there(name, tmp_path):
+    path, header = write(tmp_path), io.BytesIO()
+    shape = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 28, 28)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    rewrite(path, f"{name}.npy", header.getvalue())
+    tracemalloc.start()
+    refused(path, "cannot be read as an npz file")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
