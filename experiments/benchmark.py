@@ -9,16 +9,19 @@ transcribed into it takes its turn as well, in a process of its own that waits m
 """
 
 import json
+import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 from tqdm import tqdm
 
 from experiments.files import write_whole
-from experiments.program import one_sentence, prepare
+from experiments.program import one_sentence, prepare, start
 from experiments.running.environment import environment
+from experiments.running.failure import RunError, named_lack_of_memory
 from experiments.speed.measure import Row, measure
 from experiments.speed.plot import draw_speed
 from slotjax import models
@@ -28,12 +31,12 @@ DIGITS = (2, 2, 2, 2, 2, 1, 1)
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the flags; to be called before `app.run`."""
+    """Defines the flags; to be called before `start`."""
     flags.DEFINE_list("networks", ["lenet"], f"Of {', '.join(models.MODELS)}.", flag_values=values)
     flags.DEFINE_list("ks", ["2", "8", "64", "256"], "Options per connection.", flag_values=values)
     flags.DEFINE_bool("masks", True, "Edge-popup and supermasks as well, as K = 1.", flag_values=values)
     flags.DEFINE_enum("selection", "greedy", ["greedy", "probabilistic"], "How options are chosen.", flag_values=values)
-    flags.DEFINE_integer("rounds", 7, "Turns of every variant.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("rounds", 7, "Turns of every variant.", 1, 2**31 - 1, flag_values=values)
     flags.DEFINE_float(
         "memory_gb", 8.0, "Variants whose arrays need more are left out.", lower_bound=0.0, flag_values=values
     )
@@ -57,19 +60,29 @@ def _cells(row: Row) -> tuple[str, ...]:
     return row.network, str(row.k), row.variant, *numbers
 
 
+def _check(values: flags.FlagValues) -> None:
+    unknown = [name for name in values.networks if name not in models.MODELS]
+    if unknown or not values.networks:
+        raise ValueError(f"--networks: {values.networks} was given, but it must be of {', '.join(models.MODELS)}")
+    for k in values.ks:
+        if not (re.fullmatch("[0-9]{1,5}", k) and 1 <= int(k) <= 2**16):
+            raise ValueError(f"--ks: {k!r} was given, but they must be whole numbers from 1 to {2**16}")
+    if not math.isfinite(values.memory_gb):
+        raise ValueError(f"--memory_gb: {values.memory_gb} was given, but it must be finite")
+
+
 def main(arguments: list[str]) -> None:
     """Measures what the flags ask for, prints the table and writes JSON and plot."""
     prepare(arguments)
     values, rows = flags.FLAGS, []
-    unknown = [name for name in values.networks if name not in models.MODELS]
-    if unknown or not all(k.isdigit() and int(k) for k in values.ks):
-        sys.exit(f"error: --networks must be of {', '.join(models.MODELS)} and --ks whole numbers from 1")
     out = Path(values.out)
-    with one_sentence(OSError):
+    with one_sentence(ValueError, OSError):
+        _check(values)
         out.mkdir(parents=True, exist_ok=True)
     ks = [None] * values.masks + [int(k) for k in values.ks]
     for network, k in tqdm([(network, k) for network in values.networks for k in ks], file=sys.stderr):
-        rows += measure(network, k, values.selection, values.rounds, values.memory_gb * 1e9)
+        with one_sentence(RunError), named_lack_of_memory("--networks: measuring", "a smaller --memory_gb may help"):
+            rows += measure(network, k, values.selection, values.rounds, values.memory_gb * 1e9)
         content: dict[str, Any] = {
             "rows": [row._asdict() for row in rows],
             "selection": values.selection,
@@ -84,4 +97,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    start(main)

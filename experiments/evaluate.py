@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from absl import app, flags
+from absl import flags
 
 import slotjax
 from experiments.configuration.settings import Request, Settings
 from experiments.flags.resolve import resolve
-from experiments.program import one_sentence, prepare
+from experiments.program import one_sentence, prepare, start
 from experiments.running.components import inputs_from, inputs_of, load_source, network
 from experiments.running.failure import RunError
 from experiments.running.numbers import number
@@ -27,7 +27,7 @@ STREAM_BATCH = 64  # images per device
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the flags; to be called before `app.run`."""
+    """Defines the flags; to be called before `start`."""
     flags.DEFINE_string("ticket", None, "A file that experiments.export wrote.", flag_values=values)
     flags.DEFINE_string(
         "dataset",
@@ -103,4 +103,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    start(main)

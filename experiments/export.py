@@ -8,18 +8,18 @@ A LeNet with K = 8 seeded options takes 101 kB; `python -m experiments.evaluate`
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 import slotjax
 from experiments.files import replaced_whole
-from experiments.program import one_sentence, prepare
+from experiments.program import one_sentence, prepare, start
 from experiments.running.components import MODEL_SETTINGS
 from experiments.running.sources import check_out
 from experiments.running.trained import load_trained
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the flags; to be called before `app.run`."""
+    """Defines the flags; to be called before `start`."""
     flags.DEFINE_string("workdir", None, "The run, as given to experiments.train.", flag_values=values)
     flags.DEFINE_string("out", None, "The ticket to write.", flag_values=values)
     flags.DEFINE_integer(
@@ -74,4 +74,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    start(main)

@@ -10,9 +10,7 @@ import sys
 from math import prod
 from pathlib import Path
 
-from absl import app
-
-from experiments.program import one_sentence, prepare
+from experiments.program import one_sentence, prepare, start
 from slotjax.tickets import Contents, Part, describe_ticket
 
 
@@ -64,4 +62,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    start(main)

@@ -2,26 +2,50 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from absl import flags, logging
+from absl import app, flags, logging
 
 from experiments.output import OutputError, name_errors_of_output
 
 
-def prepare(arguments: list[str]) -> None:
-    """Refuses arguments that are no flags, and hides what libraries log unless `--verbosity` is given.
+def start(main: Callable[[list[str]], None]) -> None:
+    """Calls `main` with the command line, whose flags are parsed by then; to be called after they are defined."""
+    app.run(main, flags_parser=parsed)
+
+
+def parsed(arguments: list[str]) -> list[str]:
+    """The arguments that are no flags. A flag that cannot be parsed ends the program in one sentence.
 
     From here on, what cannot be printed is an OutputError.
     """
-    name_errors_of_output()
+    name_errors_of_output()  # of which --help has the most
+    with one_sentence():
+        try:
+            return flags.FLAGS(arguments)
+        except flags.Error as error:
+            sys.exit(sentence(f"{str(error).removeprefix('flag ')}; see --help"))
+
+
+def sentence(error: object) -> str:
+    r"""What is said of an error, on one line; of characters that a terminal obeys, Python's names.
+
+    >>> print(sentence("--workdir: a\nb\x1b[2J holds no run"))
+    error: --workdir: a\nb\x1b[2J holds no run
+    """
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in str(error))
+    return f"error: {shown}"
+
+
+def prepare(arguments: list[str]) -> None:
+    """Refuses arguments that are no flags, and hides what libraries log unless `--verbosity` is given."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
         # What it warns of, `training.Checkpoints` says in a sentence.
         logging.get_absl_logger().addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
     if len(arguments) > 1:
-        sys.exit(f"error: {arguments[1]!r} is not a flag; see --help")
+        sys.exit(sentence(f"{arguments[1]!r} is not a flag; see --help"))
 
 
 @contextlib.contextmanager
@@ -31,6 +55,6 @@ def one_sentence(*errors: type[Exception]) -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OutputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(sentence(error))
     except errors as error:
-        sys.exit(f"error: {error}")
+        sys.exit(sentence(error))

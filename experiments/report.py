@@ -9,7 +9,7 @@ not drawn; a sentence says what is missing, and the command that trains it.
 import sys
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from experiments.files import write_whole
 from experiments.papers import FIGURES, ledger
@@ -26,7 +26,7 @@ from experiments.papers.tables import (
     printed_numbers,
     printed_numbers_with_results,
 )
-from experiments.program import one_sentence, prepare
+from experiments.program import one_sentence, prepare, start
 
 HEAD = """# Results
 
@@ -38,7 +38,7 @@ are missing, and which command trains them. No biases, and no scales of batch no
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the flags; to be called before `app.run`."""
+    """Defines the flags; to be called before `start`."""
     results = ledger.DIRECTORY.parent
     flags.DEFINE_list("only", [], f"Figures and tables: {', '.join(FIGURES)}. Default: all.", flag_values=values)
     flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
@@ -129,4 +129,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    start(main)

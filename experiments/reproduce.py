@@ -10,7 +10,6 @@ a finetuning that the ledger lacks starts from it. `python -m experiments.report
 """
 
 import contextlib
-import math
 import os
 import signal
 import sys
@@ -22,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from experiments.output import OutputError
 from experiments.papers import FIGURES, ledger
@@ -31,14 +30,14 @@ from experiments.papers.checkpoint_removal import remove_unneeded_checkpoints
 from experiments.papers.directories import Busy, Directories, locked
 from experiments.papers.grid import Cell, Figure, key
 from experiments.papers.train_cell import train_cell
-from experiments.program import one_sentence, prepare
+from experiments.program import one_sentence, prepare, start
 from experiments.running.failure import RunError, Stopped
 from experiments.running.interruption import Interruption
 from slotjax import models
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the flags; to be called before `app.run`."""
+    """Defines the flags; to be called before `start`."""
     flags.DEFINE_list(
         "only",
         [],
@@ -72,6 +71,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 
 _TIMED = {"settings", "epochs", "seconds"}  # what a line needs to say how long its run took
+_MOST = {"budget_minutes": 1_000_000, "epochs_scale": 1_000_000, "examples": 2**31 - 1, "trials": 2**31 - 1}
 _PATIENCE = 10  # seconds, where all that is left is in other processes' hands
 
 
@@ -189,12 +189,12 @@ def _check(values: flags.FlagValues) -> None:
     unknown = [name for name in values.models if name not in models.MODELS]
     if unknown:
         raise ValueError(f"--models: {unknown[0]!r} was given, but it must be of {', '.join(models.MODELS)}")
-    for name in ("budget_minutes", "epochs_scale", "examples", "trials"):
+    for name, most in _MOST.items():
         value: Any = values[name].value
-        if value is not None and not 0 < value < math.inf:
-            raise ValueError(f"--{name}: {value} was given, but it must be above 0 and finite")
+        if value is not None and not 0 < value <= most:
+            raise ValueError(f"--{name}: {value} was given, but it must be above 0 and at most {most}")
 
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    start(main)

@@ -5,25 +5,27 @@
 The three take turns in one process; figures are medians, and ratios are to `slotjax.selection.top_fraction`.
 """
 
+import math
 import statistics
 import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from absl import app, flags
+from absl import flags
 
 import slotjax
-from experiments.program import one_sentence, prepare
+from experiments.program import one_sentence, prepare, start
+from experiments.running.failure import RunError, named_lack_of_memory
 
 DTYPES = ("float32", "bfloat16")
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines the flags; to be called before `app.run`."""
-    flags.DEFINE_integer("size", 4_000_000, "Number of scores.", lower_bound=1, flag_values=values)
+    """Defines the flags; to be called before `start`."""
+    flags.DEFINE_integer("size", 4_000_000, "Number of scores.", 1, 2**31 - 1, flag_values=values)
     flags.DEFINE_float("keep_fraction", 0.5, "Share that is kept.", 0, 1, flag_values=values)
-    flags.DEFINE_integer("rounds", 7, "Turns of each.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("rounds", 7, "Turns of each.", 1, 2**31 - 1, flag_values=values)
 
 
 def compare(size: int, keep_fraction: float, rounds: int, dtype: str) -> dict[str, float]:
@@ -48,13 +50,16 @@ def main(arguments: list[str]) -> None:
     """Prints one line per dtype."""
     prepare(arguments)
     values = flags.FLAGS
-    for dtype in DTYPES:
-        taken = compare(values.size, values.keep_fraction, values.rounds, dtype)
-        ratios = ", ".join(f"{name} {ms:.2f} ms (x {ms / taken['top_fraction']:.2f})" for name, ms in taken.items())
-        with one_sentence():
+    with one_sentence(ValueError, RunError):
+        if math.isnan(values.keep_fraction):  # which is within all bounds
+            raise ValueError("--keep_fraction: nan was given, but it must be from 0 to 1")
+        for dtype in DTYPES:
+            with named_lack_of_memory("--size: searching", "a smaller one may help"):
+                taken = compare(values.size, values.keep_fraction, values.rounds, dtype)
+            ratios = ", ".join(f"{name} {ms:.2f} ms (x {ms / taken['top_fraction']:.2f})" for name, ms in taken.items())
             print(f"{values.size:,} scores in {dtype}: {ratios}")
 
 
 if __name__ == "__main__":
     define_flags()
-    app.run(main)
+    start(main)

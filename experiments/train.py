@@ -6,10 +6,10 @@
 Times are of two CPU cores, without those of installing and starting.
 """
 
-from absl import app, flags
+from absl import flags
 
 from experiments.flags import parse
-from experiments.program import one_sentence, prepare
+from experiments.program import one_sentence, prepare, start
 from experiments.running.failure import RunError, Stopped
 from experiments.running.processes import ended_together, join
 from experiments.running.run import run
@@ -32,4 +32,4 @@ def main(arguments: list[str]) -> None:
 if __name__ == "__main__":
     parse.define_flags()
     flags.adopt_module_key_flags(parse)
-    app.run(main)
+    start(main)

@@ -16,7 +16,7 @@ from experiments.methods import method_of
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag per field; to be called before `app.run`."""
+    """Defines one absl flag per field; to be called before `start`."""
     for field in (*dataclasses.fields(Request), *dataclasses.fields(Execution)):
         default = [str(item) for item in field.default] if isinstance(field.default, tuple) else field.default
         field.metadata["define"](field.name, default, help_of(field), flag_values=values)

@@ -24,10 +24,10 @@ def _is_dataset(name: str) -> bool:
 
 
 def _is_ascending(epochs: tuple[int, ...]) -> bool:
-    return all(earlier < later for earlier, later in itertools.pairwise((0, *epochs)))
+    return all(earlier < later for earlier, later in itertools.pairwise((0, *epochs, 2**31)))
 
 
-_POSITIVE: Rule = (lambda value: value >= 1, "at least 1")
+_COUNT: Rule = (lambda value: 1 <= value < 2**31, "from 1 to 2147483647")
 _SHARE: Rule = (lambda value: 0 <= value < 1, "from 0 to less than 1")
 _RATE: Rule = (lambda value: value is None or 0 <= value <= 1e38, "finite in float32 and not negative")
 _EPOCHS: Rule = (_is_ascending, "ascending epochs from 1")
@@ -38,22 +38,22 @@ _RULES: Mapping[str, Rule] = {
     "warmup_epochs": (lambda value: value >= 0, "at least 0"),
     "label_smoothing": _SHARE,
     "dataset": (_is_dataset, f"one of {', '.join(_DATASETS)}"),
-    "examples": (lambda value: value is None or value >= 1, "at least 1"),
-    "image_size": _POSITIVE,
+    "examples": (lambda value: value is None or 1 <= value < 2**31, "from 1 to 2147483647"),
+    "image_size": _COUNT,
     "keep_fraction": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
     "k": (lambda value: 1 <= value <= 2**16, "from 1 to 65536"),
     "score_scale": _RATE,
-    "epochs": _POSITIVE,
-    "batch_size": _POSITIVE,
+    "epochs": _COUNT,
+    "batch_size": _COUNT,
     "learning_rate": _RATE,
     "momentum": _SHARE,
     "weight_decay": _RATE,
     "restarts": _EPOCHS,
     "init_from": (lambda value: value is None or bool(value.partition("@")[0]), "WORKDIR or WORKDIR@EPOCH"),
     "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295"),
-    "workers": (lambda value: value is None or value >= 0, "at least 0"),
-    "checkpoint_every": _POSITIVE,
-    "checkpoint_steps": _POSITIVE,
+    "workers": (lambda value: value is None or 0 <= value <= 1024, "from 0 to 1024"),
+    "checkpoint_every": _COUNT,
+    "checkpoint_steps": _COUNT,
     "keep_epochs": _EPOCHS,
 }
 

@@ -21,8 +21,14 @@ class Stopped(Exception):  # noqa: N818 (no error)
 
 
 @contextlib.contextmanager
-def named_lack_of_memory() -> Iterator[None]:
+def named_lack_of_memory(
+    work: str = "--model: its training", advice: str = "a smaller --width_multiplier, --k or --batch_size may help"
+) -> Iterator[None]:
     """Raises RunError where there is too little memory, on the host or on a device.
+
+    Args:
+        work: a flag, and what it is that needs the memory.
+        advice: what may help.
 
     >>> try:
     ...     with named_lack_of_memory():
@@ -37,10 +43,7 @@ def named_lack_of_memory() -> Iterator[None]:
         reason = str(error).strip().split("\n")[0].removeprefix("RESOURCE_EXHAUSTED: ").rstrip(".")[:200]
         if not isinstance(error, MemoryError) and not re.search(_EXHAUSTED, str(error)):
             raise
-        raise RunError(
-            f"--model: its training needs more memory than there is ({reason or 'none is left'}); a smaller "
-            "--width_multiplier, --k or --batch_size may help"
-        ) from error
+        raise RunError(f"{work} needs more memory than there is ({reason or 'none is left'}); {advice}") from error
 
 
 def check_finite(losses: np.ndarray, first: int, steps_per_epoch: int, schedule: optax.Schedule) -> None:

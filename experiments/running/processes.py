@@ -75,8 +75,11 @@ def ended_together() -> Iterator[None]:
 
 
 def _check(coordinator_address: str, num_processes: int, process_id: int) -> None:
-    if not re.fullmatch(r".+:\d+", coordinator_address):
+    port = re.fullmatch(r".+:([0-9]{1,5})", coordinator_address)
+    if not port or int(port[1]) >= 2**16:
         raise ValueError(f"--coordinator_address: {coordinator_address!r} was given, but it must be HOST:PORT")
+    if not 1 <= num_processes < 2**31:
+        raise ValueError(f"--num_processes: {num_processes} was given, but it must be from 1 to {2**31 - 1}")
     if not 0 <= process_id < num_processes:
         below = f"from 0 to {num_processes - 1}"
         raise ValueError(f"--process_id: {process_id} was given, but it must be {below}")

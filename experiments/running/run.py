@@ -126,6 +126,8 @@ def build(settings: Settings, source: Source, mesh: Mesh | None = None) -> Exper
         weights, batch_stats = starting_weights(settings.init_from, settings, inputs)
         built = built._replace(batch_stats=batch_stats)
     steps = examples // settings.batch_size
+    if settings.epochs * steps >= 2**31:  # as steps are counted in int32
+        raise ValueError(f"--epochs: it is {settings.epochs}, but it must be at most {(2**31 - 1) // steps}")
     schedule, optimizer = optimizer_of(settings, steps)
     return Experiment(
         source=source,

@@ -1,5 +1,6 @@
 """What an earlier run in a workdir trained."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,7 +93,7 @@ def starting_weights(source: str, settings: Settings, inputs: Inputs) -> tuple[P
         ValueError: if there is no such run or epoch, or if it is of another network.
     """
     workdir, _, epoch = source.partition("@")
-    if epoch and not epoch.isdigit():
+    if epoch and not re.fullmatch("[0-9]{1,10}", epoch):
         raise ValueError(f"--init_from: {source!r} was given, but it must be WORKDIR or WORKDIR@EPOCH")
     try:
         trained = load_trained(Path(workdir), int(epoch) if epoch else None)

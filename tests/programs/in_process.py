@@ -8,6 +8,7 @@ from unittest import mock
 from absl import flags, logging
 
 from experiments.flags import parse
+from experiments.program import parsed
 
 
 def call(program, *arguments):
@@ -24,15 +25,13 @@ def call(program, *arguments):
         mock.patch.object(logging, "set_verbosity"),
         mock.patch.object(logging.get_absl_logger(), "addFilter"),
     ):
-        code = _exit_code(module.main, [program, *map(str, arguments)], values)
+        code = _exit_code(module.main, [program, *map(str, arguments)])
     return code, output.getvalue(), errors.getvalue()
 
 
-def _exit_code(main, arguments, values):
+def _exit_code(main, arguments):
     try:
-        main(values(arguments))
-    except flags.Error as error:  # of which `app.run` says the same, and how to get help
-        return _said(f"FATAL Flags parsing error:\n  {error}")
+        main(parsed(arguments))
     except SystemExit as end:
         return _said(end.code) if isinstance(end.code, str) else end.code or 0
     return 0
