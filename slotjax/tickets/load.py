@@ -7,9 +7,11 @@ from jaxtyping import PyTree
 
 from slotjax.selectors import Selector
 from slotjax.tickets.contents import opened, readable
-from slotjax.tickets.names import nested, rebuilt, shaped_like, typed
+from slotjax.tickets.names import shaped_like, typed
 from slotjax.tickets.reader import Leaf
+from slotjax.tickets.rebuilt import rebuilt
 from slotjax.tickets.settings import remade
+from slotjax.tickets.structure import nested
 
 
 class Ticket(NamedTuple):
@@ -38,13 +40,18 @@ def load_ticket(path: str | Path, like: PyTree = None) -> Ticket:
 
     Args:
         path: a file that `save_ticket` wrote.
-        like: a pytree of weights or shapes whose structure the weights get. Default: nested
-            dictionaries, as Flax has them.
+        like: a pytree of weights or shapes whose structure the weights get. Default: their own, of dictionaries, lists,
+            tuples, named tuples, and NNX states and variables; nested dictionaries in place of anything else, such as
+            an Equinox module.
 
     Raises:
         ValueError: for a file that is damaged, cut off, foreign or of a later format, before anything larger than the
             file is allocated, and for one that does not fit `like`.
         OSError: for a file that cannot be read.
+
+    Warns:
+        UserWarning: if the class of a named tuple or a variable is not imported, or no longer what the ticket says, so
+            that a dictionary of its fields or an `nnx.Variable` stands in its place. Nothing is imported for a ticket.
 
     >>> import tempfile
     >>> selector = slotjax.slot_machine(k=2)
@@ -68,11 +75,12 @@ def _ticket(content: dict[str, Any], leaves: list[Leaf], like: PyTree) -> Ticket
     nodes = content.get("trees", {})
     if not set(nodes) <= set(collections):
         raise ValueError(f"it has structures of {sorted(nodes)}, but collections {sorted(collections)}")
-    weights = collections["params"] if like is not None else {}
-    trees = {
-        name: rebuilt(nodes[name], leaves) if name in nodes else nested(leaves) for name, leaves in collections.items()
-    }
-    tree = trees.pop("params")
-    tree = tree if like is None else shaped_like(like, weights)
+    weights = collections.pop("params")
+    tree = _tree(nodes.get("params"), weights) if like is None else shaped_like(like, weights)
+    trees = {name: _tree(nodes.get(name), named) for name, named in collections.items()}
     told = content["selector"]
     return Ticket(tree, trees, remade(told), content["metadata"], content.get("proof"), told)
+
+
+def _tree(node: Any, named: dict[str, Any]) -> PyTree:
+    return nested(named) if node is None else rebuilt(node, named)

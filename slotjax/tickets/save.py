@@ -12,12 +12,13 @@ import numpy as np
 from jaxtyping import PyTree
 
 from slotjax.options import Codebook, kept_ratio
-from slotjax.selectors import Selector
+from slotjax.selectors import Selector, named_leaves
 from slotjax.tickets.container import FORMAT, write
 from slotjax.tickets.indices import deflated, pack
-from slotjax.tickets.names import checked_leaves, plain, structure
+from slotjax.tickets.names import checked_leaves, plain
 from slotjax.tickets.reader import bits_per_index
 from slotjax.tickets.settings import described
+from slotjax.tickets.structure import structure
 
 
 def save_ticket(
@@ -37,13 +38,13 @@ def save_ticket(
         path: the file; one that is there is replaced.
         selector: the selector that made the variables.
         variables: `{"params": ..., "frozen": ...}`, after training.
-        collections: other collections that the model needs, such as `{"batch_stats": ...}`: dictionaries of arrays.
+        collections: other collections that the model needs, such as `{"batch_stats": ...}`: pytrees of arrays.
         metadata: anything that JSON can hold, to be read back; its names become strings.
         proof: `slotjax.proof(variables["frozen"])`, to be read back.
 
     Raises:
-        ValueError: for a name that contains `/`, which could not be read back, or values that JSON or the format
-            cannot hold, such as options of 1e38.
+        ValueError: for names that could not be read back, such as those with `/` of an Equinox module, or values that
+            JSON or the format cannot hold, such as options of 1e38.
 
     >>> selector = slotjax.slot_machine(k=8)
     >>> draw = jax.nn.initializers.he_normal()
@@ -57,8 +58,10 @@ def save_ticket(
     """
     tensors: dict[str, np.ndarray] = {}
     selected = jax.tree.map(jnp.asarray, selector.select(variables))
-    trees = {name: structure(tree) for name, tree in {"params": selected, **(collections or {})}.items()}
-    trees = {name: node for name, node in trees.items() if node is not None}
+    trees = {"params": selected, **(collections or {})}
+    # A collection without arrays is not there, so nothing can be said of it.
+    nodes = {name: structure(tree) for name, tree in trees.items() if jax.tree.leaves(tree)}
+    nodes = {name: node for name, node in nodes.items() if node is not None}
     content: dict[str, Any] = {
         "format": FORMAT,
         "selector": described(selector),
@@ -66,10 +69,10 @@ def save_ticket(
         "arrays": {},
         "metadata": metadata or {},
         **({} if proof is None else {"proof": proof}),
-        **({"trees": trees} if trees else {}),
+        **({"trees": nodes} if nodes else {}),
     }
     rest, books = checked_leaves(selected), selector.codebooks(variables)
-    for name, index in checked_leaves(selector.selection(variables)).items():
+    for name, index in named_leaves(selector.selection(variables)).items():
         weight, book = rest.pop(name), books[name]
         tensors[f"index/{name}"], packing = _packed(np.asarray(index, np.int32), bits_per_index(book.options.k))
         content["weights"][name] = {"shape": list(weight.shape), **_described(book, index, weight.dtype), **packing}

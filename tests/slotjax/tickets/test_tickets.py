@@ -259,7 +259,8 @@ def test_options_that_no_reader_takes_are_not_written(sigma, tmp_path):
         ({"metadata": {"f": len}}, "metadata: it must be what JSON can hold"),
         ({"metadata": {"x": float("nan")}}, "metadata: it must be what JSON can hold"),
         ({"collections": {"params": {}}}, "collections: 'params' was given"),
-        ({"collections": {"stats": {"a/b": {1: jnp.ones(1)}}}}, "'a/b/1' has a key that contains '/'"),
+        ({"collections": {"stats": {"a/b": {(1, 2): jnp.ones(1)}}}}, r"'a/b/\(1, 2\)' has a key that contains '/'"),
+        ({"collections": {"stats": {"a": {"b": jnp.ones(1)}, "a/b": jnp.ones(1)}}}, r"\['a/b'\] name two leaves each"),
     ],
 )
 def test_what_cannot_be_read_back_is_not_written(arguments, message, tmp_path):
