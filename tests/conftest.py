@@ -38,9 +38,9 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 def pytest_configure(config):
     """Compiles the quick tests with few optimizations of machine code, for compiling takes most of their time.
 
-    Both sides of a comparison are compiled alike. Slow tests compile as users do.
+    Both sides of a comparison are compiled alike. Slow tests compile as users do; those that fuzz look at no numbers.
     """
-    if config.option.markexpr == "not slow":
+    if config.option.markexpr in ("not slow and not fuzz", "fuzz"):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=1".strip()
 
 
