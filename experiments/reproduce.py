@@ -25,7 +25,7 @@ from absl import flags
 
 from experiments.output import OutputError
 from experiments.papers import FIGURES, ledger
-from experiments.papers.cells import cells_of, chosen_figures, describe_cell, expected_seconds
+from experiments.papers.cells import cells_of, chosen_figures, describe_cell, expected_seconds, timed
 from experiments.papers.checkpoint_removal import remove_unneeded_checkpoints
 from experiments.papers.directories import Busy, Directories, locked
 from experiments.papers.grid import Cell, Figure, key
@@ -70,7 +70,6 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_string("data_dir", None, "Where datasets are prepared, as for experiments.train.", flag_values=values)
 
 
-_TIMED = {"settings", "epochs", "seconds"}  # what a line needs to say how long its run took
 _MOST = {"budget_minutes": 1_000_000, "epochs_scale": 1_000_000, "examples": 2**31 - 1, "trials": 2**31 - 1}
 _PATIENCE = 10  # seconds, where all that is left is in other processes' hands
 
@@ -135,7 +134,7 @@ def _alarm(minutes: float | None) -> Iterator[None]:
 def overview(figures: list[Figure], directories: Directories, values: flags.FlagValues) -> str:
     """One line per figure: how many of its runs are done, running and missing, and how long the missing ones take."""
     lines = ledger.read(directories.ledger)
-    here = [line for line in lines.values() if line.get("machine") == ledger.machine() and line.keys() >= _TIMED]
+    here = timed(line for line in lines.values() if line.get("machine") == ledger.machine())
     rows: list[tuple[str, ...]] = [("", "done", "running", "missing", "hours on this machine")]
     for figure in figures:
         cells = cells_of([figure], *_cell_flags(values))

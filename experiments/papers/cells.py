@@ -113,6 +113,17 @@ def expected_seconds(cell: Cell, lines: Iterable[LedgerLine]) -> float | None:
     return None
 
 
+def timed(lines: Iterable[LedgerLine]) -> list[LedgerLine]:
+    """Those of the lines that say how long an epoch took.
+
+    >>> line = {"settings": {}, "epochs": 2, "seconds": 9.0}
+    >>> timed([line, line | {"epochs": 0}, {"settings": {}}]) == [line]
+    True
+    """
+    told = (line for line in lines if line.keys() >= {"settings", "epochs", "seconds"})
+    return [line for line in told if line["epochs"] > 0 and _setting(line, "width_multiplier") > 0]
+
+
 def _epoch_seconds(line: LedgerLine, settings: dict[str, Any]) -> float:
     """The seconds of an epoch with these settings, as a run took them: work grows with the square of the width."""
     wider = settings["width_multiplier"] / _setting(line, "width_multiplier")

@@ -22,6 +22,13 @@ class Curve(TypedDict):
     changed: list[float]
 
 
+class Hardware(TypedDict):
+    """What a run was trained on."""
+
+    platform: str
+    devices: list[str]
+
+
 class Shown(TypedDict, total=False):
     """What the report shows of a run."""
 
@@ -41,7 +48,7 @@ class Shown(TypedDict, total=False):
     curve: Required[Curve]
     changes: dict[str, float]
     values: dict[str, dict[str, list[float]]]
-    hardware: dict[str, Any]
+    hardware: Hardware
 
 
 class Line(TypedDict, total=False):

@@ -21,7 +21,7 @@ def machines_sentence(lines: Ledger) -> str:
 
 
 def _devices(hardware: dict[str, Any] | None) -> tuple[str, str]:
-    if hardware is None:
+    if not hardware or not hardware["devices"]:
         return "machines that are not named", ""
     count, name = len(hardware["devices"]), hardware["devices"][0].replace("cpu", "CPU")
     # What JAX does on GPUs, if nobody asks for more.
