@@ -38,7 +38,7 @@ def test_a_list_of_no_devices_names_no_machine():
 def test_hardware_that_no_run_wrote_is_refused(hardware, tmp_path):
     (line,) = four(RUN, 0.9, hardware=hardware).values()
     (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n")
-    with pytest.raises(ValueError, match="^--ledger: line 1 of .* is damaged .*hardware"):
+    with pytest.raises(ValueError, match=r"^--ledger: line 1 of .* is damaged .*hardware"):
         ledger.read(tmp_path, whole=True)
 
 
