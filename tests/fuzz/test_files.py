@@ -105,7 +105,7 @@ def changed_ticket(path):
 
 
 @amounts(40)
-@pytest.mark.parametrize("read", [slotjax.read_ticket, describe_ticket], ids=["read", "describe"])
+@pytest.mark.parametrize("read", [slotjax.load_ticket, describe_ticket], ids=["read", "describe"])
 def test_a_ticket_is_read_or_refused_in_one_sentence(read, amount, tmp_path):
     path = tmp_path / "ticket"
 
