@@ -5,6 +5,7 @@
 A LeNet with K = 8 seeded options takes 101 kB; `python -m experiments.evaluate` reads it.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from experiments.program import one_sentence, prepare, start
 from experiments.running.components import MODEL_SETTINGS
 from experiments.running.sources import check_out
 from experiments.running.trained import load_trained
+from slotjax.tickets import LargeTicket, describe_ticket
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -50,7 +52,9 @@ def export(workdir: Path, out: Path, epoch: int | None = None) -> dict[str, Any]
     }
     collections = {"batch_stats": trained.batch_stats} if trained.batch_stats else None
     try:
-        with replaced_whole(out) as temporary:
+        with replaced_whole(out) as temporary, warnings.catch_warnings():
+            # `main` says it, with the name of the file that stays.
+            warnings.simplefilter("ignore", LargeTicket)
             slotjax.save_ticket(
                 temporary, trained.selector, trained.variables, collections, metadata, history[0].get("proof")
             )
@@ -70,6 +74,9 @@ def main(arguments: list[str]) -> None:
         said = export(Path(values.workdir), Path(values.out), values.epoch)
         size, accuracy = Path(values.out).stat().st_size, said["test"]["accuracy"]
         print(f"{values.out}: {size:,} bytes, epoch {said['epoch']}, test accuracy {100 * accuracy:.2f} %")
+        advice = describe_ticket(values.out).advice
+        if advice is not None:
+            print(advice)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,6 @@
 
 from slotjax.tickets.contents import Contents, Part, describe_ticket
 from slotjax.tickets.load import Ticket, load_ticket
-from slotjax.tickets.save import save_ticket
+from slotjax.tickets.save import LargeTicket, save_ticket
 
-__all__ = ["Contents", "Part", "Ticket", "describe_ticket", "load_ticket", "save_ticket"]
+__all__ = ["Contents", "LargeTicket", "Part", "Ticket", "describe_ticket", "load_ticket", "save_ticket"]

@@ -61,8 +61,8 @@ class Contents(NamedTuple):
         if not stored:
             return None
         return (
-            f"Stored options take {stored:,} of its {self.size:,} bytes; with options='seeded', where its method has "
-            "that, a seed of 8 bytes per weight would draw them again."
+            f"Stored options take {stored:,} of its {self.size:,} bytes; with options='seeded', where its method and "
+            "distribution have that, a seed of 8 bytes per weight would draw them again."
         )
 
 

@@ -3,6 +3,7 @@
 FORMAT.md in this folder says what each byte of it is.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,18 @@ from jaxtyping import PyTree
 from slotjax.options import Codebook, kept_ratio
 from slotjax.selectors import Selector, named_leaves
 from slotjax.tickets.container import FORMAT, write
+from slotjax.tickets.contents import describe_ticket
 from slotjax.tickets.indices import deflated, pack
 from slotjax.tickets.names import checked_leaves, plain
 from slotjax.tickets.reader import bits_per_index
 from slotjax.tickets.settings import described
 from slotjax.tickets.structure import structure
+
+_LARGE = 2**16  # bytes of stored options; a toy is small whatever it stores
+
+
+class LargeTicket(UserWarning):
+    """A ticket holds random values that a seed could draw again."""
 
 
 def save_ticket(
@@ -45,6 +53,9 @@ def save_ticket(
     Raises:
         ValueError: for names that could not be read back, such as those with `/` of an Equinox module, or values that
             JSON or the format cannot hold, such as options of 1e38.
+
+    Warns:
+        LargeTicket: if stored options, of which a seed could stand in place, take 64 KiB or more.
 
     >>> selector = slotjax.slot_machine(k=8)
     >>> draw = jax.nn.initializers.he_normal()
@@ -83,6 +94,15 @@ def save_ticket(
             tensors[f"array/{collection}/{name}"] = plain(leaf)
             content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
     write(Path(path), tensors, content)
+    _warn_if_large(path, sum(tensor.nbytes for name, tensor in tensors.items() if name.startswith("options/")))
+
+
+def _warn_if_large(path: str | Path, stored: int) -> None:
+    if stored < _LARGE:
+        return
+    contents = describe_ticket(path)
+    if contents.advice is not None:
+        warnings.warn(f"ticket: {path} takes {contents.size:,} bytes. {contents.advice}", LargeTicket, stacklevel=3)
 
 
 def _packed(index: np.ndarray, bits: int) -> tuple[np.ndarray, dict[str, str]]:
