@@ -15,7 +15,7 @@ from tests.programs.in_process import call
 from tests.programs.training_process import EPOCHS, flags, metrics
 
 ROOT = Path(__file__).parents[2]
-TICKET_SIZE = 266_200 * 2 // 8 + 1_500  # of two bits per connection, what describes the network, and the proof
+TICKET_SIZE = 266_200 * 2 // 8 + 1_700  # of two bits per connection, what describes the network, and the proof
 
 
 def start(program, *arguments):
