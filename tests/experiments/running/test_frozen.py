@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 import pytest
 
+import slotjax
 from experiments import export
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Request
@@ -17,6 +18,7 @@ from experiments.methods import selector_of
 from experiments.running import run, trained
 from experiments.running.failure import RunError
 from experiments.running.run import check_proof
+from tests.programs.in_process import call
 from tests.programs.training_process import metrics
 from tests.slotjax.training.test_checkpoints import changed
 
@@ -121,3 +123,15 @@ def test_options_that_the_run_did_not_start_with_stop_it(tmp_path):
     check_proof([{"proof": None}], None, tmp_path)
     with pytest.raises(RunError, match="the options that are drawn now are not those"):
         check_proof([{"proof": "a"}], "b", tmp_path)
+
+
+def test_a_run_is_not_resumed_with_options_other_than_it_started_with(unbroken, digits, tmp_path, monkeypatch):
+    """As after a change of the generator: the seed draws other values, which nothing else tells from the run's own."""
+    workdir = tmp_path / "run"
+    shutil.copytree(unbroken, workdir)
+    (workdir / "summary.json").unlink()
+    monkeypatch.setattr(slotjax, "proof", lambda frozen: "0" * 64)
+    own = ["--k=4", "--batch_size=64", "--epochs=2", "--options=stored", "--keep_epochs=1,2"]
+    code, output, errors = call("train", f"--dataset=npz:{digits}", f"--workdir={workdir}", *own)
+    assert (code, output) == (1, "")
+    assert re.fullmatch(r"error: --workdir: the options that are drawn now are not those that the run in .*\n", errors)
