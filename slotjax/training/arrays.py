@@ -20,14 +20,24 @@ Result = TypeVar("Result")
 def save_arrays(directory: str | Path, arrays: PyTree) -> None:
     """Writes a pytree of arrays, once; the directory appears only when it is complete.
 
+    Raises:
+        ValueError: if it is there already.
+        OSError: if it cannot be written.
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     training.save_arrays(f"{directory}/arrays", {"weight": jnp.ones(2)})
     ...     print(training.restore_arrays(f"{directory}/arrays", {"weight": jnp.zeros(2)})["weight"])
     [1. 1.]
     """
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(Path(directory).absolute(), arrays)
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(Path(directory).absolute(), arrays)
+    # Orbax raises a dozen kinds of error, also those of a write in the background.
+    except Exception as error:
+        if Path(directory).exists():
+            raise
+        raise OSError(f"{directory} cannot be written ({reason(error)})") from error
 
 
 def restore_arrays(directory: str | Path, like: PyTree) -> PyTree:

@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +65,7 @@ class Checkpoints:
         self._keep_epochs, self._is_scheduled = tuple(keep_epochs), is_scheduled
         self._accuracies: dict[int, float | None] = {}
         self._damaged: list[int] = []
+        self._failed = False
         if self._directory.exists() and not self._directory.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is not a directory", str(directory))
         options = ocp.CheckpointManagerOptions(
@@ -71,6 +73,7 @@ class Checkpoints:
             create=not read_only,
             cleanup_tmp_directories=not read_only,
             todelete_subdir=_REMOVED,
+            async_options=ocp.AsyncOptions(barrier_sync_fn=_meet_unless_failed) if jax.process_count() > 1 else None,
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options, item_names=("state", "record"))
 
@@ -80,6 +83,8 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._failed and jax.process_count() > 1:
+            return  # closing waits for the others, and they for what this process could not write
         with self._writing():
             self._manager.close()
         if not self._read_only:
@@ -210,6 +215,7 @@ class Checkpoints:
             yield
         # Orbax raises a dozen kinds of error, also those of a write in the background.
         except Exception as error:
+            self._failed = True
             raise OSError(f"a checkpoint cannot be written to {self._directory} ({reason(error)})") from error
 
     def _set_damaged_aside(self) -> None:
@@ -222,6 +228,13 @@ class Checkpoints:
             wait_for_processes("damaged checkpoints")
             self._damaged = []
             self._manager.reload()
+
+
+def _meet_unless_failed(*, key: str, timeout_ms: int) -> None:
+    """Waits for the other processes, as Orbax does even after an error, for which the others would wait as well."""
+    if (error := sys.exception()) is not None:
+        raise error
+    ocp.multihost.get_barrier_sync_fn()(key=key, timeout_ms=timeout_ms)
 
 
 def _read_record(directory: Path) -> Any:

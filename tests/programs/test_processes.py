@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -125,6 +126,23 @@ def test_when_one_has_an_error_of_its_own_the_other_ends_too(unbroken, digits, t
     assert re.fullmatch(r"error: --workdir: .* holds a run with other settings .*\n", said[1][1])
     assert codes[0] != 0
     assert said[0][1].endswith(LOST)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1])
+def test_when_the_disk_of_one_is_full_it_says_so_and_the_other_ends_too(number, unbroken, digits, tmp_path):
+    workdir = tmp_path / "run"
+    processes = start_both(digits, workdir)
+    wait_for_epochs(processes[0], workdir, 2)
+    resource.prlimit(processes[number].pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    codes, said = finish_both(processes)
+    assert codes[number] == 1
+    # Above it, threads of TensorStore may complain that nobody waits for their write since another one failed.
+    (sentence,) = [line for line in said[number][1].splitlines() if line.startswith("error: ")]
+    assert re.fullmatch(r"error: --workdir: .* cannot be written .*File too large.*", sentence)
+    assert codes[1 - number] != 0
+    assert said[1 - number][1].endswith(LOST)
+    assert_ends_as_unbroken(digits, workdir, unbroken)
 
 
 @pytest.mark.slow

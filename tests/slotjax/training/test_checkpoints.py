@@ -282,3 +282,10 @@ def test_checksums_are_the_same_on_one_device_and_on_four():
     mesh = training.data_mesh()
     assert training.checksums([array]) == training.checksums([training.place_batch(array, mesh)])
     assert mesh.size == 4
+
+
+def test_arrays_that_cannot_be_written_are_an_error_of_the_system_in_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"file/arrays cannot be written \(.*\)") as error:
+        training.save_arrays(tmp_path / "file" / "arrays", {"weight": jnp.ones(2)})
+    assert len(str(error.value).splitlines()) == 1
