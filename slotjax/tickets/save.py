@@ -26,7 +26,12 @@ _LARGE = 2**16  # bytes of stored options; a toy is small whatever it stores
 
 
 class LargeTicket(UserWarning):
-    """A ticket holds random values that a seed could draw again."""
+    """A ticket holds random values that a seed could draw again.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", slotjax.tickets.LargeTicket)  # here, save_ticket does not say so
+    """
 
 
 def save_ticket(
