@@ -1,6 +1,6 @@
 """Draws the papers' figures and writes their tables from the ledger alone, without data and without training.
 
-    python -m experiments.report                    all of them, into experiments/results and the README
+    python -m experiments.report                    all of them, into experiments/results and the pages
 
 Beside every number stands the one that the paper prints, where its text prints one. What has no runs in the ledger is
 not drawn; a sentence says what is missing, and the command that trains it.
@@ -43,12 +43,11 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_list("only", [], f"Figures and tables: {', '.join(FIGURES)}. Default: all.", flag_values=values)
     flags.DEFINE_string("ledger", str(ledger.DIRECTORY), "Where the ledger is.", flag_values=values)
     flags.DEFINE_string("out", str(results), "Where report.md and figures/ go.", flag_values=values)
-    readme = str(results.parents[1] / "README.md")
-    flags.DEFINE_string(
+    flags.DEFINE_list(
         "readme",
-        readme,
-        "Whose tables of results are renewed; empty for none. Default: this project's, but none with --only, --ledger "
-        "or --out.",
+        [str(folder / "README.md") for folder in (results.parents[1], results.parent)],
+        "Pages whose tables of results are renewed, where their markers stand; empty for none. Default: this "
+        "project's, but none with --only, --ledger or --out.",
         flag_values=values,
     )
 
@@ -72,33 +71,37 @@ def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
     write_whole(out / "report.md", "\n\n".join([HEAD.rstrip(), machines_sentence(lines), printed, *sections]) + "\n")
 
 
-def update_between_markers(readme: Path, name: str, table: str) -> None:
-    """Puts a table between the README's two markers of that name.
+def update_between_markers(pages: list[Path], name: str, table: str) -> None:
+    """Puts a table between the two markers of that name, on the page that has them.
 
     Raises:
-        ValueError: if it has not both of them, once.
+        ValueError: if the markers do not stand on one page, each once.
     """
     start, end = f"<!-- {name}: written by experiments.report -->", f"<!-- end of {name} -->"
-    text = readme.read_text()
+    marked = [page for page in pages if start in page.read_text()]
+    text = marked[0].read_text() if len(marked) == 1 else ""
     if text.count(start) != 1 or text.count(end) != 1:
-        raise ValueError(f"--readme: {readme} must have the lines {start} and {end}, each once")
+        places = ", ".join(map(str, pages))
+        raise ValueError(f"--readme: one of {places} must have the lines {start} and {end}, each once")
     before, _, rest = text.partition(start)
-    write_whole(readme, f"{before}{start}\n{table}\n{end}{rest.partition(end)[2]}")
+    write_whole(marked[0], f"{before}{start}\n{table}\n{end}{rest.partition(end)[2]}")
 
 
 def readme_tables(lines: Ledger) -> dict[str, str]:
-    """What the README has of the ledger, by the name of its markers."""
-    results = printed_numbers_with_results(tuple(FIGURES.values()), lines, "experiments/results/report.md")
+    """What the project's pages have of the ledger, by the name of its markers."""
+    results = printed_numbers_with_results(tuple(FIGURES.values()), lines, "results/report.md")
     return {
+        "accuracies": figure_tables(FIGURES["slot.table2"], lines),
         "results": f"{results}\n\n{machines_sentence(lines)}",
         "eighth": figure_tables(FIGURES["beyond.eighth"], lines),
         "methods": methods_table(FIGURES["beyond.mnist"], lines),
     }
 
 
-def readme_to_update(values: flags.FlagValues) -> str:
+def pages_to_update(values: flags.FlagValues) -> list[Path]:
     """Whose tables of results are renewed: the project's own only by the project's whole ledger, in its place."""
-    return values.readme if values["readme"].present or not _narrowing_flags(values) else ""
+    pages = values.readme if values["readme"].present or not _narrowing_flags(values) else []
+    return [Path(page) for page in pages]
 
 
 def _narrowing_flags(values: flags.FlagValues) -> list[str]:
@@ -121,9 +124,9 @@ def main(arguments: list[str]) -> None:
         _check(values)
         figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger), whole=True)
         report(figures, lines, Path(values.out))
-        if readme := readme_to_update(values):
+        if pages := pages_to_update(values):
             for name, table in readme_tables(lines).items():
-                update_between_markers(Path(readme), name, table)
+                update_between_markers(pages, name, table)
     print(f"{len(lines)} runs in the ledger; {len(figures)} figures and tables in {values.out}", file=sys.stderr)
 
 

@@ -23,7 +23,9 @@ from experiments import benchmark, evaluate, export, report, reproduce, search
 from experiments.flags import parse
 from slotjax import models, training
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "slotjax/README.md", "experiments/README.md")}
+TEXT = "\n".join(PAGES.values())
 MODULES = sorted(
     module.name
     for package in (slotjax, experiments)
@@ -34,7 +36,7 @@ MODULES = sorted(
 
 
 def snippets(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -82,7 +84,7 @@ def test_the_readme_snippets_run_in_order(capsys, tmp_path, monkeypatch):
 
 
 def test_the_readme_commands_have_valid_flags():
-    commands = re.findall(r'python -m experiments\.train[^`"\n]*', README)
+    commands = re.findall(r'python -m experiments\.train[^`"\n]*', TEXT)
     assert len(commands) >= 6
     for command in commands:
         values = flags.FlagValues()
@@ -96,7 +98,7 @@ def test_the_readme_commands_have_valid_flags():
 @pytest.mark.parametrize("program", [benchmark, evaluate, export, report, reproduce, search])
 def test_the_readme_commands_of_other_programs_have_valid_flags(program):
     name = program.__name__.removeprefix("experiments.")
-    commands = re.findall(rf"python -m experiments\.{name}[^`\n]*", README)
+    commands = re.findall(rf"python -m experiments\.{name}[^`\n]*", TEXT)
     assert commands
     for command in commands:
         values = flags.FlagValues()
@@ -104,10 +106,20 @@ def test_the_readme_commands_of_other_programs_have_valid_flags(program):
         values(shlex.split(command)[2:])
 
 
-def test_the_readme_names_only_what_exists():
-    root = Path(__file__).parent.parent
-    for path in re.findall(r"(?:slotjax|experiments)/[\w/]+\.(?:py|png)", README):
-        assert (root / path).exists(), path
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_name_only_what_exists(page):
+    for path in re.findall(r"(?:slotjax|experiments)/[\w/]+\.(?:py|png|c|md)", PAGES[page]):
+        assert (ROOT / path).exists(), path
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", PAGES[page]):
+        path, _, part = link.partition("#")
+        target = (ROOT / page).parent / path
+        assert target.exists(), link
+        titles = re.findall(r"^#+ (.+)$", target.read_text() if part else "", re.MULTILINE)
+        assert not part or part in {title.lower().replace(" ", "-") for title in titles}, link
+
+
+def test_the_front_page_is_short():
+    assert len(PAGES["README.md"].splitlines()) <= 180
 
 
 def test_importing_the_library_is_light():

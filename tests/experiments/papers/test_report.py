@@ -169,6 +169,6 @@ def test_methods_have_their_flags_and_what_they_come_to():
 
 
 def test_the_readmes_tables_are_those_of_the_ledger():
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text() + (ROOT / "experiments" / "README.md").read_text()
     for name, table in report.readme_tables(ledger_module.read()).items():
         assert f"<!-- {name}: written by experiments.report -->\n{table}\n<!-- end of {name} -->" in readme

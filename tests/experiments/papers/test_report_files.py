@@ -132,16 +132,24 @@ def test_the_committed_pictures_are_those_of_the_ledger():
 
 
 def test_the_readme_is_renewed_between_its_markers(tmp_path):
-    readme = tmp_path / "README.md"
+    readme, other = tmp_path / "README.md", tmp_path / "other.md"
+    other.write_text("without")
     start, end = "<!-- table: written by experiments.report -->", "<!-- end of table -->"
     readme.write_text(f"before\n{start}\nold\n{end}\nafter\n")
     for _ in range(2):
-        report.update_between_markers(readme, "table", "new")
+        report.update_between_markers([other, readme], "table", "new")
         assert readme.read_text() == f"before\n{start}\nnew\n{end}\nafter\n"
-    readme.write_text("no markers")
+    assert other.read_text() == "without"
+    for wrong in ("no markers", f"{start}\n{end}\n{end}", f"{start}\n"):
+        readme.write_text(wrong)
+        with pytest.raises(ValueError, match=r"^--readme: .* must have the lines "):
+            report.update_between_markers([readme, other], "table", "new")
+        assert readme.read_text() == wrong
+    both = f"{start}\n{end}\n"
+    for page in (readme, other):
+        page.write_text(both)
     with pytest.raises(ValueError, match=r"^--readme: .* must have the lines "):
-        report.update_between_markers(readme, "table", "new")
-    assert readme.read_text() == "no markers"
+        report.update_between_markers([readme, other], "table", "new")
 
 
 def test_the_program_needs_no_data(tmp_path):
@@ -167,7 +175,7 @@ def test_the_projects_readme_is_renewed_by_its_own_ledger_only(arguments, renews
     values = flags.FlagValues()
     report.define_flags(values)
     values(["report", *arguments])
-    assert bool(report.readme_to_update(values)) == renews
+    assert bool(report.pages_to_update(values)) == renews
 
 
 @pytest.mark.parametrize(
