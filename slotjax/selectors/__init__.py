@@ -4,10 +4,10 @@ from slotjax.selectors.deciding import decided, drawn_names, names_a_scale, need
 from slotjax.selectors.edge_popup import Ranking, edge_popup
 from slotjax.selectors.factorable import Optimizer, check_factorable, hold_shares, is_factorable
 from slotjax.selectors.factored import is_factored
-from slotjax.selectors.fixed import fixed
+from slotjax.selectors.fixed import every_leaf, fixed
 from slotjax.selectors.initial_scores import Initial
 from slotjax.selectors.learned import learned
-from slotjax.selectors.partition import partition
+from slotjax.selectors.partition import Partition, partition
 from slotjax.selectors.proof import proof
 from slotjax.selectors.random_selection import random_selection
 from slotjax.selectors.selector import (
@@ -30,6 +30,7 @@ __all__ = [
     "JointMethod",
     "Method",
     "Optimizer",
+    "Partition",
     "Ranking",
     "Scores",
     "Selection",
@@ -43,6 +44,7 @@ __all__ = [
     "drawn_about_zero",
     "drawn_names",
     "edge_popup",
+    "every_leaf",
     "fixed",
     "hold_shares",
     "is_factorable",

@@ -13,7 +13,11 @@ from slotjax.selectors.tree import make_selector
 
 
 def every_leaf(name: str, leaf: Any) -> bool:
-    """The rule for `where=` that picks all leaves."""
+    """The rule for `where=` that picks all leaves.
+
+    >>> slotjax.selectors.every_leaf("bias", jnp.zeros(2))
+    True
+    """
     return True
 
 

@@ -48,7 +48,11 @@ def partition(selectors: Mapping[str, Selector]) -> Selector:
 
 @dataclasses.dataclass(frozen=True)
 class Partition:
-    """Each leaf by the first selector whose pattern matches its name; see `Selector`."""
+    """Each leaf by the first selector whose pattern matches its name; see `Selector`.
+
+    >>> isinstance(slotjax.partition({".*": slotjax.learned()}), slotjax.selectors.Partition)
+    True
+    """
 
     rules: Rules
 

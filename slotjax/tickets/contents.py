@@ -58,12 +58,15 @@ class Contents(NamedTuple):
             part for part in self.parts if part.index_bytes is not None and part.other_bytes >= math.prod(part.shape)
         ]
         stored = sum(part.other_bytes for part in own)
-        if not stored:
-            return None
-        return (
-            f"Stored options take {stored:,} of its {self.size:,} bytes; with options='seeded', where its method and "
-            "distribution have that, a seed of 8 bytes per weight would draw them again."
-        )
+        return advice_on(stored, self.size) if stored else None
+
+
+def advice_on(stored: int, size: int) -> str:
+    """What would make a ticket of that size small, which has that many bytes of stored options."""
+    return (
+        f"Stored options take {stored:,} of its {size:,} bytes; with options='seeded', where its method and "
+        "distribution have that, a seed of 8 bytes per weight would draw them again."
+    )
 
 
 def describe_ticket(path: str | Path) -> Contents:

@@ -3,6 +3,7 @@
 FORMAT.md in this folder says what each byte of it is.
 """
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from jaxtyping import PyTree
 from slotjax.options import Codebook, kept_ratio
 from slotjax.selectors import Selector, named_leaves
 from slotjax.tickets.container import FORMAT, write
-from slotjax.tickets.contents import describe_ticket
+from slotjax.tickets.contents import advice_on
 from slotjax.tickets.indices import deflated, pack
 from slotjax.tickets.names import checked_leaves, plain
 from slotjax.tickets.reader import bits_per_index
@@ -99,15 +100,13 @@ def save_ticket(
             tensors[f"array/{collection}/{name}"] = plain(leaf)
             content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
     write(Path(path), tensors, content)
-    _warn_if_large(path, sum(tensor.nbytes for name, tensor in tensors.items() if name.startswith("options/")))
-
-
-def _warn_if_large(path: str | Path, stored: int) -> None:
-    if stored < _LARGE:
-        return
-    contents = describe_ticket(path)
-    if contents.advice is not None:
-        warnings.warn(f"ticket: {path} takes {contents.size:,} bytes. {contents.advice}", LargeTicket, stacklevel=3)
+    own = [tensors.get(f"options/{name}", np.empty(0)) for name in content["weights"]]
+    shapes = [weight["shape"] for weight in content["weights"].values()]
+    # Shared options are fewer than connections, and small.
+    stored = sum(options.nbytes for options, shape in zip(own, shapes, strict=True) if options.size >= math.prod(shape))
+    if stored >= _LARGE:
+        size = Path(path).stat().st_size
+        warnings.warn(f"ticket: {path} takes {size:,} bytes. {advice_on(stored, size)}", LargeTicket, stacklevel=2)
 
 
 def _packed(index: np.ndarray, bits: int) -> tuple[np.ndarray, dict[str, str]]:

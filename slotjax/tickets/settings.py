@@ -5,10 +5,12 @@ from typing import Any
 
 from slotjax.distributions import AsMatrix, Distribution, FanScale, Multiple, OwnScale
 from slotjax.selectors import (
+    Partition,
     Selector,
     decided,
     drawn_about_zero,
     edge_popup,
+    every_leaf,
     fixed,
     learned,
     matrices_and_kernels,
@@ -20,9 +22,7 @@ from slotjax.selectors import (
 
 # A ticket names what slotjax has and nothing else, so that reading one runs no code of others.
 _METHODS = {make.__name__: make for make in (edge_popup, fixed, learned, random_selection, slot_machine, supermask)}
-_EVERY_LEAF: Any = fixed()
-_RULES = {rule.__name__: rule for rule in (drawn_about_zero, matrices_and_kernels, _EVERY_LEAF.where)}
-_PARTITION: Any = type(partition({}))
+_RULES = {rule.__name__: rule for rule in (drawn_about_zero, matrices_and_kernels, every_leaf)}
 _SCALES = {"own": OwnScale, "fan": FanScale, "multiple": Multiple, "matrix": AsMatrix}
 
 
@@ -43,7 +43,7 @@ def remade(told: dict[str, Any]) -> Selector | None:
 
 
 def _told(selector: Any) -> dict[str, Any]:
-    if isinstance(selector, _PARTITION):
+    if isinstance(selector, Partition):
         # As a list, because JSON with sorted keys would lose the order of the patterns.
         return {"method": "partition", "rules": [[pattern.pattern, _told(one)] for pattern, one in selector.rules]}
     where = getattr(selector, "where", None)

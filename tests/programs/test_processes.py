@@ -101,12 +101,17 @@ def test_when_one_dies_the_other_says_so_and_starting_both_again_resumes(victim,
     assert_ends_as_unbroken(digits, workdir, unbroken)
 
 
+def running_both(digits, workdir, epochs):
+    processes = start_both(digits, workdir)
+    wait_for_epochs(processes[0], workdir, epochs)
+    return processes
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1])
 def test_when_one_is_asked_to_stop_both_save_the_same_epoch(number, unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
-    processes = start_both(digits, workdir)
-    wait_for_epochs(processes[0], workdir, 3)
+    processes = running_both(digits, workdir, 3)
     processes[number].send_signal(signal.SIGTERM)
     codes, said = finish_both(processes)
     assert codes == [0, 0]
@@ -132,8 +137,7 @@ def test_when_one_has_an_error_of_its_own_the_other_ends_too(unbroken, digits, t
 @pytest.mark.parametrize("number", [0, 1])
 def test_when_the_disk_of_one_is_full_it_says_so_and_the_other_ends_too(number, unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
-    processes = start_both(digits, workdir)
-    wait_for_epochs(processes[0], workdir, 2)
+    processes = running_both(digits, workdir, 2)
     resource.prlimit(processes[number].pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
     codes, said = finish_both(processes)
     assert codes[number] == 1
