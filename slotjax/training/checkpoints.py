@@ -65,7 +65,6 @@ class Checkpoints:
         self._keep_epochs, self._is_scheduled = tuple(keep_epochs), is_scheduled
         self._accuracies: dict[int, float | None] = {}
         self._damaged: list[int] = []
-        self._failed = False
         if self._directory.exists() and not self._directory.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "it is not a directory", str(directory))
         options = ocp.CheckpointManagerOptions(
@@ -83,8 +82,6 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._failed and jax.process_count() > 1:
-            return  # closing waits for the others, and they for what this process could not write
         with self._writing():
             self._manager.close()
         if not self._read_only:
@@ -215,7 +212,6 @@ class Checkpoints:
             yield
         # Orbax raises a dozen kinds of error, also those of a write in the background.
         except Exception as error:
-            self._failed = True
             raise OSError(f"a checkpoint cannot be written to {self._directory} ({reason(error)})") from error
 
     def _set_damaged_aside(self) -> None:
