@@ -1,7 +1,6 @@
 """What is in a ticket, without making its weights."""
 
 import contextlib
-import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ class Part(NamedTuple):
         index_bytes: what its packed indices take; None if it is not selected.
         other_bytes: what is stored of its options, or the array itself.
         made_from: the number, kind and scale of its options, in words.
+        has_own_options: whether each of its connections has stored options of its own.
     """
 
     path: str
@@ -30,6 +30,7 @@ class Part(NamedTuple):
     index_bytes: int | None
     other_bytes: int
     made_from: str
+    has_own_options: bool
 
 
 class Contents(NamedTuple):
@@ -54,10 +55,7 @@ class Contents(NamedTuple):
     @property
     def advice(self) -> str | None:
         """What would make the ticket small, in a sentence; None if no connection has stored options of its own."""
-        own = [
-            part for part in self.parts if part.index_bytes is not None and part.other_bytes >= math.prod(part.shape)
-        ]
-        stored = sum(part.other_bytes for part in own)
+        stored = sum(part.other_bytes for part in self.parts if part.has_own_options)
         return advice_on(stored, self.size) if stored else None
 
 
@@ -117,9 +115,9 @@ def opened(path: str | Path) -> tuple[int, dict[str, Any], list[Leaf]]:
 
 def _part(leaf: Leaf) -> Part:
     if not leaf.entry:
-        return Part(leaf.path, leaf.dtype, leaf.shape, None, leaf.data.nbytes, "stored as it is")
+        return Part(leaf.path, leaf.dtype, leaf.shape, None, leaf.data.nbytes, "stored as it is", False)
     stored = 0 if leaf.options is None else leaf.options.nbytes
-    return Part(leaf.path, leaf.dtype, leaf.shape, leaf.data.nbytes, stored, _made_from(leaf))
+    return Part(leaf.path, leaf.dtype, leaf.shape, leaf.data.nbytes, stored, _made_from(leaf), _has_own_options(leaf))
 
 
 def _made_from(leaf: Leaf) -> str:
@@ -131,5 +129,8 @@ def _made_from(leaf: Leaf) -> str:
 
 
 def _stored(leaf: Leaf) -> str:
-    is_shared = leaf.options.size < math.prod(leaf.shape)
-    return "stored, of all connections" if is_shared else "stored"
+    return "stored" if _has_own_options(leaf) else "stored, of all connections"
+
+
+def _has_own_options(leaf: Leaf) -> bool:
+    return leaf.options is not None and leaf.options.ndim > 1

@@ -3,7 +3,6 @@
 FORMAT.md in this folder says what each byte of it is.
 """
 
-import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -100,10 +99,9 @@ def save_ticket(
             tensors[f"array/{collection}/{name}"] = plain(leaf)
             content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
     write(Path(path), tensors, content)
-    own = [tensors.get(f"options/{name}", np.empty(0)) for name in content["weights"]]
-    shapes = [weight["shape"] for weight in content["weights"].values()]
-    # Shared options are fewer than connections, and small.
-    stored = sum(options.nbytes for options, shape in zip(own, shapes, strict=True) if options.size >= math.prod(shape))
+    # Shared options, which have one dimension, are few.
+    own = [tensor for name, tensor in tensors.items() if name.startswith("options/") and tensor.ndim > 1]
+    stored = sum(options.nbytes for options in own)
     if stored >= _LARGE:
         size = Path(path).stat().st_size
         warnings.warn(f"ticket: {path} takes {size:,} bytes. {advice_on(stored, size)}", LargeTicket, stacklevel=2)

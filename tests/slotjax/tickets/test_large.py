@@ -45,5 +45,13 @@ def test_what_needs_no_advice_does_not_warn(selector, tmp_path):
         save(selector, tmp_path / "ticket")
 
 
+def test_many_options_that_a_small_weight_shares_do_not_warn(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shared = slotjax.slot_machine(2**15, share="layer", options="stored", distribution=GLOROT)
+        save(shared, tmp_path / "ticket", {"kernel": jnp.zeros((8, 4))})
+    assert slotjax.tickets.describe_ticket(tmp_path / "ticket").advice is None
+
+
 def test_a_toy_does_not_warn(tmp_path):
     save(STORED["edge-popup"], tmp_path / "ticket", {"kernel": jnp.zeros((8, 4))})
