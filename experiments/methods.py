@@ -64,6 +64,8 @@ def _slot_machine(settings: Settings) -> slotjax.Selector:
 def _describe_slot_machine(request: Request) -> str:
     share = {"connection": "", "layer": ", shared per layer", "network": ", shared by the network"}[request.share]
     marks = (", sparse" if request.sparse else "") + ("" if request.initial == "uniform" else f", {request.initial}")
+    # No other optimizer than SGD trains K scores by two numbers; it trains a method of its own.
+    marks += ", latent values" if request.optimizer != "sgd" and request.scores == "factored" else ""
     return f"{request.selection} slot machine, K = {request.k}{share}{marks}"
 
 

@@ -120,7 +120,10 @@ class Request:
     batch_size: int | None = flag(None, flags.DEFINE_integer, "Examples per step, over all devices.")
     learning_rate: float | None = flag(None, flags.DEFINE_float, "Learning rate.")
     optimizer: str = flag(
-        "sgd", flags.DEFINE_string, "What updates scores or weights: sgd, or adam, which needs --scores=explicit."
+        "sgd",
+        flags.DEFINE_string,
+        "What updates scores or weights: sgd or adam. With factored scores, adam trains latent values, which is not "
+        "the paper's method; with --scores=explicit, it trains the paper's scores.",
     )
     momentum: float | None = flag(None, flags.DEFINE_float, "Momentum of SGD, from 0 to less than 1.")
     nesterov: bool = flag(False, flags.DEFINE_bool, "Use Nesterov's momentum.")

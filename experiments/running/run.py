@@ -181,7 +181,7 @@ def train(
     variables = {"params": state.params, "frozen": frozen}
     proof = slotjax.proof(frozen)
     check_proof(history, proof, workdir)
-    summary = summarize(history, experiment.selector, variables, proof)
+    summary = summarize(history, experiment.selector, variables, proof, experiment.optimizer)
     if is_first():
         draw_curves(history, f"{settings.model} on {settings.dataset}, {describe(settings)}", workdir / "curves.png")
         write_json(workdir / "summary.json", summary)

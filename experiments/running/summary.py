@@ -10,7 +10,7 @@ from experiments.configuration.settings import Request
 from experiments.methods import describe
 from experiments.running.numbers import number
 from slotjax import analysis, training
-from slotjax.selectors import named_leaves
+from slotjax.selectors import Optimizer, is_factorable, named_leaves
 
 
 def best_record(history: training.History) -> dict[str, Any]:
@@ -26,9 +26,14 @@ def best_record(history: training.History) -> dict[str, Any]:
 
 
 def summarize(
-    history: training.History, selector: slotjax.Selector, variables: PyTree, proof: str | None
+    history: training.History,
+    selector: slotjax.Selector,
+    variables: PyTree,
+    proof: str | None,
+    optimizer: Optimizer,
 ) -> dict[str, Any]:
     """The content of `summary.json`: connections, accuracies, seconds, and the proof that options are as they were."""
+    scores = "scores" if is_factorable(optimizer, variables["params"]) else "latent values (not the paper's scores)"
     best = best_record(history)
     weights = named_leaves(jax.eval_shape(selector.select, variables))
     selected = list(named_leaves(jax.eval_shape(selector.selection, variables)))
@@ -42,7 +47,7 @@ def summarize(
     return {
         "connections": sum(weights[name].size for name in chosen),
         "sparsity": number(sparsity(variables)),
-        "trained": _trained(list(weights), selected, list(named_leaves(variables["params"]))),
+        "trained": _trained(list(weights), selected, list(named_leaves(variables["params"])), scores),
         "untrained_test_accuracy": history[0]["test"]["accuracy"],
         "best_epoch": best["epoch"],
         "best_validation_accuracy": best["validation"]["accuracy"],
@@ -76,7 +81,7 @@ def table(summary: dict[str, Any], request: Request) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
 
-def _trained(weights: list[str], selected: list[str], trainable: list[str]) -> str:
+def _trained(weights: list[str], selected: list[str], trainable: list[str], scores: str = "scores") -> str:
     """What the optimizer changed, and what stayed as it was without being selected.
 
     >>> _trained(["a/kernel", "a/bias"], ["a/kernel"], ["a/kernel", "a/bias"])
@@ -86,9 +91,8 @@ def _trained(weights: list[str], selected: list[str], trainable: list[str]) -> s
     """
     rest = set(weights) - set(selected)
     learned, kept = _last(rest & set(trainable)), _last(rest - set(trainable))
-    scores = any(name == one or name.startswith(f"{one}/") for name in trainable for one in selected)
-    if scores:
-        what = f"scores and parameters that are not selected ({learned})" if learned else "scores only"
+    if any(name == one or name.startswith(f"{one}/") for name in trainable for one in selected):
+        what = f"{scores} and parameters that are not selected ({learned})" if learned else f"{scores} only"
     elif selected:
         what = f"parameters that are not selected ({learned})" if learned else "nothing"
     else:

@@ -14,7 +14,7 @@ import slotjax
 from experiments.configuration.settings import Request
 from experiments.flags import parse as parsing
 from experiments.flags.resolve import resolve
-from experiments.methods import selector_of
+from experiments.methods import describe, selector_of
 from experiments.running import run
 from experiments.running.components import Inputs, draw, load_source, network
 from slotjax import data
@@ -110,7 +110,10 @@ def test_flags_that_do_not_go_together_are_refused():
         parse("--init_from=runs/x", "--method=supermask")
     with pytest.raises(ValueError, match="--sparse: it needs a --k of at least 2, but 1 was given"):
         parse("--sparse", "--k=1")
-    assert parse("--optimizer=adam")[0].scores == "factored"
+    latent = parse("--optimizer=adam")[0]
+    assert latent.scores == "factored"
+    assert describe(latent) == "greedy slot machine, K = 8, latent values"
+    assert describe(parse("--optimizer=adam", "--scores=explicit")[0]) == "greedy slot machine, K = 8"
     with pytest.raises(ValueError, match="--train_on_all: it is not for imagenet2012"):
         parse("--train_on_all", "--dataset=imagenet2012")
 
