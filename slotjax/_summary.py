@@ -15,7 +15,6 @@ from slotjax.selectors import (
     matrices_and_kernels,
     named_leaves,
     needs_values,
-    random_values,
     varying_names,
 )
 
@@ -121,15 +120,15 @@ def summary(selector: Selector, params: PyTree) -> Summary:
     if needs_values(selector) and not any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves.values()):
         selector = decided(selector, varying_names(params))
     made = jax.eval_shape(lambda params: selector.init(jax.random.key(0), params), params)
-    frozen, trainable = random_values(made["frozen"]), named_leaves(made["params"])
-    return Summary(tuple(_row(name, leaf, frozen.get(name), trainable) for name, leaf in leaves.items()))
+    structure: Any = jax.tree.structure(params)
+    frozen, trainable = (structure.flatten_up_to(made[part]) for part in ("frozen", "params"))
+    return Summary(tuple(map(_row, leaves, leaves.values(), frozen, trainable)))
 
 
-def _row(name: str, leaf: Any, drawn: Drawn | None, trainable: dict[str, Any]) -> Row:
+def _row(name: str, leaf: Any, frozen: Any, trainable: Any) -> Row:
     known = not isinstance(leaf, jax.ShapeDtypeStruct)
     own = float(np.std(np.asarray(leaf, np.float64))) if known and leaf.size else None
-    trains = [array for one, array in trainable.items() if one == name or one.startswith(f"{name}/")]
-    made = {} if drawn is None else drawn.made
+    made = frozen.made if isinstance(frozen, Drawn) else {}
     # A mask counts 0 among its options.
     k = made.get("k", 0) + made.get("number", 0)
     return Row(
@@ -142,8 +141,8 @@ def _row(name: str, leaf: Any, drawn: Drawn | None, trainable: dict[str, Any]) -
         own=own,
         start=made.get("initial", ""),
         bits=max(1, (k - 1).bit_length()) if k else 8 * leaf.dtype.itemsize,
-        frozen=_bytes(jax.tree.leaves(drawn)),
-        trainable=_bytes(trains),
+        frozen=_bytes(jax.tree.leaves(frozen)),
+        trainable=_bytes(jax.tree.leaves(trainable)),
     )
 
 

@@ -22,7 +22,7 @@ from slotjax.selectors.selector import (
 )
 from slotjax.selectors.slot_machine import Scores, Selection, Share, slot_machine
 from slotjax.selectors.supermask import Evaluation, supermask
-from slotjax.selectors.tree import leaf_name, make_selector, named_leaves, nest, random_values, unnest
+from slotjax.selectors.tree import leaf_namer, make_selector, named_leaves, nest, random_values, unnest
 
 __all__ = [
     "Evaluation",
@@ -49,7 +49,7 @@ __all__ = [
     "hold_shares",
     "is_factorable",
     "is_factored",
-    "leaf_name",
+    "leaf_namer",
     "learned",
     "make_selector",
     "matrices_and_kernels",

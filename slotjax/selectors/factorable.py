@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from slotjax.options import at_least_float32
 from slotjax.selectors.factored import is_factored
 from slotjax.selectors.selector import Where, matrices_and_kernels
-from slotjax.selectors.tree import leaf_name
+from slotjax.selectors.tree import leaf_namer
 
 Optimizer: TypeAlias = optax.GradientTransformation | optax.MultiSteps
 
@@ -112,7 +112,7 @@ def hold_shares(params: PyTree, before: PyTree) -> PyTree:
 def _small_leaves(params: PyTree, where: Where) -> tuple[list[_Small], Any]:
     paths_and_leaves, treedef = jax.tree_util.tree_flatten_with_path(params, is_leaf=is_factored)
     known = any(is_factored(leaf) for _, leaf in paths_and_leaves)
-    random = np.random.RandomState(0)
+    random, name_of = np.random.RandomState(0), leaf_namer(params)
 
     def small(name, leaf):
         weight = leaf["u"] if is_factored(leaf) else leaf
@@ -121,7 +121,7 @@ def _small_leaves(params: PyTree, where: Where) -> tuple[list[_Small], Any]:
         dtype = at_least_float32(weight.dtype) if selected else jnp.result_type(weight)
         return _Small(name, selected, random.normal(size=shape), random.uniform(0.1, 1, shape), dtype)
 
-    return [small(leaf_name(path), leaf) for path, leaf in paths_and_leaves], treedef
+    return [small(name_of(path), leaf) for path, leaf in paths_and_leaves], treedef
 
 
 def _compare(optimizer: Any, step: Any, leaves: list[_Small], treedef: Any, scale: float, most_steps: int) -> int:

@@ -11,7 +11,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 
 from slotjax.options import Codebook
 from slotjax.selectors.selector import Selector, Variables
-from slotjax.selectors.tree import check_init, leaf_name, weights_and_leaves
+from slotjax.selectors.tree import check_init, leaf_namer, weights_and_leaves
 
 Rules = tuple[tuple[re.Pattern[str], Selector], ...]
 
@@ -71,7 +71,7 @@ class Partition:
         check_init(key, params)
         paths_and_leaves, treedef = tree_flatten_with_path(params)
         leaves = [leaf for _, leaf in paths_and_leaves]
-        names = [leaf_name(path) for path, _ in paths_and_leaves]
+        names = list(map(leaf_namer(params), [path for path, _ in paths_and_leaves]))
         owners = _owners(self.rules, names)
         idle = [pattern.pattern for rule, (pattern, _) in enumerate(self.rules) if rule not in owners]
         if idle and len(names) > 1:  # a layer has no other leaf than its own

@@ -77,17 +77,30 @@ def make_selector(method: Method, where: Where, settings: Any = None) -> Selecto
     return TreeSelector(Each(method), where, method if settings is None else settings, joint=False)
 
 
-def leaf_name(path: tuple) -> str:
-    """The name of the leaf at `path`: its keys, joined by `/`.
+def leaf_namer(tree: PyTree) -> Callable[[tuple], str]:
+    """A function from the path of a leaf of `tree` to its name: its keys, joined by `/`.
 
-    >>> (path, _), *_ = jax.tree_util.tree_flatten_with_path({"dense": {"kernel": 0}})[0]
-    >>> slotjax.selectors.leaf_name(path)
+    A box that holds nothing but one `value`, as NNX states and partitioned Linen variables have, adds nothing to it.
+
+    >>> params = {"dense": {"kernel": 0}}
+    >>> (path, _), *_ = jax.tree_util.tree_flatten_with_path(params)[0]
+    >>> slotjax.selectors.leaf_namer(params)(path)
     'dense/kernel'
     """
-    # The boxes around a leaf in NNX states and partitioned Linen variables are no part of its name.
-    if path and path[-1] == GetAttrKey("value"):
-        path = path[:-1]
-    return keystr(path, simple=True, separator="/")
+    boxes = set()
+
+    def note(path: tuple, node: Any) -> bool:
+        if len(jax.tree.leaves(node, is_leaf=lambda part: part is not node)) == 1:
+            boxes.add(path)
+        return False
+
+    tree_flatten_with_path(tree, is_leaf=note, is_leaf_takes_path=True)
+
+    def name(path: tuple) -> str:
+        boxed = path and path[-1] == GetAttrKey("value") and path[:-1] in boxes
+        return keystr(path[:-1] if boxed else path, simple=True, separator="/")
+
+    return name
 
 
 def named_leaves(tree: PyTree) -> dict[str, Any]:
@@ -96,7 +109,8 @@ def named_leaves(tree: PyTree) -> dict[str, Any]:
     >>> slotjax.selectors.named_leaves({"dense": {"kernel": 1, "bias": 2}})
     {'dense/bias': 2, 'dense/kernel': 1}
     """
-    return {leaf_name(path): leaf for path, leaf in tree_flatten_with_path(tree)[0]}
+    name = leaf_namer(tree)
+    return {name(path): leaf for path, leaf in tree_flatten_with_path(tree)[0]}
 
 
 def nest(path: tuple[str, ...], leaf: Any) -> Any:
@@ -129,7 +143,8 @@ def init_selected(
     `initialize` takes all of them at once, by name, and gives the trainable and the frozen part of each.
     """
     paths_and_leaves, treedef = tree_flatten_with_path(params)
-    named = [(leaf_name(path), leaf) for path, leaf in paths_and_leaves]
+    name_of = leaf_namer(params)
+    named = [(name_of(path), leaf) for path, leaf in paths_and_leaves]
     _check_names([name for name, _ in named])
     selected = {name: leaf for name, leaf in named if where(name, leaf)}
     if where is drawn_about_zero:
@@ -175,7 +190,8 @@ def weights_and_leaves(variables: Variables) -> tuple[list[tuple[str, Weight]], 
     named, treedef = tree_flatten_with_path(
         variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True
     )
-    return [(leaf_name(path), Weight(leaf, frozen.get(path, Drawn({})))) for path, leaf in named], treedef
+    name = leaf_namer(variables["params"])
+    return [(name(path), Weight(leaf, frozen.get(path, Drawn({})))) for path, leaf in named], treedef
 
 
 def _some_weights(variables: Variables) -> dict[str, Weight]:
@@ -192,7 +208,8 @@ def random_values(frozen: PyTree) -> dict[str, Drawn]:
     >>> sorted(slotjax.selectors.random_values(variables["frozen"])["dense"])
     ['seed', 'sigma']
     """
-    return {leaf_name(path): values for path, values in _values_by_path(frozen).items()}
+    name = leaf_namer(frozen)
+    return {name(path): values for path, values in _values_by_path(frozen).items()}
 
 
 def _values_by_path(frozen: PyTree) -> dict[tuple, Drawn]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from slotjax.selectors import leaf_name, named_leaves
+from slotjax.selectors import leaf_namer, named_leaves
 from slotjax.tickets.reader import NATIVE, Leaf, check_stored
 from slotjax.tickets.structure import structure
 
@@ -20,12 +20,12 @@ def checked_leaves(tree: PyTree) -> dict[str, Any]:
         ValueError: if two leaves have one name, or if a key contains `/` and no node can say the structure, so that it
             could not be told from another.
     """
-    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
-    names = [leaf_name(path) for path in paths]
+    paths, name = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree)], leaf_namer(tree)
+    names = list(map(name, paths))
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"variables: {twice} name two leaves each, which a ticket cannot tell from each other")
-    with_slash = [leaf_name(path) for path in paths if any("/" in leaf_name((entry,)) for entry in path)]
+    with_slash = [name(path) for path in paths if any("/" in name((entry,)) for entry in path)]
     if with_slash and structure(tree) is None:
         raise ValueError(
             f"variables: {with_slash[0]!r} has a key that contains '/', which a ticket cannot tell from a path"
@@ -40,7 +40,8 @@ def shaped_like(like: PyTree, named: dict[str, Any]) -> PyTree:
     differing = sorted(name for name in given | there if given.get(name) != there.get(name))
     if differing:
         raise ValueError(f"`like` has another shape or dtype for {differing}")
-    return jax.tree_util.tree_map_with_path(lambda path, _: named[leaf_name(path)], like)
+    name = leaf_namer(like)
+    return jax.tree_util.tree_map_with_path(lambda path, _: named[name(path)], like)
 
 
 def plain(array: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 from jaxtyping import PyTree
 
-from slotjax.selectors import leaf_name
+from slotjax.selectors import leaf_namer
 
 
 class _UntoldError(Exception):
@@ -16,7 +16,8 @@ class _UntoldError(Exception):
 
 def structure(tree: PyTree) -> Any:
     """The node of a tree, as FORMAT.md has it; None if the names of the leaves say it, or no node can."""
-    names = jax.tree_util.tree_map_with_path(lambda path, _: leaf_name(path), tree)
+    name = leaf_namer(tree)
+    names = jax.tree_util.tree_map_with_path(lambda path, _: name(path), tree)
     by_name: Any = jax.tree.structure(nested({name: name for name in jax.tree.leaves(names)}))
     if by_name == jax.tree.structure(names):
         return None

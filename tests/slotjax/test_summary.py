@@ -1,5 +1,7 @@
 """The table of a network says what `init` does with it."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,6 +52,22 @@ def test_it_counts_what_init_makes(selector, k, bits, frozen, trainable):
     made = selector.init(jax.random.key(0), {"dense": PARAMS["dense"]})
     sizes = [sum(leaf.nbytes for leaf in jax.tree.leaves(made[one]["dense"]["kernel"])) for one in ("frozen", "params")]
     assert sizes == [frozen, trainable]
+
+
+class Attention(NamedTuple):
+    query: Any
+    value: Any
+
+
+def test_a_field_called_value_is_a_name_like_any_other():
+    weights = {"a": Attention(PARAMS["dense"]["kernel"], PARAMS["dense"]["kernel"]), "a/query": jnp.zeros(3)}
+    selector = slotjax.edge_popup(options="seeded")
+    with pytest.raises(ValueError, match="'a/query'"):
+        slotjax.summary(selector, weights)
+    del weights["a/query"]
+    found = rows(selector, weights)
+    assert {name: row.trainable for name, row in found.items()} == {"a/query": 2400, "a/value": 2400}
+    assert set(slotjax.selectors.random_values(selector.init(jax.random.key(0), weights)["frozen"])) == set(found)
 
 
 def test_it_marks_a_scale_that_is_far_from_the_own_one():

@@ -29,6 +29,11 @@ class Layer(NamedTuple):
     bias: Any
 
 
+class Attention(NamedTuple):
+    query: Any
+    value: Any
+
+
 class Outer:
     class Inner(NamedTuple):
         a: Any
@@ -57,6 +62,7 @@ def saved(collection, path):
 
 TREES = {
     "named tuple": Layer(ONES, [ONES, {"a/b": 2 * ONES}]),
+    "value beside another": {"a": Attention(ONES, 2 * ONES), "b": nnx.Param(3 * ONES)},
     "nested class": {"x": Outer.Inner(None, (ONES,))},
     "none": {"a": None, "b": [None, ONES], "c": ()},
     "integer keys": {"a": {10: ONES, 9: 2 * ONES}, "b/c": ONES},
