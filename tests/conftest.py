@@ -19,6 +19,8 @@ from jaxtyping import install_import_hook
 from tests.small_imagenet import prepared  # noqa: F401 (a fixture)
 from tests.small_mnist import prepared_digits  # noqa: F401 (a fixture)
 
+FEW_OPTIMIZATIONS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # What one process of a test run has compiled, no other compiles again: neither pytest's workers nor the programs
     # under test, which inherit the environment.
@@ -35,13 +37,26 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Marks those cases as slow that the mark `quick` of their test does not name."""
+    for item in items:
+        mark = item.get_closest_marker("quick")
+        if mark and item.callspec.id not in mark.args:
+            item.add_marker("slow")
+    named = {(item.function, case) for item in items for mark in item.iter_markers("quick") for case in mark.args}
+    unknown = named - {(item.function, item.callspec.id) for item in items if hasattr(item, "callspec")}
+    if unknown and not any("::" in argument for argument in config.args):
+        raise pytest.UsageError(f"quick: no such cases: {sorted((test.__name__, case) for test, case in unknown)}")
+
+
 def pytest_configure(config):
     """Compiles the quick tests with few optimizations of machine code, for compiling takes most of their time.
 
     Both sides of a comparison are compiled alike. Slow tests compile as users do; those that fuzz look at no numbers.
     """
     if config.option.markexpr in ("not slow and not fuzz", "fuzz"):
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=1".strip()
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FEW_OPTIMIZATIONS}".strip()
 
 
 # No test is timed, and every run draws the same examples, so that code and not luck decides whether it passes.

@@ -31,6 +31,8 @@ def save_arrays(directory: str | Path, arrays: PyTree) -> None:
     [1. 1.]
     """
     try:
+        # Where this fails in Orbax, its threads wait for each other, for ten minutes, also when the program ends.
+        Path(directory).absolute().parent.mkdir(parents=True, exist_ok=True)
         with ocp.StandardCheckpointer() as checkpointer:
             checkpointer.save(Path(directory).absolute(), arrays)
     # Orbax raises a dozen kinds of error, also those of a write in the background.

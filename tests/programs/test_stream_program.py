@@ -51,6 +51,7 @@ class InterruptedRunError(Exception):
     """What ends a run in the middle of an epoch."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [*(pytest.param(step, marks=pytest.mark.slow) for step in (4, 8, 12)), 23])
 def test_a_run_that_is_interrupted_within_an_epoch_ends_as_an_unbroken_one(
     step, prepared, unbroken, tmp_path, monkeypatch, capsys

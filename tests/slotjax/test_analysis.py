@@ -31,6 +31,7 @@ def test_overlap(one, other, expected):
     assert float(analysis.overlap([jnp.array(one, jnp.float32)], [jnp.array(other, jnp.float32)])) == expected
 
 
+@pytest.mark.slow
 def test_sparsity_and_parameters_kept():
     selector = paper.edge_popup(0.3)
     weights = selector.select(selector.init(jax.random.key(0), PARAMS))
@@ -38,6 +39,7 @@ def test_sparsity_and_parameters_kept():
     assert analysis.parameters_kept(weights) == 180 + 60
 
 
+@pytest.mark.slow
 def test_index_counts_of_indices_and_masks():
     machine, mask = paper.slot_machine(5), paper.edge_popup(0.25)
     counts = analysis.index_counts(machine.selection(machine.init(jax.random.key(0), PARAMS)), 5)
@@ -47,6 +49,7 @@ def test_index_counts_of_indices_and_masks():
     assert analysis.index_counts(masks, 2).tolist() == [600, 200]
 
 
+@pytest.mark.quick("network-seeded")
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
 def test_histograms_of_offered_and_selected_values(options, share):
@@ -60,6 +63,7 @@ def test_histograms_of_offered_and_selected_values(options, share):
     np.testing.assert_array_equal(selected, np.histogram(np.asarray(selector.select(variables)["a"]), edges)[0])
 
 
+@pytest.mark.slow
 def test_histograms_of_masks_and_random_weights():
     for selector, count in ((paper.edge_popup(0.5), 2), (paper.supermask(rescale=True), 2)):
         histograms = analysis.offered_and_selected(selector, selector.init(jax.random.key(0), PARAMS))
@@ -102,6 +106,7 @@ def test_selections_of_different_networks_are_refused(compare, other):
         compare({"a": jnp.ones((4, 1))}, other)
 
 
+@pytest.mark.slow
 def test_histograms_of_a_rescaled_mask_are_of_rescaled_values():
     selector = paper.supermask(rescale=True)
     offered, selected, _ = analysis.offered_and_selected(selector, selector.init(jax.random.key(0), PARAMS))["a"]

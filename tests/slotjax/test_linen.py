@@ -37,6 +37,7 @@ LAYERS = [(slotjax.Dense, nn.Dense, settings) for settings in DENSE] + [
 X = jax.random.normal(jax.random.key(1), (2, 8, 8, 2))
 
 
+@pytest.mark.quick("Dense-Dense-settings0", "Conv-Conv-settings5")
 @pytest.mark.parametrize(("ours", "flax", "settings"), LAYERS)
 def test_a_layer_is_flax_layer_with_the_selected_kernel(ours, flax, settings):
     selector, key = paper.slot_machine(3), jax.random.key(0)
@@ -72,6 +73,7 @@ class Network(nn.Module):
 OURS, FLAX = Network(slotjax.Dense, slotjax.Conv), Network(nn.Dense, nn.Conv)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 def test_layers_and_pytree_give_the_same_network(selection):
     selector, key, draw = paper.slot_machine(selection=selection), jax.random.key(0), jax.random.key(2)
@@ -90,6 +92,7 @@ def _with(layer, selector):
     return type(layer.__name__, (layer,), {"__annotations__": {"selector": slotjax.Selector}, "selector": selector})
 
 
+@pytest.mark.slow
 def test_jit_grad_and_vmap():
     variables = OURS.init(jax.random.key(0), X)
 
@@ -124,6 +127,7 @@ def test_a_scan_over_layers_has_options_of_its_own_in_every_layer():
     np.testing.assert_allclose(stack.apply(variables, features, None)[0], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_where_leaves_out_is_an_ordinary_one():
     selector = paper.slot_machine(where=lambda name, leaf: name == "Conv_0/kernel")
     network = Network(_with(slotjax.Dense, selector), _with(slotjax.Conv, selector))
@@ -149,6 +153,7 @@ def test_a_kernel_init_without_a_scale_is_refused():
         layer.init(jax.random.key(0), X)
 
 
+@pytest.mark.slow
 def test_apply_without_the_options_is_refused():
     variables = slotjax.Dense(5).init(jax.random.key(0), X)
     with pytest.raises(ValueError, match="frozen: the collection with the random values of selected weights is"):
@@ -164,6 +169,7 @@ def test_apply_leaks_no_tracer():
 K = [1, 2, 3, 8, 64]
 
 
+@pytest.mark.quick("dense-greedy-3")
 @pytest.mark.parametrize("k", K)
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("kind", ["dense", "conv"])
@@ -204,6 +210,7 @@ def test_layers_equal_the_papers_equations_in_float64(k, selection, kind, x64):
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_a_layer_draws_learned_weights_from_their_distribution():
     x, selector = jnp.ones((1, 50)), slotjax.learned(slotjax.distributions.Distribution("normal", lambda shape: 0.01))
     made = slotjax.Dense(30, use_bias=False, selector=selector).init(jax.random.key(0), x)
@@ -214,6 +221,7 @@ def test_a_layer_draws_learned_weights_from_their_distribution():
     np.testing.assert_array_equal(*kernels)
 
 
+@pytest.mark.slow
 def test_a_fixed_kernel_keeps_its_own_initializer():
     layer = slotjax.Dense(3, use_bias=False, selector=slotjax.fixed(), kernel_init=nn.initializers.ones)
     variables = layer.init(jax.random.key(0), jnp.ones((1, 4)))

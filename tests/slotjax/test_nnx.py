@@ -75,6 +75,7 @@ def loss(model):
     return jnp.sum(model(X) ** 2)
 
 
+@pytest.mark.quick("factored")
 @pytest.mark.parametrize(
     ("module", "selector"),
     [
@@ -94,6 +95,7 @@ def test_its_variables_and_output_are_those_of_the_pytree_bit_for_bit(module, se
     np.testing.assert_array_equal(model(X), with_weights(plain, selector.select(expected))(X))
 
 
+@pytest.mark.slow
 def test_its_gradient_is_that_of_the_pytree():
     variables = MACHINE.init(KEY, params_of(Network()))
 
@@ -107,6 +109,7 @@ def test_its_gradient_is_that_of_the_pytree():
     assert np.any(gradient.module.first.kernel.u[...] != 0)
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_params_trains_scores_and_leaves_what_is_frozen():
     model = selected(Tied)
     optimizer = nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
@@ -173,6 +176,7 @@ def test_tied_weights_stay_tied():
     np.testing.assert_allclose(gradient, one, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_ensemble_under_vmap():
     selector = slotjax.slot_machine(k=4, where=lambda name, leaf: name.endswith("kernel"))
 
@@ -188,6 +192,7 @@ def test_an_ensemble_under_vmap():
     assert np.any(outputs[0] != outputs[1])
 
 
+@pytest.mark.slow
 def test_layers_that_are_scanned_inside():
     class Deep(nnx.Module):
         def __init__(self):
@@ -204,6 +209,7 @@ def test_layers_that_are_scanned_inside():
     np.testing.assert_allclose(model(X), expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_orbax_comes_back(tmp_path):
     model, other = selected(), slotjax.nnx.Selected(Network(), MACHINE, jax.random.key(9))
     model(X)  # changes batch statistics
@@ -218,6 +224,7 @@ def test_a_checkpoint_of_orbax_comes_back(tmp_path):
     np.testing.assert_array_equal(other(X), model(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scores", ["factored", "explicit"])
 def test_the_names_of_dimensions_stay_with_scores_and_weights(scores):
     mesh = jax.make_mesh((2, 2), ("data", "model"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
@@ -254,6 +261,7 @@ def test_a_ticket_of_its_variables(tmp_path):
     np.testing.assert_array_equal(plain.hidden(X), model.hidden(X))
 
 
+@pytest.mark.slow
 def test_a_stream_named_select_samples_in_training_alone():
     model = selected(Stacked, SAMPLED, rngs=nnx.Rngs(select=0))
     call = nnx.jit(lambda model: model(X))
@@ -279,6 +287,7 @@ class Constant(nnx.Module):
         self.kernel = nnx.Param(jnp.ones((3, 2)))
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_sentence():
     with pytest.raises(ValueError, match=r"^module: .* was given, but it must be an NNX module; see slotjax"):
         slotjax.nnx.Selected(jnp.ones, MACHINE, KEY)

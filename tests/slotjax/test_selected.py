@@ -76,6 +76,7 @@ def weights(selector, variables, key=None):
     return variables | {"params": selector.select(variables, key)}
 
 
+@pytest.mark.quick("factored")
 @pytest.mark.parametrize("selector", SELECTORS.values(), ids=SELECTORS)
 def test_init_is_that_of_the_pytree_bit_for_bit(selector):
     expected = pytree(selector, Mlp(), X)
@@ -89,6 +90,7 @@ def test_init_is_that_of_the_pytree_bit_for_bit(selector):
         np.testing.assert_array_equal(model.apply(made, X), expected_output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selector", [MACHINE, SELECTORS["explicit"]], ids=["factored", "explicit"])
 def test_gradients_are_those_of_the_pytree(selector):
     variables, model = pytree(selector, Mlp(), X), Selected(Mlp(), selector)
@@ -188,6 +190,7 @@ def test_inside_another_module_and_within_a_sequence():
     assert sequence.apply(made, X).shape == (3, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [nn.remat, nn.jit], ids=["remat", "jit"])
 def test_remat_and_jit(wrap):
     plain = Selected(Mlp(), MACHINE)
@@ -206,6 +209,7 @@ def scanned(layer, *args, axes=("params", "frozen"), length=3):
     return nn.scan(layer, dict.fromkeys(axes, 0), split_rngs={"params": True}, length=length)(*args)
 
 
+@pytest.mark.slow
 def test_a_scan_within_is_selected_as_a_whole():
     stack = scanned(Layer, axes=("params",))
     expected = pytree(MACHINE, stack, X, None)
@@ -215,6 +219,7 @@ def test_a_scan_within_is_selected_as_a_whole():
     np.testing.assert_array_equal(output, stack.apply({"params": MACHINE.select(expected)}, X, None)[0])
 
 
+@pytest.mark.slow
 def test_selected_layers_under_scan_and_vmap_have_options_of_their_own():
     stack = scanned(Layer, MACHINE)
     variables = stack.init(KEY, X, None)
@@ -248,6 +253,7 @@ def test_partitioned_boxes_stay():
     np.testing.assert_array_equal(model.apply(nn.unbox(variables), X), output)
 
 
+@pytest.mark.slow
 def test_a_stream_named_select_samples():
     selector = slotjax.slot_machine(k=4, selection="probabilistic")
     model, expected = Selected(Mlp(), selector), pytree(selector, Mlp(), X)
@@ -262,6 +268,7 @@ class Constant(nn.Module):
         return nn.Dense(4, kernel_init=nn.initializers.ones)(x)
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_sentence():
     model = Selected(Mlp(), MACHINE)
     variables = model.init(KEY, X)

@@ -37,6 +37,7 @@ def test_it_says_why_a_leaf_is_not_selected():
     assert rows(slotjax.slot_machine(where=lambda name, leaf: False))["dense/kernel"].reason == "left out"
 
 
+@pytest.mark.quick("selector0-8-3-12-2404", "selector3-2-1-2404-2400")
 @pytest.mark.parametrize(
     ("selector", "k", "bits", "frozen", "trainable"),
     [
@@ -92,6 +93,7 @@ def test_it_says_where_scores_start_and_how_much_is_learned():
     assert summary.learned_share == 20 / 620
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Linen scanned transformer", "NNX transformer", "Equinox CNN", "Haiku CNN"])
 def test_any_network_has_a_table(name):
     params = INITS[name](jax.random.key(0))

@@ -214,6 +214,7 @@ def test_the_model_is_built_for_the_classes_and_shapes_of_the_data(digits):
     assert experiment.mesh.size == 4
 
 
+@pytest.mark.quick("request_4")
 @pytest.mark.parametrize(
     "request_",
     [

@@ -38,6 +38,7 @@ def test_every_run_has_settings_that_are_allowed(scale):
         selector_of(settings)
 
 
+@pytest.mark.slow
 def test_every_network_can_be_built():
     used = {(r.settings.model, r.settings.dataset, r.settings.width_multiplier) for r in RUNS}
     deep = {(model, "imagenet2012", 1.0) for model in ("resnet34", "resnet50", "resnet101")}

@@ -65,6 +65,7 @@ def test_an_epoch_sees_no_example_twice_and_leaves_others_out_each_time(stream):
     assert any(np.diff(epochs[0]) < 0)
 
 
+@pytest.mark.quick("4")
 @pytest.mark.parametrize("first_step", [0, 4, 6, 9, 13])
 def test_a_stream_resumes_anywhere_bit_for_bit(stream, first_step):
     unbroken = list(stream.train(7, 0, 14, 32))
@@ -81,6 +82,7 @@ def test_the_crops_differ_between_epochs_seeds_and_examples(stream):
     assert all((first[record] != second[record]).any() for record in common)
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_and_end_when_the_stream_is_closed(stream):
     batches = stream.train(7, 9, 30, 32, workers=2)
     assert_same([next(batches) for _ in range(5)], stream.train(7, 9, 14, 32))
@@ -157,6 +159,7 @@ def is_running(process):
     return shown.stdout.strip()[:1] not in ("", "Z")
 
 
+@pytest.mark.slow
 def test_workers_end_when_the_process_that_started_them_is_killed(prepared, tmp_path):
     (tmp_path / "watched.py").write_text(WATCHED)
     root = Path(__file__).parents[3]

@@ -55,6 +55,7 @@ def assert_same(ours, theirs, tolerance=1e-5):
         )
 
 
+@pytest.mark.quick("images0-kernel0-strides0-SAME", "images5-kernel5-strides5-SAME")
 @pytest.mark.parametrize(("images", "kernel", "strides", "padding"), LAYERS)
 def test_layers_equal_lax(images, kernel, strides, padding):
     arrays = draw(images, kernel)
@@ -62,6 +63,7 @@ def test_layers_equal_lax(images, kernel, strides, padding):
     assert_same(ours, theirs)
 
 
+@pytest.mark.quick("strides1")
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
 def test_a_few_images_at_a_time_give_the_same(strides, monkeypatch):
     monkeypatch.setattr(sys.modules["slotjax.models.convolution"], "CHUNK_ELEMENTS", 1500)  # of 640 to 3,456 each
@@ -92,6 +94,7 @@ def check_layer(images, window, strides, padding, half):
     assert_same(ours, theirs, 2e-2 if half else 1e-5)
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(*LAYER)
 def test_any_layer_equals_lax(images, window, strides, padding, half):
@@ -161,6 +164,7 @@ def test_in_a_scan_over_steps():
     assert_same(ours, theirs)
 
 
+@pytest.mark.quick("axes1")
 @pytest.mark.parametrize("axes", [(None, 0), (0, None), (0, 0)])
 def test_mapped_over(axes):
     shapes = [(4, 6, 7, 3), (3, 3, 3, 5)]
@@ -171,6 +175,7 @@ def test_mapped_over(axes):
     assert_same(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_batch_on_several_devices():
     arrays = draw((8, 6, 7, 3), (3, 3, 3, 5))
     ours, _ = both((1, 1), "SAME")
@@ -196,6 +201,7 @@ def test_only_cpus_take_matrix_products():
     assert "stablehlo.while" not in lowered(ours, "tpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [None, jnp.bfloat16])
 def test_in_a_flax_layer(dtype):
     (images,) = draw((4, 8, 8, 3))
@@ -212,6 +218,7 @@ def test_the_networks_use_it():
     assert "custom_vjp" in str(program)
 
 
+@pytest.mark.slow
 def test_the_kernels_gradient_in_half_precision_is_rounded_once(monkeypatch):
     monkeypatch.setattr(sys.modules["slotjax.models.convolution"], "CHUNK_ELEMENTS", 1)  # each image by itself
     images, kernel, cotangent = draw((32, 8, 8, 4), (3, 3, 4, 8), (32, 6, 6, 8), dtype=jnp.bfloat16)

@@ -40,6 +40,7 @@ def test_parameter_counts(name, shape, count):
     assert parameters(models.MODELS[name](classes=10), shape) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "torchvision", "batch_norm"),
     [
@@ -62,6 +63,7 @@ def norms(tree):
     return [norms(part) if "Norm" not in name else part for name, part in tree.items() if isinstance(part, dict)]
 
 
+@pytest.mark.slow
 def test_without_an_affine_batch_norm_only_its_parameters_are_missing():
     with_affine, without = (parameters(models.resnet18(classes=1000, affine=affine), LARGE) for affine in (True, False))
     assert with_affine - without == 9_600
@@ -128,6 +130,7 @@ SHALLOW = {
 }
 
 
+@pytest.mark.quick("conv2", "resnet")
 @pytest.mark.parametrize("name", ["conv2", "vgg19", *SHALLOW])
 @jax.numpy_dtype_promotion("standard")  # nn.BatchNorm relies on it
 def test_bfloat16_is_computed_with_float32_weights_and_statistics(name):

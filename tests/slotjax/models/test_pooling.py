@@ -29,6 +29,7 @@ def assert_bitwise_equal(ours, theirs):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.quick("shape0-float32-3x3")
 @ALL
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((2, 4, 6, 3), jnp.float32), ((3, 5, 7, 2), jnp.bfloat16), ((1, 2, 3, 1), jnp.float32)]
@@ -40,6 +41,7 @@ def test_values_and_gradients_are_those_of_flax_with_ties_too(pool, shape, dtype
     assert_bitwise_equal(ours, theirs)
 
 
+@pytest.mark.quick("3x3")
 @ALL
 def test_many_at_once_are_as_each_is_alone(pool):
     images = jnp.asarray(np.random.default_rng(0).integers(0, 3, (3, 2, 6, 5, 2)), jnp.float32)

@@ -18,6 +18,7 @@ def fans(shape):
     return np.prod(shape[:-2]) * shape[-2], np.prod(shape[:-2]) * shape[-1]
 
 
+@pytest.mark.quick("glorot_deviation-2-shape0")
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("distribution", "variance"),
@@ -31,6 +32,7 @@ def test_options_are_uniform_up_to_the_scale(shape, distribution, variance):
     assert scipy.stats.kstest(np.ravel(options), scipy.stats.uniform(-sigma, 2 * sigma).cdf).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_kernels_of_attention_have_the_deviation_that_flax_gives_them():
     attention = nn.MultiHeadDotProductAttention(8, qkv_features=64)
     params = attention.init(jax.random.key(0), jnp.zeros((1, 3, 256)))["params"]
@@ -51,6 +53,7 @@ def test_a_matrix_has_inputs_and_outputs():
         selector.init(jax.random.key(0), {"kernel": jnp.zeros((6, 4))})
 
 
+@pytest.mark.quick("init2")
 @pytest.mark.parametrize(
     "initializer", [initializers.he_normal(), initializers.orthogonal(), initializers.normal(0.02), initializers.zeros]
 )
@@ -67,6 +70,7 @@ def test_any_initializer_is_called_once_per_option_on_the_shape_of_the_weight(in
     np.testing.assert_allclose(options, np.stack(one_by_one), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_first_options_are_the_same_for_every_k():
     for draw in (slotjax.distributions.glorot_uniform(), initializers.he_normal()):
         few, many = (slotjax.options.draw_options(jax.random.key(0), k, (6, 4), jnp.float32, draw) for k in (2, 8))
@@ -112,6 +116,7 @@ def test_options_of_a_connection_are_independent():
     assert scipy.stats.chi2_contingency(table).pvalue > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "scale"), [((784, 300), 0.1), ((3, 3, 64, 128), 1.0)])
 def test_initial_scores_are_uniform_up_to_lambda_sigma(shape, scale):
     limit = scale * slotjax.distributions.glorot_uniform().scale(shape)
@@ -119,6 +124,7 @@ def test_initial_scores_are_uniform_up_to_lambda_sigma(shape, scale):
     assert scipy.stats.kstest(np.ravel(scores), scipy.stats.uniform(0, limit).cdf).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_initial_scores_and_options_of_one_key_are_independent():
     key, shape = jax.random.key(0), (400, 400)
     options = slotjax.options.draw_options(key, 1, shape, jnp.float32, slotjax.distributions.glorot_uniform())
@@ -127,12 +133,14 @@ def test_initial_scores_and_options_of_one_key_are_independent():
     assert scipy.stats.chi2_contingency(table).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_initial_scores_of_a_plain_initializer_scale_with_what_it_draws():
     selector = paper.slot_machine(k=4, distribution=initializers.normal(0.05), score_scale=2.0)
     scores = selector.init(jax.random.key(0), jnp.zeros((200, 200)))["params"]
     assert float(scores.max()) == pytest.approx(2 * 0.05, rel=0.02)
 
 
+@pytest.mark.slow
 def test_initial_scores_are_independent_of_options():
     variables = paper.slot_machine(k=1).init(jax.random.key(0), jnp.zeros((200, 200)))
     correlation = scipy.stats.pearsonr(np.ravel(variables["params"]), np.ravel(variables["frozen"]["options"]))

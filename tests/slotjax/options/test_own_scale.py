@@ -22,6 +22,7 @@ def rounded_deviation(values):
     return np.ldexp(np.round(mantissa * 256), exponent - 8)
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(SHAPES).flatmap(
         lambda shape: arrays.arrays(np.float32, shape, elements=st.floats(-100, 100, width=32), unique=True)
@@ -40,6 +41,7 @@ def test_it_has_eight_bits(shape):
         assert float(own_sigma(values)) == rounded_deviation(values)
 
 
+@pytest.mark.slow
 def test_no_order_sharding_or_compilation_changes_it():
     values = jax.random.normal(jax.random.key(0), (16, 40)) + 0.3
     mesh = jax.make_mesh((4,), ("x",))
@@ -51,6 +53,7 @@ def test_no_order_sharding_or_compilation_changes_it():
     assert {float(other) for other in others} == {float(sigma)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, 1.0, np.inf, np.nan])
 def test_a_constant_has_none(value):
     with pytest.raises(ValueError, match="all equal or not finite"):
@@ -64,6 +67,7 @@ def test_gains_and_zeros_do_not_vary_about_zero():
     assert not any(map(varies_about_zero, (jnp.ones((3, 2)), jnp.zeros((3, 2)), 1 + noise)))
 
 
+@pytest.mark.quick("slot_machine-normal", "supermask-signed_constant")
 @pytest.mark.parametrize("kind", ["uniform", "normal", "signed_constant"])
 @pytest.mark.parametrize("make", [slotjax.slot_machine, slotjax.edge_popup, slotjax.supermask])
 def test_random_values_have_it_whatever_their_kind(make, kind):
@@ -87,6 +91,7 @@ def test_initial_scores_have_it_too():
         assert 0.99 * sigma < float(values.max()) <= sigma
 
 
+@pytest.mark.slow
 def test_a_scaled_distribution_of_the_own_scale():
     distribution = slotjax.distributions.scaled_for(0.25, slotjax.distributions.own_scale("signed_constant"))
     kernel = jax.random.normal(jax.random.key(0), (8, 4))
@@ -94,6 +99,7 @@ def test_a_scaled_distribution_of_the_own_scale():
     np.testing.assert_array_equal(np.abs(variables["frozen"]["kernel"]["weight"]), 2 * rounded_deviation(kernel))
 
 
+@pytest.mark.slow
 def test_a_factor_widens_the_options_and_nothing_else():
     weight = jax.random.normal(jax.random.key(0), (64, 32))
     twice, once = (
@@ -122,6 +128,7 @@ def test_seeded_options_of_half_precision_are_those_of_float32_rounded_to_even(d
     np.testing.assert_array_equal(jax.jit(rounded, static_argnums=1)(small, dtype), small.astype(jnp.dtype(dtype)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision_selects_alike_stored_and_seeded(dtype):
     params = {"kernel": jax.random.normal(jax.random.key(0), (40, 30)).astype(dtype)}
@@ -136,6 +143,7 @@ def test_half_precision_selects_alike_stored_and_seeded(dtype):
     np.testing.assert_array_equal(*made)
 
 
+@pytest.mark.slow
 def test_connections_past_two_to_the_32_have_words_of_their_own():
     seed = jnp.array([3, 4], jnp.uint32)
     here = np.asarray(connection_words(seed, (6,), offset=2**32 - 3))
@@ -154,6 +162,7 @@ def test_numbers_of_two_words_are_products(word, factor):
     assert (int(high[0]) << 32) + int(low[0]) == word * factor % 2**64
 
 
+@pytest.mark.slow
 def test_a_wide_tensor_is_numbered_by_rows():
     wide = generator._numbers((3, 5), 2**32 - 4)
     expected = np.arange(2**32 - 4, 2**32 + 11, dtype=np.uint64).reshape(3, 5)

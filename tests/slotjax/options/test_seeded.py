@@ -42,6 +42,7 @@ def test_the_quantile_table_is_the_same_everywhere():
     assert np.abs(exact % 1 - 0.5).min() > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("half", ["option", "score"])
 def test_halves_are_uniform(seed, half):
@@ -52,6 +53,7 @@ def test_halves_are_uniform(seed, half):
         assert scipy.stats.chisquare(np.bincount(option & 0x3FF, minlength=1024)).pvalue > 1e-4
 
 
+@pytest.mark.quick("seed0")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_pairs_are_independent(seed):
     """Across options, neighbouring connections, tensors, and between options and initial scores."""
@@ -88,6 +90,7 @@ def test_options_do_not_depend_on_k():
     np.testing.assert_array_equal(bits((1, 2), 3, (50,)), bits((1, 2), 64, (50,))[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_uniform_numbers_are_uniform(dtype, x64):
     numbers = seeded.uniform_numbers(jnp.array([1, 2], jnp.uint32), (500, 400), jnp.dtype(dtype))

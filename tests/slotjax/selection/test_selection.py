@@ -21,6 +21,7 @@ def draw(k, shape, seed=0, dtype=np.float32):
     return random.normal(size=(k, *shape)).astype(dtype), random.normal(size=(k, *shape)).astype(dtype)
 
 
+@pytest.mark.quick("shape2-3", "shape0-8")
 @pytest.mark.parametrize("k", K)
 @pytest.mark.parametrize("shape", [(), (7,), (5, 4), (3, 3, 2, 4)])
 def test_greedy_is_numpy_argmax(k, shape):
@@ -28,6 +29,7 @@ def test_greedy_is_numpy_argmax(k, shape):
     np.testing.assert_array_equal(slotjax.selection.greedy(jnp.asarray(scores)), reference.greedy(scores))
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(
     hnp.arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 5)), elements=st.sampled_from([0.0, 1.0, 2.0]))
@@ -36,6 +38,7 @@ def test_a_tie_goes_to_the_lowest_index(scores):
     np.testing.assert_array_equal(slotjax.selection.greedy(jnp.asarray(scores)), reference.greedy(scores))
 
 
+@pytest.mark.quick("2")
 @pytest.mark.parametrize("k", K)
 def test_probabilistic_is_the_inverse_of_the_cumulative_distribution(k, x64):
     scores, _ = draw(k, (50, 40), dtype=np.float64)
@@ -45,6 +48,7 @@ def test_probabilistic_is_the_inverse_of_the_cumulative_distribution(k, x64):
     np.testing.assert_array_equal(index, reference.probabilistic(scores, uniform))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [2, 3, 8, 64])
 def test_draws_match_softmax_probabilities(k):
     scores = np.random.default_rng(0).normal(size=k).astype(np.float32)
@@ -57,17 +61,20 @@ def test_draws_match_softmax_probabilities(k):
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_half_precision_scores_lose_no_option():
     index = slotjax.selection.probabilistic(jnp.zeros((512, 100_000), jnp.bfloat16), jax.random.key(0))
     assert scipy.stats.chisquare(np.bincount(np.asarray(index), minlength=512)).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_draws_are_independent_across_connections():
     index = slotjax.selection.probabilistic(jnp.zeros((2, 100_000)), jax.random.key(3))
     neighbours = np.histogram2d(*(np.asarray(index).reshape(-1, 2).T), bins=2)[0]
     assert scipy.stats.chi2_contingency(neighbours).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_rounding_cannot_lead_past_the_last_option(monkeypatch):
     monkeypatch.setattr(
         "slotjax.selection.candidates.uniform_numbers", lambda seed, shape, dtype, like: jnp.ones(shape, dtype)
@@ -76,6 +83,7 @@ def test_rounding_cannot_lead_past_the_last_option(monkeypatch):
     np.testing.assert_array_equal(slotjax.selection.probabilistic(jnp.asarray(scores), jax.random.key(0)), 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [4, 100])
 def test_the_number_0_draws_no_option_of_probability_0(k, monkeypatch):
     monkeypatch.setattr(
@@ -85,6 +93,7 @@ def test_the_number_0_draws_no_option_of_probability_0(k, monkeypatch):
     np.testing.assert_array_equal(slotjax.selection.probabilistic(scores, jax.random.key(0)), k - 2)
 
 
+@pytest.mark.quick("float32-3", "bfloat16-8")
 @pytest.mark.parametrize("k", K)
 @pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16])
 def test_the_forward_value_is_exactly_the_selected_option(k, dtype):
@@ -104,6 +113,7 @@ def test_half_precision_scores_select_float32_options_exactly():
     np.testing.assert_array_equal(slotjax.selection.straight_through(half, options, index), expected)
 
 
+@pytest.mark.quick("3")
 @pytest.mark.parametrize("k", K)
 def test_the_gradient_of_every_score_is_exactly_eq_3(k, x64):
     scores, options = draw(k, (5, 4), dtype=np.float64)
@@ -125,12 +135,14 @@ def test_options_receive_no_gradient():
     assert not np.any(gradient)
 
 
+@pytest.mark.slow
 def test_nothing_as_large_as_k_weights_is_made_by_a_draw():
     scores = jax.ShapeDtypeStruct((64, 100, 100), jnp.float32)
     compiled = jax.jit(slotjax.selection.probabilistic).lower(scores, jax.random.key(0)).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 16 * 100 * 100 * 4
 
 
+@pytest.mark.slow
 def test_compiled_size_does_not_grow_with_k():
     def size(k):
         arrays = [jnp.zeros((k, 8, 8)), jnp.zeros((k, 8, 8))]

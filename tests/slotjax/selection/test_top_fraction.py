@@ -15,6 +15,7 @@ SHAPES = [(1,), (2,), (7,), (10,), (3, 4), (30, 41), (2, 3, 4, 5), (1000,)]
 FRACTIONS = [0.0, "1/n", 0.1, 0.3, 0.5, 0.9, 1.0]
 
 
+@pytest.mark.quick("float32-0.3", "float16-1.0")
 @pytest.mark.parametrize("fraction", FRACTIONS)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 def test_it_keeps_what_sorting_keeps(fraction, dtype):
@@ -34,6 +35,7 @@ def test_float64(x64):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     st.lists(st.sampled_from([0.0, -0.0, 1.0, -1.0, 1e-45, 3.4e38, -3.4e38, 0.5, 1e-20]), min_size=12, max_size=12),
@@ -68,6 +70,7 @@ def test_several_arrays_are_ranked_together_and_ties_go_in_their_order():
     np.testing.assert_array_equal(masks[1], [True, False, False])
 
 
+@pytest.mark.slow
 def test_it_can_be_vmapped():
     scores = jnp.round(jax.random.normal(jax.random.key(0), (5, 40)), 1)
     expected = jnp.stack([slotjax.selection.top_fraction(row, 0.3) for row in scores])

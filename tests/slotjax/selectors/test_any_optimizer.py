@@ -62,6 +62,7 @@ def train(optimizer, params, weights_of):
     return jax.jit(lambda: jax.lax.scan(step, (params, optimizer.init(params)), keys)[0][0])()
 
 
+@pytest.mark.quick("Adam")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_latent_value_trains_like_a_weight(name):
     frozen, start = VARIABLES["frozen"], VARIABLES["params"]
@@ -76,6 +77,7 @@ def test_a_latent_value_trains_like_a_weight(name):
     np.testing.assert_array_equal(SELECTOR.select(variables)["kernel"], nearest)
 
 
+@pytest.mark.slow
 def test_given_weights_are_the_latent_value_that_training_starts_from():
     for scores in ("factored", "explicit"):
         selector = slotjax.slot_machine(k=16, initial="given", scores=scores)
@@ -85,6 +87,7 @@ def test_given_weights_are_the_latent_value_that_training_starts_from():
         np.testing.assert_allclose(distance, np.abs(options - np.asarray(PARAMS["kernel"])).min(0), atol=1e-7)
 
 
+@pytest.mark.quick("AdamW")
 @pytest.mark.parametrize("optimizer", [optax.sgd(0.1), optax.adamw(1e-2, weight_decay=0.5)], ids=["SGD", "AdamW"])
 def test_training_holds_a_where_scores_are_not_exact(optimizer):
     selector = slotjax.slot_machine(k=8, initial="uniform")
@@ -100,6 +103,7 @@ def test_training_holds_a_where_scores_are_not_exact(optimizer):
     assert np.any(state.params["kernel"]["u"] != 0)
 
 
+@pytest.mark.slow
 def test_exact_scores_shrink_with_weight_decay():
     selector = slotjax.slot_machine(k=8, exact=True)
     variables = selector.init(jax.random.key(1), PARAMS)

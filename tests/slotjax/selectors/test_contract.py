@@ -27,6 +27,17 @@ DISTRIBUTIONS = {
 }
 
 
+def covering(*axes):
+    """Some combinations of the values of all axes, among which are all triples of values of any three."""
+    rows = list(itertools.product(*(range(len(axis)) for axis in axes)))
+    triples = lambda row: set(itertools.combinations(enumerate(row), 3))  # noqa: E731
+    left = set().union(*map(triples, rows))
+    while left:
+        best = max(rows, key=lambda row: len(triples(row) & left))
+        left -= triples(best)
+        yield tuple(axis[place] for axis, place in zip(axes, best, strict=True))
+
+
 def slot_machines():
     axes = (
         get_args(slotjax.selectors.Selection),
@@ -36,7 +47,7 @@ def slot_machines():
         (False, True),
         get_args(slotjax.selectors.Initial),
     )
-    for k, values in zip(itertools.cycle((2, 3, 8, 20)), itertools.product(*axes), strict=False):
+    for k, values in zip(itertools.cycle((2, 3, 8, 20)), covering(*axes), strict=False):
         selection, scores, options, share, sparse, initial = values
         name = "-".join(("slot", str(k), *map(str, values)))
         arguments = {"scores": scores, "options": options, "share": share, "sparse": sparse, "initial": initial}
@@ -101,13 +112,13 @@ def moved(variables):
     return {"params": jax.tree.map(move, variables["params"]), "frozen": variables["frozen"]}
 
 
-# Of every method its first entry is quick, and some more; all others are slow.
-FIRST = {name.split("-")[0]: name for name in reversed(SELECTORS)}.values()
-CHOSEN = [*FIRST, *list(SELECTORS)[::29], "edge_popup-global-seeded-0.3", "supermask-sampled-True-seeded", "partition"]
-ALL = [pytest.param(name, marks=[] if name in CHOSEN else [pytest.mark.slow]) for name in SELECTORS]
+# The first entry of every method, and the default of slot machines.
+FIRST = list({name.split("-")[0]: name for name in reversed(SELECTORS)}.values())
+DEFAULT = next(name for name in SELECTORS if "factored-seeded-connection-False-nearest" in name)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.quick(DEFAULT, *(name for name in FIRST if not name.startswith(("slot", "partition"))))
+@pytest.mark.parametrize("name", SELECTORS)
 def test_the_contract(name, tmp_path):
     selector = SELECTORS[name]()
     variables = moved(jax.jit(lambda: selector.init(jax.random.key(0), PARAMS))())
@@ -117,6 +128,7 @@ def test_the_contract(name, tmp_path):
     check_layers(in_a_layer() if name == "partition" else selector)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in FIRST if not name.startswith(("learned", "random", "fixed", "partition"))]
 )
@@ -199,7 +211,8 @@ def packs(selector):
     return getattr(selector.settings, "evaluation", None) != "expected"
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*FIRST, *list(SELECTORS)[::3]])
 def test_variables_go_through_a_checkpoint(name, tmp_path):
     selector = SELECTORS[name]()
     variables = moved(jax.jit(lambda: selector.init(jax.random.key(0), PARAMS))())
@@ -210,6 +223,7 @@ def test_variables_go_through_a_checkpoint(name, tmp_path):
     chex.assert_trees_all_equal_dtypes(restored, variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["random-uniform", "learned-uniform", "supermask-sampled-True-stored", "slot-uniform", "edge_popup-normal"]
 )
@@ -222,6 +236,7 @@ def test_half_precision_has_scores_in_float32(name):
         assert variables["params"]["kernel"].dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_masks_the_options_of_a_sparse_slot_machine():
     sparse = paper.slot_machine(2, sparse=True, options="seeded", distribution=slotjax.distributions.kaiming_normal())
     mask = paper.edge_popup(1.0, options="seeded", distribution=slotjax.distributions.kaiming_normal())
@@ -231,7 +246,8 @@ def test_equal_seeds_give_masks_the_options_of_a_sparse_slot_machine():
     np.testing.assert_array_equal(offered.weight_at(ones), kept)
 
 
-@pytest.mark.parametrize("name", CHOSEN[::3])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*FIRST[::2], "supermask-sampled-True-seeded", DEFAULT])
 def test_it_can_be_vmapped_over_trials_and_run_without_jit(name):
     selector = SELECTORS[name]()
     keys = jax.random.split(jax.random.key(0), 2)

@@ -68,6 +68,7 @@ FAILS = {
 }
 
 
+@pytest.mark.quick("momentum-w", "decay by path-u")
 @pytest.mark.parametrize("params", [PARAMS, TRAINABLE, jax.eval_shape(lambda: TRAINABLE)], ids=["w", "u", "shapes"])
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name == "no update" else []) for name in PASSES]
@@ -76,6 +77,7 @@ def test_linear_optimizers_pass(name, params):
     slotjax.check_factorable(PASSES[name], params)
 
 
+@pytest.mark.quick("Adam-w", "centralised-u")
 @pytest.mark.parametrize("params", [PARAMS, TRAINABLE], ids=["w", "u"])
 @pytest.mark.parametrize("name", FAILS)
 def test_others_are_told_in_one_sentence(name, params):

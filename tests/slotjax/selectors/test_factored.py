@@ -17,18 +17,13 @@ from tests import paper
 SHAPES = {"dense": {"kernel": (6, 4), "bias": (4,)}, "head": (3, 2, 4), "conv": {"kernel": (2, 2, 3, 2)}}
 STEPS = 300
 K = [1, 2, 3, 8, 64]
-CHOSEN: tuple[str, ...] = ()
+STORAGES = get_args(slotjax.options.Storage)
 VARIANTS = {
     "shared per layer": {"share": "layer"},
     "shared by the network": {"share": "network"},
     "sparse": {"sparse": True},
     "nearest": {"initial": "nearest", "exact": True},
 }
-
-
-def k_of(chosen):
-    """Every K; those that are not chosen in the slow tests."""
-    return [pytest.param(k, marks=[] if k in chosen else [pytest.mark.slow]) for k in K]
 
 
 SGD = {
@@ -108,10 +103,10 @@ def tree():
     return params, loss
 
 
-def assert_same_training(k, selection, params, loss, optimizer, steps=STEPS, **variant):
+def assert_same_training(k, selection, params, loss, optimizer, steps=STEPS, storages=STORAGES, **variant):
     explicit = paper.slot_machine(k, selection, **variant)
     expected = train(explicit, params, loss, optimizer, steps)
-    for storage in get_args(slotjax.options.Storage):
+    for storage in storages:
         factored = paper.slot_machine(k, selection, scores="factored", options=storage, **variant)
         for one, other in zip(expected, train(factored, params, loss, optimizer, steps), strict=True):
             key = jax.random.key(9)
@@ -127,8 +122,13 @@ def changed(selector, before, after):
     return sum(int(np.sum(one != other)) for one, other in pairs)
 
 
-@pytest.mark.parametrize("selection", ["greedy", pytest.param("probabilistic", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("k", k_of([8]))
+def test_a_small_network_trains_alike_for_200_steps(x64):
+    assert_same_training(8, "greedy", *network((24, (8,))), SGD["the paper's"](), 200, ["seeded"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
+@pytest.mark.parametrize("k", K)
 def test_a_network_trains_alike_for_300_steps(k, selection, x64):
     """Momentum, L2 penalty and warm restarts: the same selections and draws, scores to 1e-9."""
     assert_same_training(k, selection, *network(), SGD["the paper's"]())
@@ -136,35 +136,32 @@ def test_a_network_trains_alike_for_300_steps(k, selection, x64):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
-@pytest.mark.parametrize("k", [2, 8])
+@pytest.mark.parametrize("k", [8])
 def test_lenet_300_100_trains_alike_for_300_steps(k, selection, x64):
     assert_same_training(k, selection, *network((784, (300, 100)), 384), SGD["the paper's"]())
 
 
-@pytest.mark.parametrize(
-    "rule", [pytest.param(rule, marks=[] if rule in CHOSEN else [pytest.mark.slow]) for rule in SGD]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", SGD)
 def test_every_linear_optimizer_trains_alike(rule, x64):
     assert_same_training(3, "greedy", *network(), SGD[rule]())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
-@pytest.mark.parametrize("k", k_of([3]))
+@pytest.mark.parametrize("k", [3, 64])
 def test_a_tree_of_all_ranks_trains_alike(k, selection, x64):
     assert_same_training(k, selection, *tree(), SGD["the paper's"]())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
-@pytest.mark.parametrize(
-    "variant",
-    ["nearest", *(pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name != "nearest")],
-)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_trains_alike(variant, selection, x64):
     assert_same_training(3, selection, *network(), SGD["the paper's"](), **VARIANTS[variant])
 
 
+@pytest.mark.slow
 def test_an_optimizer_that_is_not_linear_trains_otherwise(x64):
     """What the guard is for, and proof that the tests above can fail."""
     with pytest.raises(AssertionError):
@@ -191,17 +188,20 @@ def assert_nothing_as_large_as_k_weights_is_made(k, selection, **variant):
     assert max(sizes) <= n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("k", [8, 64, 256])
 def test_nothing_as_large_as_k_weights_is_ever_made(k, selection):
     assert_nothing_as_large_as_k_weights_is_made(k, selection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_nor_by_any_variant(variant):
     assert_nothing_as_large_as_k_weights_is_made(20, "probabilistic", **VARIANTS[variant])
 
 
+@pytest.mark.slow
 def test_the_compiled_program_does_not_grow_with_k():
     def size(k):
         selector = paper.slot_machine(k, scores="factored", options="seeded")

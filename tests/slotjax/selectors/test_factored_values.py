@@ -13,6 +13,7 @@ from slotjax import training
 from tests import paper
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 def test_u_has_the_gradient_of_the_weight_and_a_has_none(selection, options, x64):
@@ -47,6 +48,7 @@ def test_neither_storage_changes_what_is_drawn(kind, selection, scores):
         chex.assert_trees_all_equal(all_scores[0], all_scores[other])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 def test_every_weight_is_exactly_an_option_whatever_u_is(selection, options):
@@ -75,6 +77,7 @@ def test_the_state_of_training_is_two_numbers_per_connection():
         assert size <= 8 * 100 * 50 + 32
 
 
+@pytest.mark.slow
 def test_trials_can_be_vmapped_over_their_seeds():
     selector = paper.slot_machine(20, scores="factored", options="seeded")
     keys = jax.random.split(jax.random.key(0), 3)
@@ -84,6 +87,7 @@ def test_trials_can_be_vmapped_over_their_seeds():
         np.testing.assert_array_equal(together[index], selector.select(selector.init(key, jnp.zeros((6, 4)))))
 
 
+@pytest.mark.slow
 def test_layers_take_factored_scores():
     selector = paper.slot_machine(5, "probabilistic", scores="factored", options="seeded")
     layer, x = slotjax.Dense(4, selector=selector), jnp.ones((2, 3))
@@ -100,6 +104,7 @@ def variables_of(**arguments):
     return paper.slot_machine(3, **arguments).init(jax.random.key(0), {"w": jnp.zeros((6, 4))})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "used", "message"),
     [
@@ -122,6 +127,7 @@ def test_u_of_another_shape_is_refused():
         paper.slot_machine(3, scores="factored").select(variables)
 
 
+@pytest.mark.slow
 def test_stored_options_of_half_precision_have_factored_scores_in_float32():
     selector = paper.slot_machine(3, scores="factored")
     variables = selector.init(jax.random.key(0), jnp.zeros((6, 4), jnp.bfloat16))

@@ -20,6 +20,7 @@ def params(request):
     return INITS[request.param](jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_every_weight_is_drawn_with_its_own_deviation(params):
     variables, leaves = SELECTOR.init(KEY, params), named_leaves(params)
     books = SELECTOR.codebooks(variables)
@@ -34,6 +35,7 @@ def test_every_weight_is_drawn_with_its_own_deviation(params):
         assert (name in books) == (drawn and name.rsplit("/", 1)[-1] not in ("b", "bias", "scale"))
 
 
+@pytest.mark.slow
 def test_the_same_under_jit_and_vmap(params):
     names = set(SELECTOR.codebooks(SELECTOR.init(KEY, params)))
     chosen = dataclasses.replace(SELECTOR, where=lambda name, leaf: name in names)

@@ -22,6 +22,7 @@ def value_and_gradient(selector, variables, cotangent, key=None):
     return selector.select(variables, key), jax.grad(loss)(variables["params"])
 
 
+@pytest.mark.quick("stored-shape0-0.1", "seeded-shape1-0.3")
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.3, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("shape", [(2, 3), (30, 41), (3, 3, 4, 5)])
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
@@ -41,6 +42,7 @@ def test_edge_popup_equals_its_transcription(shape, fraction, options):
     np.testing.assert_array_equal(selector.selection(variables), mask)
 
 
+@pytest.mark.slow
 def test_edge_popup_in_bfloat16():
     selector = paper.edge_popup(0.3)
     variables = selector.init(jax.random.key(0), jnp.zeros((30, 40), jnp.bfloat16))
@@ -51,6 +53,7 @@ def test_edge_popup_in_bfloat16():
     assert variables["params"].dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_a_share_of_30_percent_keeps_30_percent():
     selector = paper.edge_popup(0.3)
     weights = selector.select(selector.init(jax.random.key(0), {"a": jnp.zeros((50, 40)), "d": jnp.zeros((20, 10))}))
@@ -67,6 +70,7 @@ def test_global_ranking_keeps_a_share_of_all():
     assert masks["d"].mean() > 0.8
 
 
+@pytest.mark.slow
 def test_a_score_that_is_not_finite_makes_the_weight_not_finite():
     """So that training stops with the step, because compiled code cannot raise."""
     selector = paper.edge_popup(0.5)
@@ -75,6 +79,7 @@ def test_a_score_that_is_not_finite_makes_the_weight_not_finite():
     assert not bool(jnp.isfinite(jax.jit(selector.select)(variables)).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selector", [paper.edge_popup(), paper.supermask()])
 def test_scores_start_kaiming_uniform(selector):
     scores = np.asarray(selector.init(jax.random.key(0), jnp.zeros((3, 3, 16, 50)))["params"]).ravel()
@@ -112,6 +117,7 @@ def swaps(rate, trials=20_000):
     return np.asarray(slope), change, lambda scale: np.asarray(node_loss(old + scale * change, target))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1e-3, 0.05, 0.3])
 def test_theorem_1_of_edge_popup(rate, x64):
     """With plain SGD, every swap changes the input of a node against the gradient of the loss.
@@ -133,6 +139,7 @@ def test_a_whole_swap_can_raise_the_loss_however_small_the_rate(x64):
     assert np.any(loss_at(1) > loss_at(0))
 
 
+@pytest.mark.quick("stored-True")
 @pytest.mark.parametrize("rescale", [False, True])
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_supermask_gradient(options, rescale):
@@ -153,6 +160,7 @@ def test_supermask_gradient(options, rescale):
     )
 
 
+@pytest.mark.slow
 def test_supermasks_are_drawn_with_their_probabilities_and_anew_for_every_key():
     selector = paper.supermask()
     variables = selector.init(jax.random.key(0), {"a": jnp.zeros((300, 200)), "d": jnp.zeros((300, 200))})
@@ -165,6 +173,7 @@ def test_supermasks_are_drawn_with_their_probabilities_and_anew_for_every_key():
         assert scipy.stats.binomtest(int((one != other).sum()), 60_000, expected).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_what_a_supermask_is_at_evaluation():
     params = jnp.zeros((40, 50))
     made = {evaluation: paper.supermask(evaluation=evaluation) for evaluation in get_args(slotjax.selectors.Evaluation)}
@@ -182,6 +191,7 @@ def test_what_a_supermask_is_at_evaluation():
     assert 0.3 < np.mean(kept[np.asarray(scores) < 0]) + np.mean(~kept[np.asarray(scores) > 0]) < 1
 
 
+@pytest.mark.slow
 def test_variables_of_another_selector_are_refused():
     params = {"w": jnp.zeros((3, 4))}
     machine, mask = paper.slot_machine(2), paper.edge_popup()
@@ -199,6 +209,7 @@ def test_variables_of_another_selector_are_refused():
         mask.select(made["mask"])
 
 
+@pytest.mark.slow
 def test_variables_of_another_k_or_without_scores_are_refused():
     params = {"w": jnp.zeros((3, 4))}
     made = paper.slot_machine(8, options="seeded").init(KEY, params)

@@ -41,6 +41,7 @@ def test_it_selects_by_the_sign_of_its_score(own):
     np.testing.assert_allclose(gradient, options[1] - options[0], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_it_has_a_ticket_a_layer_and_an_analysis(own, tmp_path):
     variables = own.init(jax.random.key(0), PARAMS)
     slotjax.save_ticket(tmp_path / "ticket", own, variables)
@@ -56,6 +57,7 @@ def test_it_has_a_ticket_a_layer_and_an_analysis(own, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_it_learns(own):
     assert learns(own)
 

@@ -30,6 +30,7 @@ RULES = {
 KEY = jax.random.key(0)
 
 
+@pytest.mark.slow
 def test_every_leaf_is_chosen_by_the_first_selector_that_matches():
     mixed = slotjax.partition(RULES)
     variables = mixed.init(KEY, PARAMS)
@@ -60,12 +61,14 @@ def test_a_pattern_must_be_a_regular_expression():
         slotjax.partition({"*": paper.slot_machine()})
 
 
+@pytest.mark.slow
 def test_a_selector_none_of_whose_leaves_is_selected_changes_nothing():
     mixed = slotjax.partition({"Conv_0/bias": paper.edge_popup(), ".*": paper.slot_machine(2)})
     variables = mixed.init(KEY, PARAMS)
     np.testing.assert_array_equal(mixed.select(variables)["Conv_0"]["bias"], PARAMS["Conv_0"]["bias"])
 
 
+@pytest.mark.slow
 def test_partitions_can_be_nested_and_are_joint_if_one_of_theirs_is():
     inner = slotjax.partition({".*kernel": paper.edge_popup(ranking="global"), ".*": slotjax.learned()})
     outer = slotjax.partition({"Dense_.*": inner, ".*": paper.slot_machine(2)})
@@ -76,6 +79,7 @@ def test_partitions_can_be_nested_and_are_joint_if_one_of_theirs_is():
     assert kept == round(0.5 * (30 + 15))
 
 
+@pytest.mark.slow
 def test_the_guard_sees_factored_scores_beside_others():
     import optax
 
@@ -85,6 +89,7 @@ def test_the_guard_sees_factored_scores_beside_others():
         slotjax.check_factorable(optax.adam(0.1), params)
 
 
+@pytest.mark.slow
 def test_fixed_leaves_are_not_trained_and_come_back_from_a_ticket(tmp_path):
     mixed = slotjax.partition({".*bias": slotjax.fixed(), ".*": paper.slot_machine(3)})
     variables = mixed.init(KEY, PARAMS)
@@ -100,6 +105,7 @@ def test_fixed_leaves_are_not_trained_and_come_back_from_a_ticket(tmp_path):
         slotjax.fixed().init(KEY, jax.eval_shape(lambda: {"bias": jnp.zeros(3)}))
 
 
+@pytest.mark.slow
 def test_a_run_says_which_parameters_were_trained_beside_the_scores():
     """Batch norm's scale and bias, learned or fixed by choice."""
     settings = resolve(Request(k=2))

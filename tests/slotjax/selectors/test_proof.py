@@ -17,6 +17,7 @@ def proof(selector, seed=0, params=PARAMS):
     return slotjax.proof(selector.init(jax.random.key(seed), params)["frozen"])
 
 
+@pytest.mark.slow
 def test_every_change_changes_it():
     machine = slotjax.slot_machine
     hashes = [
@@ -37,6 +38,7 @@ def test_every_change_changes_it():
     assert len(set(hashes)) == len(hashes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [slotjax.slot_machine, slotjax.random_selection])
 def test_values_count_and_not_how_they_are_held(make):
     if make is slotjax.slot_machine:

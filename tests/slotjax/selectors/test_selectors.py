@@ -26,6 +26,7 @@ def params(request):
     return TREES[request.param]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_weights_are_shaped_like_params_and_the_rest_is_untouched(params, selection):
     selector = paper.slot_machine(3, selection)
@@ -46,6 +47,7 @@ def test_scores_and_options_have_one_more_axis_and_stand_where_the_weight_stood(
     assert len(jax.tree.leaves(variables["frozen"])) == 2
 
 
+@pytest.mark.quick("dict")
 def test_every_weight_is_the_option_that_selection_names(params):
     selector = paper.slot_machine(5)
     variables = selector.init(jax.random.key(0), params)
@@ -104,6 +106,7 @@ def test_bfloat16_weights_have_float32_scores():
     np.testing.assert_array_equal(gradient(variables["params"]), options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_select_under_jit_vmap_and_one_compilation(selection):
     selector = paper.slot_machine(3, selection)

@@ -35,6 +35,7 @@ def sharded(kind, spec):
     return jax.device_put(PARAMS, shardings)
 
 
+@pytest.mark.quick("the paper's-auto")
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=["auto", "explicit"])
 @pytest.mark.parametrize("name", SELECTORS)
 def test_sharding_changes_no_weight(name, kind):
@@ -65,6 +66,7 @@ def test_shapes_with_shardings_give_sharded_arrays():
     assert latent.sharding.is_equivalent_to(sharding, 2)
 
 
+@pytest.mark.slow
 def test_a_shard_is_refused_and_a_replica_works():
     selector = slotjax.slot_machine(8)
     variables = selector.init(KEY, {"kernel": PARAMS["kernel"]})

@@ -45,6 +45,7 @@ def test_an_argument_more_makes_another():
     assert len(set(made)) == len(made)
 
 
+@pytest.mark.slow
 def test_a_static_selector_does_not_recompile(compilations):
     select = jax.jit(lambda selector, variables: selector.select(variables), static_argnums=0)
     variables = paper.slot_machine(2).init(jax.random.key(0), jnp.zeros((2, 2)))

@@ -21,6 +21,7 @@ def made(**arguments):
     return selector, selector.init(jax.random.key(0), PARAMS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_connections_of_a_layer_share_their_options(scores, options):
@@ -34,6 +35,7 @@ def test_connections_of_a_layer_share_their_options(scores, options):
     assert not np.isin(np.asarray(weights["a"]), np.asarray(weights["d"])).any()
 
 
+@pytest.mark.slow
 def test_all_connections_of_a_network_share_options_of_the_mean_scale():
     """Section 4.5: U(-s, s) with s the mean of the layers' sigmas."""
     selector, variables = made(k=5000, share="network")
@@ -45,6 +47,7 @@ def test_all_connections_of_a_network_share_options_of_the_mean_scale():
     assert selector.joint
 
 
+@pytest.mark.slow
 def test_shared_options_are_the_explicit_slot_machine_with_equal_rows():
     selector, variables = made(k=4, share="layer")
     plain = paper.slot_machine(4)
@@ -68,6 +71,7 @@ def test_shared_options_are_the_explicit_slot_machine_with_equal_rows():
     chex.assert_trees_all_close(gradient(selector, variables["frozen"]), gradient(plain, spread), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_option_0_of_a_sparse_slot_machine_is_0_and_the_others_are_not(options, share):
@@ -83,6 +87,7 @@ def test_a_sparse_slot_machine_needs_a_second_option():
         paper.slot_machine(1, sparse=True)
 
 
+@pytest.mark.quick("connection-seeded-explicit", "layer-stored-factored")
 @pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
@@ -108,6 +113,7 @@ def test_nearest_scores_select_the_option_nearest_to_a_latent_value(share, optio
         np.testing.assert_array_equal(selector.selection(variables)["w"], latent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("initial", [pytest.param("uniform", marks=pytest.mark.slow), "nearest"])
 @pytest.mark.parametrize("sparse", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))
@@ -128,6 +134,7 @@ def test_neither_storage_changes_what_is_drawn(share, sparse, initial, x64):
         chex.assert_trees_all_close(results[0], other, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_a_slot_machine_is_a_pruned_larger_network_with_identity_units():
     """Figure 10 and section 4.7 of Aladago & Torresani (2021).
 

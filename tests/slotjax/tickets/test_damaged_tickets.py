@@ -69,7 +69,7 @@ def little_memory():
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.fuzz)])
 def test_no_corruption_goes_unnoticed(count, ticket, tmp_path):
     """A ValueError in one sentence, or the very same weights, and never much memory."""
     random, data = np.random.default_rng(0), ticket.read_bytes()
@@ -218,6 +218,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
         slotjax.load_ticket(tmp_path / "pipe")
 
 
+@pytest.mark.slow
 def test_few_bytes_of_indices_cannot_stand_for_many(tmp_path):
     """A mask that keeps nothing deflates a thousandfold, and is written in a 32nd of its bits all the same."""
     selector = slotjax.supermask(
@@ -238,6 +239,7 @@ def shortened(tensors):
     return {name: tensor[:1249] for name, tensor in tensors.items()}
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_weights(tmp_path):
     """Beside the file and the weights, a tile of connections."""
     selector = slotjax.slot_machine(8, distribution=slotjax.distributions.glorot_normal())

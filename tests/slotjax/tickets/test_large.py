@@ -29,6 +29,7 @@ def save(selector, path, params=PARAMS):
     slotjax.save_ticket(path, selector, selector.init(jax.random.key(0), params))
 
 
+@pytest.mark.quick("supermask")
 @pytest.mark.parametrize("selector", STORED.values(), ids=STORED)
 def test_a_large_ticket_says_so_in_one_line(selector, tmp_path):
     with pytest.warns(LargeTicket, match=r"ticket takes [\d,]+ bytes\. .*with options='seeded'") as caught:
@@ -38,6 +39,7 @@ def test_a_large_ticket_says_so_in_one_line(selector, tmp_path):
     assert "\n" not in message
 
 
+@pytest.mark.quick("shared", "learned")
 @pytest.mark.parametrize("selector", SMALL.values(), ids=SMALL)
 def test_what_needs_no_advice_does_not_warn(selector, tmp_path):
     with warnings.catch_warnings():
@@ -45,6 +47,7 @@ def test_what_needs_no_advice_does_not_warn(selector, tmp_path):
         save(selector, tmp_path / "ticket")
 
 
+@pytest.mark.slow
 def test_many_options_that_a_small_weight_shares_do_not_warn(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -53,5 +56,6 @@ def test_many_options_that_a_small_weight_shares_do_not_warn(tmp_path):
     assert slotjax.tickets.describe_ticket(tmp_path / "ticket").advice is None
 
 
+@pytest.mark.slow
 def test_a_toy_does_not_warn(tmp_path):
     save(STORED["edge-popup"], tmp_path / "ticket", {"kernel": jnp.zeros((8, 4))})

@@ -82,12 +82,8 @@ def test_the_vectors_are_small_and_all_stated():
     )
 
 
-QUICK = ("own-uniform-k8", "edge_popup-deflated", "supermask-rescaled-bfloat16", "partition")
-
-
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in MADE]
-)
+@pytest.mark.quick("own-uniform-k8")
+@pytest.mark.parametrize("name", MADE)
 def test_a_new_ticket_gives_what_jax_selects(name, tmp_path):
     """Of every method: not what the vectors hold, but what the selector says today."""
     expected = named_leaves(save(name, tmp_path / "ticket"))
@@ -131,6 +127,7 @@ def _dtype(book):
     return book.options.dtype if isinstance(book.options, Seeded) else book.options.stored.dtype
 
 
+@pytest.mark.slow
 def test_jax_numpy_and_c_agree_on_all_options(decoder, tmp_path):
     selector = selector_of({f"w{place:03}": book for place, book in enumerate(codebooks())})
     # The function itself, because a check of types wants a whole selector.
@@ -157,6 +154,7 @@ def test_connections_beyond_32_bits_and_tiles_agree_with_jax(decoder, tmp_path):
     assert bits(leaf.values()) == bits(options.at(jnp.asarray(index, jnp.int32))) == in_c(decoder, [leaf], tmp_path)
 
 
+@pytest.mark.slow
 def test_double_precision_agrees(decoder, tmp_path):
     with jax.enable_x64(True):
         for kind in reader.STEPS:
@@ -188,7 +186,7 @@ def test_the_reader_says_what_is_wrong_in_a_sentence(arguments, message, tmp_pat
     assert "Traceback" not in finished.stderr
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [20, pytest.param(10_000, marks=pytest.mark.fuzz)])
 @pytest.mark.parametrize("name", sorted(set(STATED) - {"format1.ticket"}))
 def test_the_reader_takes_no_corrupted_ticket(name, count):
     random, data = np.random.default_rng(0), (VECTORS / name).read_bytes()
@@ -199,7 +197,8 @@ def test_the_reader_takes_no_corrupted_ticket(name, count):
             assert bad in (data, other) or reader.parse(bad) is None
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(700, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [10, pytest.param(700, marks=pytest.mark.fuzz)])
 def test_the_decoder_refuses_corrupted_files_or_does_no_harm(count, tmp_path):
     try:
         decoder = compiled(tmp_path, *SANITIZED)

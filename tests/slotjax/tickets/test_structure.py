@@ -79,6 +79,7 @@ def test_a_tree_comes_back_as_it_was(tree, tmp_path):
     chex.assert_trees_all_equal(again, tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in INITS if not name.startswith("Equinox")])
 def test_weights_of_every_library_have_a_structure(name):
     shapes = jax.eval_shape(INITS[name], jax.random.key(0))
@@ -93,6 +94,7 @@ def perceptron(images):
     return hk.nets.MLP([20, 5])(images)
 
 
+@pytest.mark.slow
 def test_a_haiku_network_runs_from_its_ticket(tmp_path):
     """Its modules are called `mlp/~/linear_0`, and its biases are not selected."""
     network, images = hk.without_apply_rng(hk.transform(perceptron)), jnp.ones((3, 7))
@@ -104,6 +106,7 @@ def test_a_haiku_network_runs_from_its_ticket(tmp_path):
     np.testing.assert_array_equal(network.apply(weights, images), network.apply(selector.select(variables), images))
 
 
+@pytest.mark.slow
 def test_an_nnx_module_takes_the_weights_of_a_ticket(tmp_path):
     model, x, selector = nnx.Linear(7, 5, rngs=nnx.Rngs(0)), jnp.ones((3, 7)), slotjax.slot_machine(4)
     variables = selector.init(jax.random.key(1), nnx.state(model, nnx.Param))

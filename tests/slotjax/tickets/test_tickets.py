@@ -49,13 +49,14 @@ WAYS = tuple(
 )
 
 
+@pytest.mark.quick("3-greedy-seeded-factored")
 @pytest.mark.parametrize(
     ("k", "selection", "options", "scores"),
     [
         *((3, *way) for way in WAYS),
         (300, "greedy", "seeded", "factored"),
         (300, "probabilistic", "stored", "explicit"),
-        *(pytest.param(k, *way, marks=pytest.mark.slow) for k in (1, 2, 8, 64) for way in WAYS),
+        *((k, *WAYS[place]) for place, k in enumerate((1, 2, 8, 64))),
     ],
 )
 def test_weights_come_back_bitwise(k, selection, options, scores, tmp_path):
@@ -67,6 +68,7 @@ def test_weights_come_back_bitwise(k, selection, options, scores, tmp_path):
     chex.assert_trees_all_equal_dtypes(weights, selector.select(variables))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["normal", "signed_constant"])
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 def test_every_distribution_comes_back(kind, options, tmp_path):
@@ -78,6 +80,7 @@ def test_every_distribution_comes_back(kind, options, tmp_path):
     chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket").weights, selector.select(variables))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_stored_options_of_any_initializer_and_dtype_come_back(dtype, tmp_path):
     selector = paper.slot_machine(5, distribution=nn.initializers.he_normal())
@@ -88,6 +91,7 @@ def test_stored_options_of_any_initializer_and_dtype_come_back(dtype, tmp_path):
     assert weights["w"].dtype == weights["bias"].dtype == dtype
 
 
+@pytest.mark.slow
 def test_float64_comes_back_or_is_refused(tmp_path):
     for options in get_args(slotjax.options.Storage):
         with jax.enable_x64(True):
@@ -101,6 +105,7 @@ def test_float64_comes_back_or_is_refused(tmp_path):
             slotjax.load_ticket(tmp_path / "ticket")
 
 
+@pytest.mark.slow
 def test_any_structure_comes_back_with_like(tmp_path):
     selector, params = paper.slot_machine(3), [jnp.zeros((3, 4)), (jnp.zeros((4, 2)), jnp.ones(2))]
     variables = selector.init(jax.random.key(0), params)
@@ -172,6 +177,7 @@ def test_a_scale_that_is_no_python_number_can_be_written(number):
     assert json.loads(json.dumps(described))["scale"] == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "limit"), [pytest.param(8, 101_200, marks=pytest.mark.slow), (2, 35_000)])
 def test_lenet_fits_into_few_bytes_and_gives_the_same_logits(k, limit, tmp_path):
     model, images = models.LeNet(), jax.random.uniform(jax.random.key(1), (50, 28, 28, 1))
@@ -185,6 +191,7 @@ def test_lenet_fits_into_few_bytes_and_gives_the_same_logits(k, limit, tmp_path)
     np.testing.assert_array_equal(apply(slotjax.load_ticket(tmp_path / "ticket").weights), expected)
 
 
+@pytest.mark.slow
 def test_a_mask_that_keeps_a_fifth_takes_less_than_a_bit_per_connection(tmp_path):
     selector = paper.edge_popup(0.2, options="seeded")
     shapes = jax.eval_shape(models.LeNet().init, jax.random.key(0), jnp.zeros((1, 28, 28, 1)))["params"]
@@ -194,6 +201,7 @@ def test_a_mask_that_keeps_a_fifth_takes_less_than_a_bit_per_connection(tmp_path
     chex.assert_trees_all_equal(slotjax.load_ticket(tmp_path / "ticket").weights, selector.select(variables))
 
 
+@pytest.mark.quick("3-deflate")
 @pytest.mark.parametrize(("k", "packing"), [(2, None), (3, "deflate"), (8, None)])
 def test_indices_are_deflated_where_that_saves_a_tenth(k, packing, tmp_path):
     selector = paper.slot_machine(k, options="seeded")
@@ -241,6 +249,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
+@pytest.mark.quick("1e+38")
 @pytest.mark.parametrize("sigma", [1e38, 1e-38])
 def test_options_that_no_reader_takes_are_not_written(sigma, tmp_path):
     selector = paper.slot_machine(
@@ -253,6 +262,7 @@ def test_options_that_no_reader_takes_are_not_written(sigma, tmp_path):
         slotjax.save_ticket(tmp_path / "ticket", selector, variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -270,6 +280,7 @@ def test_what_cannot_be_read_back_is_not_written(arguments, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_numbers_of_numpy_and_python_come_back(tmp_path):
     unchecked = inspect.unwrap(slotjax.slot_machine)  # past the check of types
     selector = unchecked(np.int64(4), distribution=slotjax.distributions.glorot_uniform())

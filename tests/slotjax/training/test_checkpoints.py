@@ -189,6 +189,7 @@ def save_two(directory):
             checkpoints.save(epoch, large(epoch), history(*[0.1] * epoch))
 
 
+@pytest.mark.quick("arrays missing", "manifest truncated")
 @pytest.mark.parametrize("kind", HARMFUL)
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_taken(kind, tmp_path, caplog):
     save_two(tmp_path / "checkpoints")
@@ -215,6 +216,7 @@ def test_changed_bytes_of_arrays_are_found(count, tmp_path):
         checkpoints.restore_latest(like)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARMLESS)
 def test_files_that_orbax_does_not_need_are_not_missed(name, tmp_path):
     save_two(tmp_path)
@@ -261,6 +263,7 @@ def test_a_changed_history_is_found(tmp_path):
         assert int(checkpoints.restore_latest(large(0))[0]["step"]) == 1
 
 
+@pytest.mark.quick("float32")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "uint32", "bool"])
 @given(data=st.data())
 def test_a_change_of_one_entry_changes_the_checksum(dtype, data):

@@ -1,5 +1,6 @@
 """Training over many devices: the same numbers as on one, and what crosses between them."""
 
+import functools
 import re
 
 import flax.linen as nn
@@ -41,6 +42,13 @@ NETWORKS = {
 }
 
 
+@functools.cache
+def alone(network, selector, dtype, epochs=1):
+    """Losses and selections of one device, for a dtype of which `jax_enable_x64` decides."""
+    assert jnp.zeros(()).dtype == dtype
+    return trained(network, SELECTORS[selector], 1, epochs)[:2]
+
+
 def trained(network, selector, devices, epochs=1, shard=False):
     """States and losses after some epochs of 50 steps on so many devices."""
     model, random = NETWORKS[network], np.random.default_rng(0)
@@ -77,28 +85,37 @@ SELECTORS = {
     "greedy, explicit": paper.slot_machine(4, scores="explicit", options="stored"),
     "probabilistic, explicit": paper.slot_machine(4, "probabilistic", scores="explicit", options="stored"),
 }
-QUICK = {("batch norm", "probabilistic, explicit", 4)}
+# Every network and every selector, and every number of devices that is there: JAX_NUM_CPU_DEVICES=8 for all.
 COMBINATIONS = [
-    pytest.param(*one, marks=[] if one in QUICK else pytest.mark.slow)
-    for one in ((network, selector, devices) for network in NETWORKS for selector in SELECTORS for devices in (2, 4, 8))
-    if one[2] <= jax.device_count()  # JAX_NUM_CPU_DEVICES=8 for all
+    (network, selector, devices)
+    for network, selector, devices in (
+        ("batch norm", "probabilistic, explicit", 4),
+        ("batch norm", "greedy, factored", 2),
+        ("convolutional", "probabilistic, factored", 4),
+        ("dense", "greedy, explicit", 4),
+        ("dense", "greedy, factored", 8),
+        ("convolutional", "probabilistic, explicit", 8),
+    )
+    if devices <= jax.device_count()
 ]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("network", "selector", "devices"), COMBINATIONS)
 def test_the_loss_of_50_steps_is_that_of_one_device(network, selector, devices):
-    expected, found = (trained(network, SELECTORS[selector], count)[0] for count in (1, devices))
+    found = trained(network, SELECTORS[selector], devices)[0]
     assert len(found) == 50
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, alone(network, selector, np.float32)[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "selector", "devices"), COMBINATIONS)
 def test_the_selections_of_200_steps_are_those_of_one_device(network, selector, devices, x64):
-    expected, found = (trained(network, SELECTORS[selector], count, epochs=4)[1] for count in (1, devices))
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    found = trained(network, SELECTORS[selector], devices, epochs=4)[1]
+    jax.tree.map(np.testing.assert_array_equal, found, alone(network, selector, np.float64, 4)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "selector",
     [
@@ -116,6 +133,7 @@ def test_a_state_that_is_split_over_devices_gives_the_same_selections(selector, 
             assert leaf.addressable_shards[0].data.size == leaf.size // 4
 
 
+@pytest.mark.slow
 def test_one_gradient_of_the_weights_shape_crosses_devices_whatever_k_is():
     """Sums over devices in the compiled epoch: as many numbers for K = 8 as for learned weights."""
     crossing = {}

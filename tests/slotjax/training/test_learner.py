@@ -55,6 +55,7 @@ def test_the_loss_of_tokens_is_the_mean_over_all_and_accuracy_their_share():
     )
 
 
+@pytest.mark.slow
 def test_texts_that_are_not_valid_change_neither_loss_nor_update():
     learning, batch = learner(), texts()
     state, frozen = start(learning)
@@ -64,6 +65,7 @@ def test_texts_that_are_not_valid_change_neither_loss_nor_update():
     chex.assert_trees_all_close((few[0].params, few[1]), (marked[0].params, marked[1]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_sums_over_batches_of_a_stream_are_those_of_its_texts():
     learning, batch = learner(), texts()
     state, frozen = start(learning)
@@ -88,6 +90,7 @@ def within_one(outputs, labels):
     return jnp.abs(outputs[:, 0] - labels["height"]) < 1
 
 
+@pytest.mark.slow
 def test_labels_may_be_a_tree_and_the_loss_any_function_of_it():
     learning = learner(loss=squared_error, correct=within_one, evaluation_loss=lambda *both: squared_error(*both) / 2)
     random = np.random.default_rng(0)
@@ -107,6 +110,7 @@ def test_labels_may_be_a_tree_and_the_loss_any_function_of_it():
     assert np.isfinite(metrics["losses"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "message"),
     [

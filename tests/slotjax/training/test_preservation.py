@@ -32,6 +32,7 @@ def names(directory):
 ACCURACIES = [0.1, 0.2, 0.9, 0.4, 0.9, 0.6, 0.7, 0.8]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_started_again_for_every_epoch_keeps_what_an_unbroken_one_keeps(tmp_path):
     save(tmp_path / "unbroken", ACCURACIES, range(1, 9), keep_epochs=(2,))
     for epoch in range(1, 9):

@@ -55,12 +55,14 @@ def lowered_steps(network, selector):
     return [traced.lower(lowering_platforms=(platform,)).as_text() for platform in platforms]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["lenet", "conv2", pytest.param("vgg19", marks=pytest.mark.slow), "resnet"])
 def test_no_network_scatters_in_training(network):
     for program in lowered_steps(network, SELECTORS["greedy, factored, seeded"]):
         assert "scatter" not in program
 
 
+@pytest.mark.quick("edge-popup")
 @pytest.mark.parametrize("selector", SELECTORS)
 def test_no_selector_scatters_in_training(selector):
     for program in lowered_steps("lenet", SELECTORS[selector]):
@@ -72,6 +74,7 @@ def value_and_gradient(loss, logits, labels):
     return losses, pullback(jnp.cos(jnp.arange(losses.size)).reshape(losses.shape).astype(losses.dtype))[0]
 
 
+@pytest.mark.quick("shape0")
 @pytest.mark.parametrize("shape", [(16,), (4, 6)])
 def test_cross_entropy_is_that_of_optax_bitwise_on_cpus_and_to_rounding_elsewhere(shape):
     random = np.random.default_rng(0)
@@ -86,6 +89,7 @@ def test_cross_entropy_is_that_of_optax_bitwise_on_cpus_and_to_rounding_elsewher
         np.testing.assert_allclose(close, expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_class_that_cannot_be_has_no_part_in_the_loss_elsewhere():
     logits, labels = jnp.array([[0.0, 0.0, -jnp.inf]]), jnp.array([1])
     loss, gradient = value_and_gradient(training.loss._cross_entropy_by_comparison, logits, labels)

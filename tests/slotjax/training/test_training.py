@@ -85,6 +85,7 @@ def test_an_epoch_equals_numpy_in_float64(x64):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 def test_one_and_four_devices_agree(selection, x64):
     results = []
@@ -103,6 +104,7 @@ def test_the_batch_is_split_over_the_devices():
     assert "f32[4,12]" in text  # 16 examples on four devices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", [pytest.param("greedy", marks=pytest.mark.slow), "probabilistic"])
 def test_the_same_seed_gives_bitwise_the_same_and_another_seed_does_not(selection):
     runs = []
@@ -115,6 +117,7 @@ def test_the_same_seed_gives_bitwise_the_same_and_another_seed_does_not(selectio
     assert np.any(runs[0][1]["losses"] != runs[2][1]["losses"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 def test_training_learns_and_never_touches_frozen(selection):
     optimizer = training.sgd(0.1 if selection == "greedy" else 25.0)
@@ -128,6 +131,7 @@ def test_training_learns_and_never_touches_frozen(selection):
     chex.assert_trees_all_equal(before, jax.device_get(frozen))
 
 
+@pytest.mark.slow
 def test_sampling_is_fresh_at_every_step():
     optimizer = training.sgd(0.0)
     epoch, state, frozen, data = setup(dataset(), selection="probabilistic", optimizer=optimizer, batch_size=64)
@@ -145,6 +149,7 @@ def test_batches_use_every_example_at_most_once_and_differ_between_epochs():
     assert np.any(first != second)
 
 
+@pytest.mark.quick("2345-1")
 @pytest.mark.parametrize("devices", [1, 4])
 @pytest.mark.parametrize("count", [3, 1000, 2345])
 def test_evaluation_counts_every_example_once(devices, count):
@@ -167,6 +172,7 @@ def test_a_batch_that_devices_cannot_share_is_refused():
         setup(dataset(), devices=4, batch_size=6)
 
 
+@pytest.mark.slow
 def test_the_paper_schedule_restarts_at_25_and_75():
     schedule = training.learning_rate_schedule("warm_restarts", 0.2, 200, 10)
     rates = np.array([float(schedule(step)) for step in range(2000)])
@@ -239,6 +245,7 @@ def test_a_batch_without_valid_examples_has_no_loss_and_no_gradient():
     assert (float(loss), int(correct)) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_the_training_split_is_refused():
     epoch, state, frozen, data = setup(dataset(examples=8))
     with pytest.raises(ValueError, match="batch_size: 16 was given, but there are only 8 training examples"):

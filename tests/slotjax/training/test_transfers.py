@@ -51,6 +51,7 @@ def a_batch_of_an_evaluation():
 CALLS = pytest.mark.parametrize("call", [an_epoch, a_step_of_a_stream, a_batch_of_an_evaluation])
 
 
+@pytest.mark.quick("an_epoch")
 @CALLS
 def test_a_call_compiles_once_donates_and_transfers_nothing(call, compilations):
     function, donated, others, again = call()
@@ -64,6 +65,7 @@ def test_a_call_compiles_once_donates_and_transfers_nothing(call, compilations):
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((donated, others)))
 
 
+@pytest.mark.slow
 @CALLS
 def test_nothing_in_the_compiled_program_goes_to_the_host(call):
     function, donated, others, _ = call()

@@ -79,6 +79,7 @@ def test_the_selections_of_300_steps_are_the_same(name, x64):
         jax.tree.map(np.testing.assert_array_equal, *selections)
 
 
+@pytest.mark.slow
 def test_trials_differ_from_each_other():
     found = at_once(SELECTORS["greedy, factored"], np.float32, 1)
     losses = [np.asarray(metrics["losses"]) for _, _, metrics in found]
@@ -97,6 +98,7 @@ def test_accuracies_in_float32_are_within_the_noise_of_seeds():
     assert min(map(min, accuracies)) > 0.5
 
 
+@pytest.mark.slow
 def test_all_trials_are_one_compiled_program(compilations):
     selector = SELECTORS["greedy, factored"]
     start, arguments, data = parts(selector, np.float32)
