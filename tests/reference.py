@@ -73,5 +73,5 @@ def top_fraction(scores, fraction):
     """The mask of the largest magnitudes, by a stable sort."""
     order = np.argsort(-np.abs(scores).ravel(), kind="stable")
     mask = np.zeros(scores.size, bool)
-    mask[order[: round(fraction * scores.size)]] = True
+    mask[order[: scores.size - int((1 - fraction) * scores.size)]] = True
     return mask.reshape(scores.shape)

@@ -10,7 +10,7 @@ from slotjax.selection.candidates import (
     probabilistic_index,
 )
 from slotjax.selection.straight_through import straight_through
-from slotjax.selection.top_fraction import check_keep_fraction, top_fraction, top_masks
+from slotjax.selection.top_fraction import check_keep_fraction, kept_count, top_fraction, top_masks
 
 __all__ = [
     "Candidates",
@@ -19,6 +19,7 @@ __all__ = [
     "check_keep_fraction",
     "greedy",
     "greedy_candidate",
+    "kept_count",
     "probabilistic",
     "probabilistic_index",
     "straight_through",

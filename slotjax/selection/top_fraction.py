@@ -5,6 +5,8 @@ that at least `count` of them reach, and two bits of it are found by one pass th
 passes over float32, 8 over bfloat16, whatever the values are.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt
@@ -13,13 +15,13 @@ _BITS = 2  # of the threshold per pass; 3 need seven counts, which takes longer
 
 
 def top_fraction(scores: Float[Array, "*shape"], keep_fraction: float) -> Bool[Array, "*shape"]:
-    """The mask of the entries with the largest magnitude: exactly `round(keep_fraction n)` of n.
+    """The mask of the entries with the largest magnitude: exactly `kept_count(n, keep_fraction)` of n.
 
     Entries of equal magnitude are kept in row-major order. The time is that of reading the scores some ten times.
 
     Args:
         scores: any shape, and any float dtype of 16 bits or more.
-        keep_fraction: share that is kept, from 0 to 1. Halves are rounded to the even count, as Python does.
+        keep_fraction: share that is kept, from 0 to 1.
 
     Returns:
         True for what is kept.
@@ -51,6 +53,19 @@ def check_keep_fraction(keep_fraction: float) -> None:
         raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be from 0 to 1")
 
 
+def kept_count(size: int, keep_fraction: float) -> int:
+    """How many of `size` entries a fraction keeps: `size - floor((1 - keep_fraction) size)`, in float64.
+
+    That is the rule of the released code of edge-popup and biprop. It rounds up, so that a small layer keeps one entry
+    at least, unless the fraction is 0; and 0.9 of 100 are 91, because 1 - 0.9 is a little less than 0.1.
+
+    >>> [slotjax.selection.kept_count(n, share) for n, share in ((35, 0.3), (49, 0.01), (100, 0.9), (100, 0.5))]
+    [11, 1, 91, 50]
+    """
+    kept = size - math.floor((1 - keep_fraction) * size)
+    return max(kept, min(size, 1)) if keep_fraction else kept
+
+
 def top_masks(scores: list[Float[Array, "..."]], keep_fraction: float) -> list[Bool[Array, "..."]]:
     """`top_fraction` of all entries of several arrays together; equal magnitudes are kept in the order of the list.
 
@@ -59,7 +74,7 @@ def top_masks(scores: list[Float[Array, "..."]], keep_fraction: float) -> list[B
     [False  True] [ True]
     """
     size = sum(array.size for array in scores)
-    count = round(keep_fraction * size)
+    count = kept_count(size, keep_fraction)
     if count in (0, size):
         return [jnp.full(array.shape, count > 0) for array in scores]
     widest = max((array.dtype for array in scores), key=lambda dtype: jnp.finfo(dtype).bits)

@@ -29,9 +29,9 @@ def edge_popup(
     """One frozen random weight per connection, of which training keeps a fixed share: those with the largest scores.
 
     With random weight `w` and score `s`, the weight of a connection is `w` if `|s|` is among the largest of its layer,
-    else 0: exactly `round(keep_fraction n)` of n, equal ones in row-major order. The gradient is straight-through,
-    `dL/ds = dL/dW * w * sign(s)`. Only the scores are trained. The threshold is found without sorting. Where a score
-    is infinite or NaN, so is the weight.
+    else 0: exactly `n - floor((1 - keep_fraction) n)` of n (`slotjax.selection.kept_count`), equal ones in row-major
+    order. The gradient is straight-through, `dL/ds = dL/dW * w * sign(s)`. Only the scores are trained. The threshold
+    is found without sorting. Where a score is infinite or NaN, so is the weight.
 
     Per selected weight, `variables["params"]` has scores of the weight's shape in float32 or better, and
     `variables["frozen"]` has `{"weight": shape}`, or `{"seed": uint32 (2,)}` if it is seeded, and `"sigma"`, if its

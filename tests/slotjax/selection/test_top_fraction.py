@@ -1,5 +1,7 @@
 """The largest magnitudes: exactly the given share, whatever the values, as sorting would find them."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,7 +26,7 @@ def test_it_keeps_what_sorting_keeps(fraction, dtype):
         scores = jnp.asarray(random.normal(size=shape), dtype)
         share = 1 / scores.size if fraction == "1/n" else fraction
         mask = jax.jit(lambda scores, share=share: slotjax.selection.top_fraction(scores, share))(scores)
-        assert mask.sum() == round(share * scores.size)
+        assert mask.sum() == scores.size - math.floor((1 - share) * scores.size)
         np.testing.assert_array_equal(mask, reference.top_fraction(np.asarray(scores, np.float64), share))
 
 
@@ -55,7 +57,8 @@ def test_equal_scores_zeros_and_extremes(values, count):
         ([0.0, 0.0, 0.0, 0.0], 0.25, [1, 0, 0, 0]),
         ([2.0, 1.0, -1.0, 1.0, 1.0], 0.6, [1, 1, 1, 0, 0]),
         ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0], 0.3, [0, 0, 0, 0, 0, 0, 0, 1, 1, 1]),
-        ([1.0, 2.0], 0.25, [0, 0]),
+        ([1.0, 2.0], 0.25, [0, 1]),
+        ([1.0, 2.0], 0.0, [0, 0]),
         ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 0.25, [0, 0, 0, 0, 1, 1]),
     ],
 )
@@ -93,3 +96,12 @@ def test_it_takes_no_ordering_and_little_memory():
     compiled = jax.jit(lambda scores: slotjax.selection.top_fraction(scores, 0.3)).lower(jnp.ones(100_000)).compile()
     assert " sort(" not in compiled.as_text()
     assert compiled.memory_analysis().temp_size_in_bytes < 16 * 100_000
+
+
+@pytest.mark.parametrize(
+    ("size", "fraction", "kept"),
+    [(35, 0.3, 11), (49, 0.01, 1), (100, 0.9, 91), (100, 0.5, 50), (7, 1.0, 7), (7, 0.0, 0), (7, 1e-300, 1)],
+)
+def test_a_fraction_keeps_as_many_as_in_the_released_code(size, fraction, kept):
+    assert slotjax.selection.kept_count(size, fraction) == kept
+    assert slotjax.selection.top_fraction(jnp.arange(float(size)), fraction).sum() == kept
