@@ -8,6 +8,7 @@ from slotjax._summary import summary
 from slotjax.linen import Conv, Dense
 from slotjax.selectors import (
     Selector,
+    biprop,
     check_factorable,
     edge_popup,
     fixed,
@@ -28,6 +29,7 @@ __all__ = [
     "Selector",
     "Ticket",
     "analysis",
+    "biprop",
     "check_factorable",
     "data",
     "distributions",

@@ -1,7 +1,7 @@
 """Random values: the K options of each connection and the scores that training starts from."""
 
 from slotjax.options.checksum import checksum
-from slotjax.options.deviation import own_sigma, varies_about_zero
+from slotjax.options.deviation import own_sigma, total_magnitude, varies_about_zero
 from slotjax.options.drawing import (
     Initializer,
     check_distribution,
@@ -75,6 +75,7 @@ __all__ = [
     "scale_at_init",
     "sigma_at_init",
     "sigma_of",
+    "total_magnitude",
     "uniform_numbers",
     "unit_score",
     "varies_about_zero",

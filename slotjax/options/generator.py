@@ -200,10 +200,15 @@ def _signed_constant(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[A
     return (1 - 2 * (bits >> 31).astype(jnp.int32)).astype(dtype)
 
 
+def _uniform_sign(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
+    return jnp.sign(_uniform(bits, dtype))
+
+
 KINDS: dict[str, tuple[Unit, float]] = {
     "uniform": (_uniform, 2.0**-19),
     "normal": (_normal, 1.0),
     "signed_constant": (_signed_constant, 1.0),
+    "uniform_sign": (_uniform_sign, 1.0),
 }
 
 

@@ -1,5 +1,6 @@
 """Selectors: ways of choosing the weights of a network, one file per method."""
 
+from slotjax.selectors.biprop import biprop
 from slotjax.selectors.deciding import decided, drawn_names, names_a_scale, needs_values, varying_names, within
 from slotjax.selectors.edge_popup import Ranking, edge_popup
 from slotjax.selectors.factorable import Optimizer, check_factorable, hold_shares, is_factorable
@@ -38,6 +39,7 @@ __all__ = [
     "Share",
     "Weight",
     "Where",
+    "biprop",
     "check_factorable",
     "decided",
     "default_where",

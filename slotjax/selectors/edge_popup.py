@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
-import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
@@ -11,7 +10,15 @@ from slotjax.distributions import Distribution, own_scale
 from slotjax.options import Codebook, Drawn, Initializer, Source, Storage, check_distribution
 from slotjax.selection import check_keep_fraction, top_masks
 from slotjax.selectors.each import Each, each_weight
-from slotjax.selectors.masks import check_mask_layout, mask_codebook, mask_scores, mask_source, masked, random_weight
+from slotjax.selectors.masks import (
+    check_mask_layout,
+    magnitude,
+    mask_codebook,
+    mask_scores,
+    mask_source,
+    masked,
+    random_weight,
+)
 from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, default_where
 from slotjax.selectors.tree import TreeSelector, make_selector
 
@@ -105,9 +112,7 @@ class EdgePopup:
 
     def value_of(self, weight: Weight, mask: Bool[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The random weight where it is kept, with the gradient `dL/ds = dL/dW w sign(s)`."""
-        # |s| with the derivative sign(s), which is 0 at 0.
-        magnitude = weight.trainable * stop_gradient(jnp.sign(weight.trainable))
-        return masked(random_weight(self.source, weight), mask, magnitude)
+        return masked(random_weight(self.source, weight), mask, magnitude(weight.trainable))
 
     def scores(self, weight: Weight) -> Float[Array, "*shape"]:
         """The scores, whose magnitudes are ranked."""

@@ -54,8 +54,20 @@ def masked(
     random: Float[Array, "*shape"], mask: Bool[Array, "*shape"], gate: Float[Array, "*shape"]
 ) -> Float[Array, "*shape"]:
     """Exactly `random` where the mask is true and 0 elsewhere, with the gradient `dL/dgate = dL/dW * random`."""
-    kept = jnp.where(mask, random, jnp.zeros_like(random)).astype(gate.dtype)
-    return (kept + random.astype(gate.dtype) * (gate - stop_gradient(gate))).astype(random.dtype)
+    return gated(jnp.where(mask, random, jnp.zeros_like(random)), random, gate)
+
+
+def gated(
+    chosen: Float[Array, "*shape"], random: Float[Array, "*shape"], gate: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Exactly `chosen`, with the gradient `dL/dgate = dL/dW * random`."""
+    slope = random.astype(gate.dtype) * (gate - stop_gradient(gate))
+    return (chosen.astype(gate.dtype) + slope).astype(random.dtype)
+
+
+def magnitude(scores: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """`|s|` with the derivative `sign(s)`, which is 0 at 0."""
+    return scores * stop_gradient(jnp.sign(scores))
 
 
 def mask_codebook(source: Source, weight: Weight, rescaled: bool = False) -> Codebook:

@@ -71,6 +71,15 @@ def masks():
         )
 
 
+def more_masks():
+    kaiming = slotjax.distributions.kaiming_normal()
+    for options, fraction in itertools.product(get_args(slotjax.options.Storage), (0.3, 1.0)):
+        yield (
+            f"biprop-{options}-{fraction}",
+            lambda o=options, f=fraction: slotjax.biprop(f, options=o, distribution=kaiming),
+        )
+
+
 def distributions():
     factories = {"slot": paper.slot_machine, "edge_popup": paper.edge_popup, "supermask": paper.supermask}
     for (name, make), (kind, distribution) in itertools.product(factories.items(), DISTRIBUTIONS.items()):
@@ -98,6 +107,7 @@ def in_a_layer():
 SELECTORS = {
     **dict(slot_machines()),
     **dict(masks()),
+    **dict(more_masks()),
     **dict(distributions()),
     "partition": mixed,
     "fixed": slotjax.fixed,

@@ -33,6 +33,8 @@ ARGUMENTS = {
     (slotjax.edge_popup, "keep_fraction", 1.5): "keep_fraction: 1.5 was given, but it must be from 0 to 1",
     (slotjax.edge_popup, "ranking", "row"): "it must be one of layer, global$",
     (slotjax.edge_popup, "options", "none"): "it must be one of stored, seeded$",
+    (slotjax.biprop, "keep_fraction", -0.1): "keep_fraction: -0.1 was given, but it must be from 0 to 1",
+    (slotjax.biprop, "options", "none"): "it must be one of stored, seeded$",
     (slotjax.supermask, "evaluation", "mean"): "it must be one of thresholded, expected, sampled$",
     (slotjax.supermask, "options", "none"): "it must be one of stored, seeded$",
     (distributions.kaiming_normal, "fan", "fan_avg"): "it must be one of fan_in, fan_out$",
@@ -59,6 +61,10 @@ MISTAKES = {
     "shared, from an initializer": (
         lambda: slotjax.slot_machine(share="layer", distribution=HE_NORMAL),
         "distribution: an initializer was given, but shared options need",
+    ),
+    "nothing kept to divide by": (
+        lambda: slotjax.biprop(0.1, where=lambda name, leaf: leaf.ndim == 2).init(KEY, PARAMS),
+        "params: 'dense/kernel': keep_fraction: 0.1 of its 6 connections is none",
     ),
     "scaled for nothing kept": (
         lambda: distributions.scaled_for(0.0, distributions.kaiming_normal()),

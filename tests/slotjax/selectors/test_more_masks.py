@@ -1,0 +1,104 @@
+"""Biprop against a transcription in NumPy, values and gradients, and what tickets need of it."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import slotjax
+from slotjax import distributions
+from slotjax.options import total_magnitude
+from tests import reference
+
+KEY = jax.random.key(0)
+TOLERANCE = {"float32": 2e-6, "bfloat16": 2**-8}
+CASES = [  # shapes, fractions, dtypes, and what random weights are drawn from
+    ((5, 7), 0.3, "float32", "normal"),
+    ((30, 41), 0.9, "float32", "uniform"),
+    ((3, 3, 4, 5), 0.5, "bfloat16", "normal"),
+    ((2, 3), 1.0, "bfloat16", "constant"),
+    ((49, 3), 0.01, "float32", "constant"),
+]
+DRAWN = {
+    "normal": distributions.kaiming_normal(),
+    "uniform": distributions.kaiming_uniform(),
+    "constant": distributions.signed_kaiming_constant(),
+}
+
+
+def tied_scores(shape, dtype):
+    """Scores of which many are equal in magnitude, and some are 0."""
+    random = np.random.default_rng(0)
+    return np.where(random.random(shape) < 0.1, 0, random.integers(-3, 4, shape) / 2).astype(dtype)
+
+
+def with_scores(selector, shape, dtype):
+    """Variables with tied scores, and the random weight, in float64."""
+    variables = selector.init(KEY, jnp.zeros(shape, dtype))
+    variables["params"] = jnp.asarray(tied_scores(shape, np.float32))
+    return variables
+
+
+def value_and_gradient(selector, variables, cotangent):
+    """What the weights are, and the gradient of the scores, where `cotangent` is that of the weights."""
+    select = lambda scores: selector.select(variables | {"params": scores})  # noqa: E731
+    weights, pull = jax.jit(lambda scores: jax.vjp(select, scores))(variables["params"])
+    return weights, pull(jnp.asarray(cotangent, weights.dtype))[0]
+
+
+def biprop_in_numpy(scores, weight, fraction):
+    mask = reference.top_fraction(scores, fraction)
+    alpha = np.abs(weight * mask).sum() / math.floor(fraction * weight.size)
+    return alpha * mask * np.sign(weight), weight * np.sign(scores)
+
+
+@pytest.mark.parametrize(("shape", "fraction", "dtype", "kind"), CASES)
+def test_biprop_equals_its_transcription(shape, fraction, dtype, kind):
+    selector = slotjax.biprop(fraction, distribution=DRAWN[kind])
+    variables = with_scores(selector, shape, dtype)
+    weight, scores = np.asarray(variables["frozen"]["weight"], np.float64), np.asarray(variables["params"])
+    cotangent = np.random.default_rng(1).integers(-4, 5, shape)
+    expected, slope = biprop_in_numpy(scores, weight, fraction)
+    chosen, gradient = value_and_gradient(selector, variables, cotangent)
+    assert (chosen.dtype, gradient.dtype) == (jnp.dtype(dtype), jnp.float32)
+    np.testing.assert_allclose(np.asarray(chosen, np.float64), expected, rtol=TOLERANCE[dtype])
+    np.testing.assert_allclose(np.asarray(gradient, np.float64), cotangent * slope, rtol=1e-6)
+    assert len(np.unique(np.abs(np.asarray(chosen, np.float64)))) <= 2  # 0 and alpha
+    seeded = slotjax.biprop(fraction, options="seeded", distribution=DRAWN[kind])
+    again = seeded.init(KEY, jnp.zeros(shape, dtype)) | {"params": variables["params"]}
+    np.testing.assert_array_equal(seeded.select(again), chosen)
+
+
+def test_the_sign_of_0_is_0():
+    zeros = lambda key, shape, dtype: jnp.array([[0.0, -2.0, 3.0], [1.0, 0.0, -1.0]], dtype)  # noqa: E731
+    selector = slotjax.biprop(1.0, distribution=zeros, where=lambda name, leaf: True)
+    variables = selector.init(KEY, jnp.zeros((2, 3)))
+    np.testing.assert_allclose(selector.select(variables), np.array([[0, -1, 1], [1, 0, -1]]) * 7 / 6, rtol=1e-6)
+
+
+def test_the_divisor_is_rounded_down_and_what_is_kept_up():
+    selector = slotjax.biprop(0.3, distribution=distributions.signed_xavier_constant())
+    weights = selector.select(selector.init(KEY, jnp.zeros((5, 7))))
+    assert int(jnp.count_nonzero(weights)) == 11
+    np.testing.assert_allclose(np.abs(weights).max(), 11 / 10 / math.sqrt(5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+def test_sums_of_magnitudes_do_not_depend_on_the_order(kind):
+    random = np.random.default_rng(0)
+    values = random.normal(size=(123, 45)) if kind == "normal" else random.uniform(-1e-8, 1e-8, (123, 45))
+    values, mask = values.astype(np.float32), random.random((123, 45)) < 0.5
+    total = total_magnitude(jnp.asarray(values), jnp.asarray(mask))
+    np.testing.assert_allclose(total, np.abs(values.astype(np.float64))[mask].sum(), rtol=1e-7)
+    order = random.permutation(values.size)
+    shuffled = (jnp.asarray(array.ravel()[order].reshape(45, 123)) for array in (values, mask))
+    assert jax.jit(total_magnitude)(*shuffled) == total
+    assert total_magnitude(jnp.zeros((2, 2)), jnp.ones((2, 2), bool)) == 0
+
+
+def test_sums_in_double_precision(x64):
+    values = np.random.default_rng(0).normal(size=(123, 45))
+    total = total_magnitude(jnp.asarray(values), jnp.ones((123, 45), bool))
+    np.testing.assert_allclose(total, np.abs(values).sum(), rtol=1e-13)
