@@ -10,13 +10,14 @@ from slotjax.selection.candidates import (
     probabilistic_index,
 )
 from slotjax.selection.straight_through import straight_through
-from slotjax.selection.top_fraction import check_keep_fraction, kept_count, top_fraction, top_masks
+from slotjax.selection.top_fraction import check_keep_fraction, coats, kept_count, top_fraction, top_masks
 
 __all__ = [
     "Candidates",
     "candidate_at",
     "candidate_values",
     "check_keep_fraction",
+    "coats",
     "greedy",
     "greedy_candidate",
     "kept_count",

@@ -2,16 +2,17 @@
 
 Non-negative floats are ordered as the integers that have the same bits. So the count-th largest is the largest integer
 that at least `count` of them reach, and two bits of it are found by one pass that counts against three candidates: 16
-passes over float32, 8 over bfloat16, whatever the values are.
+passes over float32, 8 over bfloat16, whatever the values are. Of many thresholds at once, a pass finds one bit of each.
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, UInt
+from jaxtyping import Array, Bool, Float, Int, UInt
 
-_BITS = 2  # of the threshold per pass; 3 need seven counts, which takes longer
+_FEW = 2  # thresholds of which a pass finds two bits each; of more, twice as many passes for one bit take less time
 
 
 def top_fraction(scores: Float[Array, "*shape"], keep_fraction: float) -> Bool[Array, "*shape"]:
@@ -73,21 +74,53 @@ def top_masks(scores: list[Float[Array, "..."]], keep_fraction: float) -> list[B
     >>> print(one, two)
     [False  True] [ True]
     """
+    return [masks[0] for masks in _largest(scores, [keep_fraction])]
+
+
+def coats(scores: Float[Array, "*shape"], keep_fractions: Sequence[float]) -> Int[Array, "*shape"]:
+    """In how many of the masks of several fractions each entry is, 0 to N, `int32`; one search finds all thresholds.
+
+    >>> print(slotjax.selection.coats(jnp.array([0.1, -0.4, 0.3, 0.2]), (0.75, 0.25)))
+    [0 2 1 1]
+    """
+    return sum((mask.astype(jnp.int32) for mask in _largest([scores], keep_fractions)[0]), start=jnp.int32(0))
+
+
+def _largest(scores: list[Float[Array, "..."]], keep_fractions: Sequence[float]) -> list[list[Bool[Array, "..."]]]:
+    """Of every array, the masks of all fractions."""
     size = sum(array.size for array in scores)
-    count = kept_count(size, keep_fraction)
-    if count in (0, size):
-        return [jnp.full(array.shape, count > 0) for array in scores]
+    wanted = [kept_count(size, fraction) for fraction in keep_fractions]
+    searched = sorted({count for count in wanted if 0 < count < size})
+    masks = {count: [jnp.full(array.shape, count > 0) for array in scores] for count in wanted}
+    if searched:
+        masks |= dict(zip(searched, _masks_of(scores, searched, size), strict=True))
+    return [[masks[count][place] for count in wanted] for place in range(len(scores))]
+
+
+def _masks_of(scores: list[Float[Array, "..."]], counts: Sequence[int], size: int) -> list[list[Bool[Array, "..."]]]:
+    """For each of the counts, from 1 to one less than there are, the masks of so many."""
     widest = max((array.dtype for array in scores), key=lambda dtype: jnp.finfo(dtype).bits)
     keys = [_magnitude(array.astype(widest)) for array in scores]
-    threshold = _nth_largest(keys, count, jnp.finfo(widest).bits)
-    above = [key > threshold for key in keys]
-    equal = [key == threshold for key in keys]
-    missing = count - _total(above)
-    # Rarely are there more equal ones than are needed, and only then their order matters.
-    equal = jax.lax.cond(
-        _total(equal) > missing, lambda: _first(equal, missing, size), lambda: [jnp.asarray(e) for e in equal]
-    )
-    return [one | other for one, other in zip(above, equal, strict=True)]
+    thresholds = _nth_largest(keys, counts, jnp.finfo(widest).bits)
+    both = [key for threshold in thresholds for key in (threshold, threshold + jnp.asarray(1, threshold.dtype))]
+    reached = _reached(keys, both)
+    found = zip(thresholds, reached[::2], reached[1::2], counts, strict=True)
+    return [_reaching(keys, *one, size) for one in found]
+
+
+def _reaching(
+    keys: list[UInt[Array, "..."]], threshold: UInt[Array, ""], reaching: Array, above: Array, count: int, size: int
+) -> list[Bool[Array, "..."]]:
+    """The masks of the `count` largest, of which so many reach a threshold, and so many are above it.
+
+    Rarely do more reach it than are needed, and only then the order of those that are equal to it matters.
+    """
+
+    def in_order():
+        equal = _first([key == threshold for key in keys], count - above, size)
+        return [(key > threshold) | first for key, first in zip(keys, equal, strict=True)]
+
+    return jax.lax.cond(reaching > count, in_order, lambda: [key >= threshold for key in keys])
 
 
 def _first(masks: list[Bool[Array, "..."]], count: Array, size: int) -> list[Bool[Array, "..."]]:
@@ -97,21 +130,27 @@ def _first(masks: list[Bool[Array, "..."]], count: Array, size: int) -> list[Boo
         order = jnp.uint32(start) - jax.lax.iota(jnp.uint32, mask.size).reshape(mask.shape)
         keys.append(jnp.where(mask, order, jnp.uint32(0)))
         start -= mask.size
-    threshold = _nth_largest(keys, count, bits=32)
+    (threshold,) = _nth_largest(keys, [count], bits=32)
     return [(key >= threshold) & mask for key, mask in zip(keys, masks, strict=True)]
 
 
-def _nth_largest(keys: list[UInt[Array, "..."]], count: int | Array, bits: int) -> UInt[Array, ""]:
-    """The `count`-th largest of all entries, integers of so many bits, for a count of at least 1."""
-    dtype = keys[0].dtype
+def _nth_largest(
+    keys: list[UInt[Array, "..."]], counts: Sequence[int | Array], bits: int
+) -> tuple[UInt[Array, ""], ...]:
+    """For each of the counts, at least 1, the `count`-th largest of all entries, integers of so many bits."""
+    dtype, width = keys[0].dtype, 2 if len(counts) <= _FEW else 1
+    steps = [jnp.asarray(step, dtype) for step in range(1, 2**width)]
 
-    def two_bits(number, threshold):
-        shift = (bits - _BITS * (1 + number)).astype(dtype)
-        candidates = [threshold + (jnp.asarray(step, dtype) << shift) for step in range(1, 2**_BITS)]
-        reached = sum((counts >= count).astype(dtype) for counts in _reached(keys, candidates))
-        return threshold + (reached << shift)
+    def some_bits(number, thresholds):
+        shift = (bits - width * (1 + number)).astype(dtype)
+        candidates = [threshold + (step << shift) for threshold in thresholds for step in steps]
+        reached = iter(_reached(keys, candidates))
+        return tuple(
+            threshold + (sum((next(reached) >= count).astype(dtype) for _ in steps) << shift)
+            for threshold, count in zip(thresholds, counts, strict=True)
+        )
 
-    return jax.lax.fori_loop(0, bits // _BITS, two_bits, jnp.zeros((), dtype))
+    return jax.lax.fori_loop(0, bits // width, some_bits, (jnp.zeros((), dtype),) * len(counts))
 
 
 def _reached(keys: list[UInt[Array, "..."]], candidates: list[UInt[Array, ""]]) -> list[Array]:
@@ -132,7 +171,3 @@ def _magnitude(scores: Float[Array, "..."]) -> UInt[Array, "..."]:
     unsigned = {16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}[jnp.finfo(scores.dtype).bits]
     key = jax.lax.bitcast_convert_type(jnp.abs(scores), unsigned)
     return key.astype(jnp.uint32) if unsigned == jnp.uint16 else key
-
-
-def _total(masks: list[Bool[Array, "..."]]) -> Array:
-    return sum((mask.sum(dtype=jnp.int32) for mask in masks), start=jnp.int32(0))
