@@ -130,7 +130,7 @@ def _row(name: str, leaf: Any, frozen: Any, trainable: Any) -> Row:
     own = float(np.std(np.asarray(leaf, np.float64))) if known and leaf.size else None
     made = frozen.made if isinstance(frozen, Drawn) else {}
     # A mask counts 0 among its options.
-    k = made.get("k", 0) + made.get("number", 0)
+    k = made["coats"] + 1 if "coats" in made else made.get("k", 0) + made.get("number", 0)
     return Row(
         name=name,
         shape=tuple(leaf.shape),

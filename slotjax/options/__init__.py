@@ -27,6 +27,7 @@ from slotjax.options.generator import (
     uniform_numbers,
     unit_score,
 )
+from slotjax.options.multiples import Multiples
 from slotjax.options.options import Codebook, OneByOne, Options, Storage, kept_ratio
 from slotjax.options.placement import explicit_sharding, placed_like, widened
 from slotjax.options.seeded import Seeded, limit_of
@@ -45,6 +46,7 @@ __all__ = [
     "Initializer",
     "Made",
     "MisfitError",
+    "Multiples",
     "OneByOne",
     "Options",
     "Seed",

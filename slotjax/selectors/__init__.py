@@ -8,6 +8,7 @@ from slotjax.selectors.factored import is_factored
 from slotjax.selectors.fixed import every_leaf, fixed
 from slotjax.selectors.initial_scores import Initial
 from slotjax.selectors.learned import learned
+from slotjax.selectors.multicoat import multicoat
 from slotjax.selectors.partition import Partition, partition
 from slotjax.selectors.proof import proof
 from slotjax.selectors.random_selection import random_selection
@@ -55,6 +56,7 @@ __all__ = [
     "learned",
     "make_selector",
     "matrices_and_kernels",
+    "multicoat",
     "named_leaves",
     "names_a_scale",
     "needs_values",

@@ -45,6 +45,8 @@ def test_it_says_why_a_leaf_is_not_selected():
         (slotjax.slot_machine(k=100, scores="explicit", options="stored"), 100, 7, 240004, 240000),
         (slotjax.edge_popup(options="seeded"), 2, 1, 12, 2400),
         (slotjax.supermask(), 2, 1, 2404, 2400),
+        (slotjax.biprop(options="seeded"), 2, 1, 12, 2400),
+        (slotjax.multicoat((0.7, 0.5, 0.3, 0.1), options="seeded"), 5, 3, 12, 2400),
     ],
 )
 def test_it_counts_what_init_makes(selector, k, bits, frozen, trainable):

@@ -1,4 +1,4 @@
-"""Biprop against a transcription in NumPy, values and gradients, and what tickets need of it."""
+"""Biprop and multicoated supermasks: values and gradients against transcriptions in NumPy, and sums that are exact."""
 
 import math
 
@@ -69,6 +69,38 @@ def test_biprop_equals_its_transcription(shape, fraction, dtype, kind):
     seeded = slotjax.biprop(fraction, options="seeded", distribution=DRAWN[kind])
     again = seeded.init(KEY, jnp.zeros(shape, dtype)) | {"params": variables["params"]}
     np.testing.assert_array_equal(seeded.select(again), chosen)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fractions", "dtype", "kind"),
+    [
+        ((5, 7), (0.3,), "float32", "normal"),
+        ((30, 41), (0.9, 0.5, 0.49, 0.01), "float32", "uniform"),
+        ((3, 3, 4, 5), tuple((7 - coat) / 14 for coat in range(7)), "bfloat16", "normal"),
+        ((2, 3), (1.0, 0.5, 0.0), "bfloat16", "constant"),
+    ],
+)
+def test_multicoated_supermasks_equal_their_transcription(shape, fractions, dtype, kind):
+    selector = slotjax.multicoat(fractions, distribution=DRAWN[kind])
+    variables = with_scores(selector, shape, dtype)
+    weight, scores = np.asarray(variables["frozen"]["weight"], np.float64), np.asarray(variables["params"])
+    cotangent = np.random.default_rng(1).integers(-4, 5, shape)
+    count = sum(reference.top_fraction(scores, fraction).astype(int) for fraction in fractions)
+    chosen, gradient = value_and_gradient(selector, variables, cotangent)
+    assert (chosen.dtype, gradient.dtype) == (jnp.dtype(dtype), jnp.float32)
+    np.testing.assert_array_equal(selector.selection(variables), count)
+    np.testing.assert_array_equal(chosen, jnp.asarray(count * weight, jnp.float32).astype(dtype))
+    np.testing.assert_allclose(np.asarray(gradient, np.float64), cotangent * weight * np.sign(scores), rtol=1e-6)
+    seeded = slotjax.multicoat(fractions, options="seeded", distribution=DRAWN[kind])
+    again = seeded.init(KEY, jnp.zeros(shape, dtype)) | {"params": variables["params"]}
+    np.testing.assert_array_equal(seeded.select(again), chosen)
+
+
+def test_one_coat_is_edge_popup():
+    normal = DRAWN["normal"]
+    both = slotjax.edge_popup(0.3, distribution=normal), slotjax.multicoat((0.3,), distribution=normal)
+    weights = [selector.select(selector.init(KEY, jnp.zeros((5, 7)))) for selector in both]
+    np.testing.assert_array_equal(*weights)
 
 
 def test_the_sign_of_0_is_0():
