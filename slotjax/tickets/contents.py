@@ -124,6 +124,7 @@ def _made_from(leaf: Leaf) -> str:
     entry, noun = leaf.entry, "option" if leaf.entry["k"] == 1 else "options"
     kind = f"{entry['kind']} of scale {entry['scale']:.4g}" if leaf.options is None else _stored(leaf)
     marks = ["the first is 0"] if "zero" in entry else []
+    marks += ["each a multiple of the second"] if "multiples" in entry else []
     marks += [f"times {entry['factor']:.4g}"] if "factor" in entry else []
     return ", ".join([f"{entry['k']} {noun}", kind, *marks])
 

@@ -13,7 +13,7 @@
 
 #include "quantiles.h"
 
-enum { TILE = 4096, FLOAT64 = 0, FLOAT32 = 1, BFLOAT16 = 2, FLOAT16 = 3, NORMAL = 1, STORED = 3, PLAIN = 4 };
+enum { TILE = 4096, FLOAT64 = 0, FLOAT32 = 1, BFLOAT16 = 2, FLOAT16 = 3, NORMAL = 1, STORED = 3, PLAIN = 4, SIGN = 5 };
 
 typedef struct {
     uint32_t path, rank, k, seed[2], bits;
@@ -89,7 +89,7 @@ static uint32_t random_bits(const uint32_t seed[2], uint32_t option, uint64_t co
 static int32_t unit(unsigned kind, uint32_t r) {
     int32_t sign = r >> 31 ? -1 : 1;
     if (kind == 0) return (int32_t)(r >> 12) - (r >> 31 ? 1 << 20 : 0);
-    return kind == NORMAL ? sign * quantiles[r >> 19 & 0xFFF] : sign;
+    return kind == NORMAL ? sign * quantiles[r >> 19 & 0xFFF] : kind == SIGN && r < 4096 ? 0 : sign;
 }
 
 static double step(unsigned kind) { return kind == 0 ? 1.0 / 524288 : kind == NORMAL ? 1.0 / 65536 : 1.0; }
@@ -142,10 +142,10 @@ static uint64_t drawn(const Array *array, uint32_t index, uint64_t connection) {
     return bits;
 }
 
-static uint64_t times(const Array *array, uint64_t bits) {
-    double value = as_double(bits) * array->factor;
-    if (array->factor == 1) return bits;
-    if (array->dtype != FLOAT64) return narrow(array->dtype, wide(array->dtype, bits) * (float)array->factor);
+static uint64_t times(const Array *array, uint64_t bits, uint32_t index) {
+    double factor = array->zero > 1 && index ? index : array->factor, value = as_double(bits) * factor;
+    if (factor == 1) return bits;
+    if (array->dtype != FLOAT64) return narrow(array->dtype, wide(array->dtype, bits) * (float)factor);
     memcpy(&bits, &value, 8);
     return bits;
 }
@@ -168,7 +168,7 @@ static Array head(void) {
     if (array.count >> 37) fail("an array is too large");
     go_to(place + array.path);
     if (array.data > size - place || array.options > size - place - array.data) fail("the file is cut off");
-    if (array.kind > PLAIN || array.dtype > 4 || array.zero > 1) fail("an array is of an unknown kind");
+    if (array.kind > SIGN || array.dtype > 4 || array.zero > 2) fail("an array is of an unknown kind");
     if (array.kind == PLAIN) {
         if (array.options || array.data != array.count * array.item) fail("an array has another size than its shape");
         return array;
@@ -176,13 +176,13 @@ static Array head(void) {
     if (array.k < 1 || array.k > 1u << 24) fail("an array has too many options, or none");
     for (array.bits = 1; array.k > 1u << array.bits;) array.bits++;
     if (array.data != (array.count * array.bits + 7) / 8) fail("an array has another size than its shape");
-    if (array.kind < STORED) array.item = array.dtype == FLOAT64 ? 8 : array.dtype == FLOAT32 ? 4 : 2;
+    if (array.kind != STORED) array.item = array.dtype == FLOAT64 ? 8 : array.dtype == FLOAT32 ? 4 : 2;
     if (array.item < 1 || array.item > 8) fail("an array has elements of an unknown size");
-    if (array.kind < STORED || array.factor != 1) {
+    if (array.kind != STORED || array.factor != 1 || array.zero > 1) {
         unsigned item = array.dtype == FLOAT64 ? 8 : array.dtype == FLOAT32 ? 4 : 2;
         if (array.dtype > FLOAT16 || array.item != item) fail("an array is of an unknown dtype");
     }
-    options = array.kind < STORED ? 0 : (array.k - array.zero) * array.count * array.item;
+    options = array.kind != STORED ? 0 : (array.zero > 1 ? 1 : array.k - array.zero) * array.count * array.item;
     if (array.options != options && (array.zero || array.options != (uint64_t)array.k * array.item))
         fail("an array has other options than its shape needs");
     return array;
@@ -190,9 +190,10 @@ static Array head(void) {
 
 /* The option that a connection has chosen, as bits. */
 static uint64_t chosen(const Array *array, uint64_t options, uint32_t index, uint64_t connection) {
-    uint64_t there = index - array->zero;
+    uint64_t there = array->zero > 1 ? 0 : index - array->zero;
     if (index == 0 && array->zero) return 0;
-    if (array->kind < STORED) return drawn(array, index, connection);
+    if (array->zero > 1) index = 1; /* of which `times` makes multiples */
+    if (array->kind != STORED) return drawn(array, index, connection);
     if (array->zero || array->options != (uint64_t)array->k * array->item) there = there * array->count + connection;
     go_to(options + there * array->item);
     return taken((int)array->item);
@@ -207,7 +208,7 @@ static void write_tile(const Array *array, uint64_t data, uint64_t start, unsign
         uint32_t index = 0;
         for (unsigned bit = 0; bit < array->bits; bit++, used++) index = index << 1 | (packed[used / 8] >> (7 - used % 8) & 1);
         if (index >= array->k) fail("an index is beyond the options");
-        uint64_t bits = times(array, chosen(array, data + array->data, index, start + i));
+        uint64_t bits = times(array, chosen(array, data + array->data, index, start + i), index);
         for (unsigned byte = 0; byte < array->item; byte++) values[i * array->item + byte] = (unsigned char)(bits >> 8 * byte);
     }
     if (used % 8 && (packed[used / 8] << used % 8 & 0xFF)) fail("the last byte of the indices is not filled with zeros");

@@ -24,7 +24,7 @@ import numpy as np
 
 MOST_OPTIONS = 2**24
 MOST_INFLATION = 32  # times that deflated indices may grow
-STEPS = {"uniform": 2.0**-19, "normal": 2.0**-16, "signed_constant": 1.0}
+STEPS = {"uniform": 2.0**-19, "normal": 2.0**-16, "signed_constant": 1.0, "uniform_sign": 1.0}
 FLOATS = {"float64": 1024, "float32": 128, "bfloat16": 128, "float16": 16}  # values are below 2 to that power
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "C64": "<c8", "BOOL": "?"}
 STORED |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
@@ -47,13 +47,14 @@ class Leaf(NamedTuple):
         """The array, in the bits of a dtype that NumPy lacks; a ValueError if an index is not below k."""
         if not self.entry:
             return self.data
-        zero, factor = "zero" in self.entry, self.entry.get("factor", 1.0)
+        zero, is_multiple = "zero" in self.entry, "multiples" in self.entry
         dtype = (_narrow(np.zeros(0), self.dtype) if self.options is None else self.options).dtype
         weight = np.empty(math.prod(self.shape), dtype)
         for start, index in self.tiles():
-            values = self._drawn(start, index) if self.options is None else self._taken(start, index, zero)
-            values = np.where((index == 0) & zero, np.zeros((), dtype), values)
-            weight[start : start + index.size] = values if factor == 1 else _times(values, factor, self.dtype)
+            option, factor = (np.minimum(index, 1), index) if is_multiple else (index, self.entry.get("factor", 1.0))
+            values = self._drawn(start, option) if self.options is None else self._taken(start, option, zero)
+            values = values if np.all(factor == 1) else _times(values, factor, self.dtype)
+            weight[start : start + index.size] = np.where((index == 0) & zero, np.zeros((), dtype), values)
         return weight.reshape(self.shape)
 
     def tiles(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -86,7 +87,8 @@ class Leaf(NamedTuple):
 
     def _drawn(self, start: int, index: np.ndarray) -> np.ndarray:
         bits, kind = random_bits(self.entry["seed"], start, index), self.entry["kind"]
-        unit = bits.view(np.int32) >> 12 if kind == "uniform" else 1 - 2 * (bits >> 31).astype(np.int32)
+        unit = bits.view(np.int32) >> 12 if kind.startswith("uniform") else 1 - 2 * (bits >> 31).astype(np.int32)
+        unit = np.sign(unit) if kind == "uniform_sign" else unit
         if kind == "normal":
             unit *= quantiles()[bits >> 19 & 0xFFF]
         compute = np.dtype("float64" if self.dtype == "float64" else "float32")
@@ -105,8 +107,8 @@ def parse(data: bytes) -> tuple[dict[str, Any], list[Leaf]]:
     """The description of a ticket, and its arrays, not yet made; a ValueError if it is damaged, cut off or foreign."""
     try:
         content, tensors, _ = container(data)
-        if content["format"] != 2:
-            raise ValueError(f"its format is {content['format']!r}, but it must be 2; slotjax itself reads format 1")
+        if content["format"] not in (2, 3) or type(content["format"]) is not int:
+            raise ValueError(f"its format is {content['format']!r}, but it must be 2 or 3; slotjax also reads 1")
         if not tensors.pop("sha256").tobytes() == data[-32:] == hashlib.sha256(data[:-32]).digest():
             raise ValueError("its checksum does not match, so it is damaged")
         return content, leaves(content, tensors)
@@ -159,9 +161,9 @@ def leaves(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> list[Leaf
     _check_paths([*(f"params/{name}" for name in weights), *arrays])
     made = []
     for name, entry in weights.items():
-        packed, options = tensors[f"index/{name}"], tensors.get(f"options/{name}")
-        _check_weight(entry, packed, options)
-        made.append(Leaf(f"params/{name}", entry["dtype"], tuple(entry["shape"]), entry, packed, options))
+        parts = tensors[f"index/{name}"], tensors.get(f"options/{name}")
+        _check_weight(entry, *parts, is_new=content["format"] > 2)
+        made.append(Leaf(f"params/{name}", entry["dtype"], tuple(entry["shape"]), entry, *parts))
     for name, dtype in arrays.items():
         check_stored(dtype, tensors[f"array/{name}"])
         made.append(Leaf(name, dtype, tensors[f"array/{name}"].shape, {}, tensors[f"array/{name}"]))
@@ -186,27 +188,27 @@ def check_stored(dtype: str, array: np.ndarray) -> None:
         raise ValueError(f"an array of {dtype} is stored as {array.dtype}, or in values that it does not have")
 
 
-def _check_weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray | None) -> None:
-    seeded = {"seed", "kind", "scale"} if options is None else set()
-    _check_fields(entry, {"shape", "dtype", "k"} | seeded, {"zero", "factor", "packing"})
-    k, zero, count = entry["k"], entry.get("zero", False), _count(entry["shape"])
-    is_known = zero is ("zero" in entry) and entry.get("packing", "deflate") == "deflate"
-    if type(k) is not int or not 1 <= k <= MOST_OPTIONS or not is_known:
-        raise ValueError(f"k is {k!r}, zero {zero!r} and packing {entry.get('packing')!r}; see FORMAT.md")
+def _check_weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray | None, is_new: bool) -> None:
+    seeded, marks = {"seed", "kind", "scale"} if options is None else set(), ["zero", *["multiples"] * is_new]
+    _check_fields(entry, {"shape", "dtype", "k"} | seeded, {"factor", "packing", *marks})
+    k, zero, count, multiples = entry["k"], "zero" in entry, _count(entry["shape"]), "multiples" in entry
+    is_known = all(entry.get(mark, True) is True for mark in marks) and entry.get("packing", "deflate") == "deflate"
+    if type(k) is not int or not 1 <= k <= MOST_OPTIONS or not is_known or multiples > (zero and "factor" not in entry):
+        raise ValueError(f"k is {k!r}, zero {entry.get('zero')!r} and packing {entry.get('packing')!r}; see FORMAT.md")
     size = -(-count * bits_per_index(k) // 8)
     least = -(-size // MOST_INFLATION) if "packing" in entry else size
     if packed.dtype != np.uint8 or packed.ndim != 1 or not least <= packed.size <= size:
         raise ValueError(f"a weight of shape {entry['shape']} has {packed.size} bytes of indices")
     if options is None:
         in_range = [type(word) is int and 0 <= word < 2**32 for word in entry["seed"]]
-        if entry["kind"] not in STEPS or in_range != [True, True]:
+        if entry["kind"] not in [*STEPS][: 3 + is_new] or in_range != [True, True]:
             raise ValueError(f"a kind is {entry['kind']!r} and a seed {entry['seed']!r}; see FORMAT.md")
-    elif options.shape not in ((k - zero, *entry["shape"]), *([] if zero else [(k,)])):
+    elif options.shape not in ((1 if multiples else k - zero, *entry["shape"]), *([] if zero else [(k,)])):
         raise ValueError(f"a weight of shape {entry['shape']} has options of shape {options.shape}")
     else:
         check_stored(entry["dtype"], options)
-    if options is None or "factor" in entry:
-        check_scale(entry.get("scale", 0.0), entry["dtype"], entry.get("factor", 1.0))
+    if options is None or "factor" in entry or multiples:
+        check_scale(entry.get("scale", 0.0), entry["dtype"], float(k - 1) if multiples else entry.get("factor", 1.0))
 
 
 def check_scale(scale: Any, dtype: str, factor: Any = 1.0) -> None:
@@ -255,12 +257,11 @@ def _narrow(values: Any, dtype: str) -> np.ndarray:
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 
 
-def _times(values: Any, factor: float, dtype: str) -> np.ndarray:
-    wide = (
-        (values.astype("u4") << 16).view("f4") if dtype == "bfloat16" else values.astype(f"f{max(4, values.itemsize)}")
-    )
+def _times(values: Any, factor: Any, dtype: str) -> np.ndarray:
+    wide = values.astype("u4" if dtype == "bfloat16" else f"f{max(4, values.itemsize)}")
+    wide = (wide << 16).view("f4") if dtype == "bfloat16" else wide
     with np.errstate(over="ignore"):
-        return _narrow(wide * wide.dtype.type(factor), dtype)
+        return _narrow(wide * np.asarray(factor, wide.dtype), dtype)
 
 
 def flat(leaves: Sequence[Leaf]) -> Iterator[bytes]:
@@ -269,9 +270,9 @@ def flat(leaves: Sequence[Leaf]) -> Iterator[bytes]:
     for leaf in leaves:
         entry, data = leaf.entry, leaf.packed() if leaf.entry else leaf.data.tobytes()
         options = np.zeros(0, np.uint8) if leaf.options is None else leaf.options
-        kind = 4 if not entry else list(STEPS).index(entry["kind"]) if leaf.options is None else 3
+        kind = 4 if not entry else (0, 1, 2, 5)[list(STEPS).index(entry["kind"])] if leaf.options is None else 3
         dtype, item = [*FLOATS, leaf.dtype].index(leaf.dtype), (options if entry else leaf.data).itemsize
-        marks, seed = (kind, dtype, item, "zero" in entry), entry.get("seed", (0, 0))
+        marks, seed = (kind, dtype, item, ("zero" in entry) + ("multiples" in entry)), entry.get("seed", (0, 0))
         sizes = len(leaf.path.encode()), len(leaf.shape), len(data), options.nbytes
         numbers = entry.get("k", 0), *seed, entry.get("scale", 0.0), entry.get("factor", 1.0)
         yield struct.pack(f"<IIQQ4BIIIdd{len(leaf.shape)}Q", *sizes, *marks, *numbers, *leaf.shape)

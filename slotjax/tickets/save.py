@@ -79,7 +79,7 @@ def save_ticket(
     nodes = {name: structure(tree) for name, tree in trees.items() if jax.tree.leaves(tree)}
     nodes = {name: node for name, node in nodes.items() if node is not None}
     content: dict[str, Any] = {
-        "format": FORMAT,
+        "format": 2,
         "selector": described(selector),
         "weights": {},
         "arrays": {},
@@ -98,7 +98,8 @@ def save_ticket(
         for name, leaf in leaves.items():
             tensors[f"array/{collection}/{name}"] = plain(leaf)
             content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
-    write(Path(path), tensors, content)
+    is_new = any("multiples" in entry or entry.get("kind") == "uniform_sign" for entry in content["weights"].values())
+    write(Path(path), tensors, content | ({"format": FORMAT} if is_new else {}))
     # Shared options, which have one dimension, are few.
     own = [tensor for name, tensor in tensors.items() if name.startswith("options/") and tensor.ndim > 1]
     stored = sum(options.nbytes for options in own)

@@ -7,6 +7,7 @@ from slotjax.distributions import AsMatrix, Distribution, FanScale, Multiple, Ow
 from slotjax.selectors import (
     Partition,
     Selector,
+    biprop,
     decided,
     drawn_about_zero,
     edge_popup,
@@ -14,6 +15,7 @@ from slotjax.selectors import (
     fixed,
     learned,
     matrices_and_kernels,
+    multicoat,
     partition,
     random_selection,
     slot_machine,
@@ -21,7 +23,8 @@ from slotjax.selectors import (
 )
 
 # A ticket names what slotjax has and nothing else, so that reading one runs no code of others.
-_METHODS = {make.__name__: make for make in (edge_popup, fixed, learned, random_selection, slot_machine, supermask)}
+_MAKERS = (biprop, edge_popup, fixed, learned, multicoat, random_selection, slot_machine, supermask)
+_METHODS = {make.__name__: make for make in _MAKERS}
 _RULES = {rule.__name__: rule for rule in (drawn_about_zero, matrices_and_kernels, every_leaf)}
 _SCALES = {"own": OwnScale, "fan": FanScale, "multiple": Multiple, "matrix": AsMatrix}
 
@@ -70,8 +73,8 @@ def _for_people(settings: Any) -> Any:
     if isinstance(settings, dict):
         return {name: _for_people(value) for name, value in settings.items()}
     named, defaults = _arguments(settings)
-    values = {name: _told_distribution(value) for name, value in named.items()}
-    simple = {name: value for name, value in values.items() if isinstance(value, str | int | float | dict)}
+    values = {name: _told_value(value) for name, value in named.items()}
+    simple = {name: value for name, value in values.items() if isinstance(value, str | int | float | dict | list)}
     changed = {name: value for name, value in simple.items() if name not in defaults or value != defaults[name]}
     return {"method": settings.name} | changed
 
@@ -86,12 +89,12 @@ def _arguments(settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     }
 
 
-def _told_distribution(value: Any) -> Any:
-    """A distribution for JSON, None for one with a function of the user's, and any other value as it is."""
+def _told_value(value: Any) -> Any:
+    """For JSON: a distribution, None for one with a function of the user's, a tuple as a list, and any other value."""
     if isinstance(value, Distribution):
         scale = _told_scale(value.scale)
         return None if scale is None else {"kind": value.kind, "scale": scale}
-    return None if isinstance(value, dict) else value
+    return list(value) if isinstance(value, tuple) else None if isinstance(value, dict | list) else value
 
 
 def _told_scale(scale: Any) -> dict[str, Any] | None:

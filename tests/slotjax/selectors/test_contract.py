@@ -78,6 +78,11 @@ def more_masks():
             f"biprop-{options}-{fraction}",
             lambda o=options, f=fraction: slotjax.biprop(f, options=o, distribution=kaiming),
         )
+    for options, fractions in itertools.product(get_args(slotjax.options.Storage), ((0.5, 0.3, 0.1), (1.0,))):
+        yield (
+            f"multicoat-{options}-{len(fractions)}",
+            lambda o=options, f=fractions: slotjax.multicoat(f, options=o, distribution=paper.SIGNED),
+        )
 
 
 def distributions():

@@ -68,6 +68,19 @@ MADE = {
         slotjax.supermask(evaluation="thresholded", options="seeded", rescale=True, distribution=constant("uniform")),
         params("bfloat16"),
     ),
+    "biprop-normal-float16": lambda: (slotjax.biprop(0.4, options="seeded"), params("float16")),
+    "biprop-uniform": lambda: (
+        slotjax.biprop(0.4, options="seeded", distribution=constant("uniform")),
+        params(shape=(64, 2)),
+    ),
+    "multicoat-k4": lambda: (
+        slotjax.multicoat((0.7, 0.5, 0.1), options="seeded", distribution=constant("normal")),
+        params(),
+    ),
+    "multicoat-stored-bfloat16": lambda: (
+        slotjax.multicoat((0.6, 0.4), distribution=constant("uniform")),
+        params("bfloat16", (5, 3)),
+    ),
     "random": lambda: (slotjax.random_selection(constant("uniform")), params(shape=(3, 2))),
     "learned": lambda: (slotjax.learned(), params("bfloat16", (3, 2))),
     "partition": lambda: (partition(), parts()),

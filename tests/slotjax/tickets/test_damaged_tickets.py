@@ -137,7 +137,7 @@ FORGERIES = [
     put("weights", "dense/kernel", "seed", [1, 2**40]),
     *(put("weights", "dense/kernel", "scale", scale) for scale in ("big", 1, 1e308, -1e38, 1e-40, math.nan, math.inf)),
     *(put("weights", "dense/kernel", "factor", factor) for factor in ("big", 1, 1e38, 0.0, -1.0, math.nan, math.inf)),
-    *(put("format", version) for version in (0, -5, 3, 10**9, 2.0, "2", None, True)),
+    *(put("format", version) for version in (0, -5, 4, 10**9, 2.0, "2", None, True)),
     put("proof", 3),
     put("trees", []),
     put("trees", {"params": {"list": ["dense/kernel"]}}),
@@ -153,6 +153,8 @@ FORGERIES = [
     put("weights", "dense/kernel", "rescaled", True),
     put("weights", "dense/kernel", "zero", False),
     put("weights", "dense/kernel", "zero", 1),
+    put("weights", "dense/kernel", "multiples", True),
+    put("weights", "dense/kernel", "kind", "uniform_sign"),
     put("weights", "dense/kernel", "packing", "lzma"),
     put("weights", "dense/kernel", "packing", "deflate"),
     put("weights", "dense/kernel", "seed", [1, True]),
@@ -193,8 +195,8 @@ def test_a_forged_ticket_is_refused(change, ticket, tmp_path):
 
 
 def test_a_later_format_says_so(ticket, tmp_path):
-    (tmp_path / "later").write_bytes(forged(ticket.read_bytes(), put("format", 3)))
-    with pytest.raises(ValueError, match="its format is 3, but this version of slotjax reads formats 1 to 2"):
+    (tmp_path / "later").write_bytes(forged(ticket.read_bytes(), put("format", 4)))
+    with pytest.raises(ValueError, match="its format is 4, but this version of slotjax reads formats 1 to 3"):
         slotjax.load_ticket(tmp_path / "later")
 
 
