@@ -77,14 +77,32 @@ def _short_slot_machine(request: Request) -> str:
 
 
 _EDGE_POPUP = ("keep_fraction", "ranking", "options")
+_BIPROP, _MULTICOAT = ("keep_fraction", "options"), ("keep_fractions", "options")
+
+
+def _scaled(settings: Settings, share: float, *names: str) -> dict[str, Any]:
+    """What a mask takes, its distribution scaled for the share of the weights that is kept if that is asked for."""
+    arguments = _given(settings, *names)
+    if settings.scale_for_kept:
+        arguments["distribution"] = slotjax.distributions.scaled_for(share, arguments["distribution"])
+    return arguments
 
 
 def _edge_popup(settings: Settings) -> slotjax.Selector:
-    arguments = _given(settings, *_EDGE_POPUP)
-    if settings.scale_for_kept:
-        scaled = slotjax.distributions.scaled_for(settings.keep_fraction, arguments["distribution"])
-        arguments["distribution"] = scaled
-    return slotjax.edge_popup(**arguments)
+    return slotjax.edge_popup(**_scaled(settings, settings.keep_fraction, *_EDGE_POPUP))
+
+
+def _biprop(settings: Settings) -> slotjax.Selector:
+    return slotjax.biprop(**_scaled(settings, settings.keep_fraction, *_BIPROP))
+
+
+def _multicoat(settings: Settings) -> slotjax.Selector:
+    return slotjax.multicoat(**_scaled(settings, settings.keep_fractions[0], *_MULTICOAT))
+
+
+def _describe_multicoat(request: Request) -> str:
+    shares = [f"{100 * share:g}" for share in request.keep_fractions]
+    return f"multicoat, {', '.join(shares)} % kept"
 
 
 def _describe_edge_popup(request: Request) -> str:
@@ -129,6 +147,24 @@ METHODS = {
         flags=(*_EDGE_POPUP, "scale_for_kept"),
         describe=_describe_edge_popup,
         short=_short_edge_popup,
+    ),
+    "biprop": Method(
+        title="biprop",
+        about="the signs of the random weights with the largest scores",
+        selector=_biprop,
+        recipe=recipes.BIPROP,
+        flags=(*_BIPROP, "scale_for_kept"),
+        describe=lambda request: f"biprop, {100 * request.keep_fraction:g} % kept",
+        short=lambda request: f"biprop-{request.keep_fraction:g}",
+    ),
+    "multicoat": Method(
+        title="multicoated supermasks",
+        about="random weights times the number of masks that keep them",
+        selector=_multicoat,
+        recipe=recipes.MULTICOAT,
+        flags=(*_MULTICOAT, "scale_for_kept"),
+        describe=_describe_multicoat,
+        short=lambda request: "-".join(["multicoat", *(f"{share:g}" for share in request.keep_fractions)]),
     ),
     "supermask": Method(
         title="supermasks",

@@ -3,7 +3,8 @@
 Slot machines, learned weights and finetuning: section 4.1 of Aladago & Torresani (2021), epochs of learned weights
 in their Table 1. Edge-popup and supermasks: sections 4.1 and 4.4 of Ramanujan et al. (2020), which gives the latter the
 absurd rate of 200 as Zhou et al. do. Adam, of learned weights: section 4.1 there. ImageNet: the configuration that they
-released. Nearest initial scores, which are not in the papers, train like weights.
+released. Biprop and multicoated supermasks: what their authors released. Nearest initial scores, which are not in the
+papers, train like weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -85,6 +86,13 @@ EDGE_POPUP: Recipe = {
     "learning_rate": ((0.256, IMAGENET_RATES), *_ADAM_RATES, (0.1, ALWAYS)),
     "weight_decay": ((2**-15, IMAGENET_RATES), (0.0, ADAM), (1e-4, ALWAYS)),
 }
+BIPROP: Recipe = {
+    **EDGE_POPUP,
+    "distribution": (("kaiming_normal", ALWAYS),),
+    "batch_size": ((256, IMAGENET), (60, ADAM), (256, VGG19_RESNETS), (128, ALWAYS)),
+    "weight_decay": ((2**-15, IMAGENET_RATES), (0.0, ADAM), (5e-4, VGG19_RESNETS), (1e-4, ALWAYS)),
+}
+MULTICOAT: Recipe = EDGE_POPUP
 SUPERMASK: Recipe = {
     **_LIKE_EDGE_POPUP,
     "learning_rate": (*_ADAM_RATES, (200.0, ALWAYS)),

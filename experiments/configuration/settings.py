@@ -75,6 +75,9 @@ class Request:
         "the first choice).",
     )
     keep_fraction: float = flag(0.5, flags.DEFINE_float, "share of the weights that is kept.")
+    keep_fractions: tuple[float, ...] = flag(
+        (0.5, 0.33, 0.17), flags.DEFINE_list, "of each mask, or coat, the share of weights that it keeps, decreasing."
+    )
     ranking: str = flag("layer", flags.DEFINE_string, "whether weights are ranked per layer or all together (global).")
     evaluation: str = flag(
         "thresholded",
@@ -110,7 +113,9 @@ class Request:
     fan: str = flag(
         "fan_in", flags.DEFINE_string, "Which fan the Kaiming and Xavier distributions count: fan_in or fan_out."
     )
-    scale_for_kept: bool = flag(False, flags.DEFINE_bool, "multiply random weights by sqrt(1 / keep_fraction).")
+    scale_for_kept: bool = flag(
+        False, flags.DEFINE_bool, "multiply random weights by sqrt(1 / keep_fraction), that of the first coat."
+    )
     score_scale: float | None = flag(
         None,
         flags.DEFINE_float,

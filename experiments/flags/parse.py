@@ -53,7 +53,8 @@ def _value(values: flags.FlagValues, field: dataclasses.Field) -> Any:
     value: Any = values[field.name].value
     if not isinstance(field.default, tuple):
         return value
+    kind, words = (float, "numbers") if float in map(type, field.default) else (int, "whole numbers")
     try:
-        return tuple(int(item) for item in value)
+        return tuple(map(kind, value))
     except ValueError:
-        raise ValueError(f"--{field.name}: {','.join(value)!r} was given, but it must be whole numbers") from None
+        raise ValueError(f"--{field.name}: {','.join(value)!r} was given, but it must be {words}") from None

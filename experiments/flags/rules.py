@@ -27,6 +27,10 @@ def _is_ascending(epochs: tuple[int, ...]) -> bool:
     return all(earlier < later for earlier, later in itertools.pairwise((0, *epochs, 2**31)))
 
 
+def _are_coats(shares: tuple[float, ...]) -> bool:
+    return bool(shares) and shares[0] <= 1 and all(one > other for one, other in itertools.pairwise((*shares, 0)))
+
+
 _COUNT: Rule = (lambda value: 1 <= value < 2**31, "from 1 to 2147483647")
 _SHARE: Rule = (lambda value: 0 <= value < 1, "from 0 to less than 1")
 _RATE: Rule = (lambda value: value is None or 0 <= value <= 1e38, "finite in float32 and not negative")
@@ -41,6 +45,7 @@ _RULES: Mapping[str, Rule] = {
     "examples": (lambda value: value is None or 1 <= value < 2**31, "from 1 to 2147483647"),
     "image_size": _COUNT,
     "keep_fraction": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "keep_fractions": (_are_coats, "decreasing shares, above 0 and at most 1"),
     "k": (lambda value: 1 <= value <= 2**16, "from 1 to 65536"),
     "score_scale": _RATE,
     "epochs": _COUNT,

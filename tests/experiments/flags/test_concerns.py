@@ -19,7 +19,7 @@ from tests.experiments.flags.parsing import parse
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--keep_fraction=0.1", "--keep_fraction: it needs --method=edge_popup, but that is slot_machine"),
+        ("--keep_fraction=0.1", "--keep_fraction: it needs --method=edge_popup or biprop, but that is slot_machine"),
         ("--ranking=layer", "--ranking: it needs --method=edge_popup, but that is slot_machine"),
         ("--method=edge_popup --rescale", "--rescale: it needs --method=supermask, but that is edge_popup"),
         ("--method=learned --k=64", "--k: it needs --method=slot_machine, but that is learned"),
@@ -27,11 +27,13 @@ from tests.experiments.flags.parsing import parse
         ("--method=supermask --nosparse", "--sparse: it needs --method=slot_machine, but that is supermask"),
         (
             "--method=random --options=stored",
-            "--options: it needs --method=slot_machine or edge_popup or supermask, but that is random",
+            "--options: it needs --method=slot_machine or edge_popup or biprop or multicoat or supermask, but that is "
+            "random",
         ),
         (
             "--method=random --learning_rate=0.1",
-            "--learning_rate: it needs --method=slot_machine or edge_popup or supermask or learned, but that is random",
+            "--learning_rate: it needs --method=slot_machine or edge_popup or biprop or multicoat or supermask or "
+            "learned, but that is random",
         ),
         ("--method=learned --optimizer=adam --momentum=0.5", "--momentum: it needs --optimizer=sgd, but that is adam"),
         ("--method=edge_popup --restarts=1", "--restarts: it needs --schedule=warm_restarts, but that is cosine"),
@@ -68,6 +70,8 @@ def test_a_flag_that_does_nothing_names_what_it_needs(arguments, sentence):
     [
         "--method=edge_popup --keep_fraction=0.1 --ranking=global --scale_for_kept --fan=fan_out --options=stored",
         "--method=supermask --rescale --evaluation=sampled",
+        "--method=biprop --keep_fraction=0.3 --options=stored --scale_for_kept",
+        "--method=multicoat --keep_fractions=0.7,0.2 --scale_for_kept",
         "--method=learned --optimizer=adam --distribution=kaiming_normal",
         "--method=learned --init_from=runs/x --momentum=0.5 --restarts=1,2",
         "--method=random --model=vgg19 --affine --learning_rate=0.1",
@@ -86,8 +90,10 @@ def test_every_flag_of_another_method_is_refused(method):
     others = {name for other in METHODS.values() for name in other.flags} - set(METHODS[method].flags) - {"init_from"}
     defaults = {field.name: field.default for field in dataclasses.fields(Request)}
     for name in others:
+        value = 1 if defaults[name] is None else defaults[name]
+        value = ",".join(map(str, value)) if isinstance(value, tuple) else value
         with pytest.raises(ValueError, match=f"^--{name}: it needs --method="):
-            parse(f"--method={method}", f"--{name}={1 if defaults[name] is None else defaults[name]}")
+            parse(f"--method={method}", f"--{name}={value}")
 
 
 def test_whatever_a_model_has_concerns_it():

@@ -32,6 +32,8 @@ from tests.experiments.flags.parsing import parse
         (["--k=8", "--learning_rate=0.5", "--weight_decay=0"], 0.5, 0),
         (["--initial=nearest"], 0.05, 0),
         (["--method=edge_popup"], 0.1, 1e-4),
+        (["--method=biprop"], 0.1, 1e-4),
+        (["--method=multicoat"], 0.1, 1e-4),
         (["--method=supermask"], 200, 0),
         (["--method=learned"], 0.01, 1e-4),
         (["--method=random"], 0, 0),
@@ -56,13 +58,17 @@ def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
         ("--distribution=cauchy", "--distribution: 'cauchy' was given"),
         ("--scores=sparse", "--scores: 'sparse' was given, but it must be one of explicit, factored"),
         ("--options=none", "--options: 'none' was given, but it must be one of stored, seeded"),
-        ("--method=adam", "--method: 'adam' was given, but it must be one of slot_machine, edge_popup, supermask"),
+        ("--method=adam", "--method: 'adam' was given, but it must be one of slot_machine, edge_popup, biprop"),
         ("--share=all", "--share: 'all' was given, but it must be one of connection, layer, network"),
         ("--initial=zero", "--initial: 'zero' was given"),
         ("--ranking=row", "--ranking: 'row' was given, but it must be one of layer, global"),
         ("--evaluation=mean", "--evaluation: 'mean' was given"),
         ("--fan=fan_avg", "--fan: 'fan_avg' was given, but it must be one of fan_in, fan_out"),
         ("--keep_fraction=0", "--keep_fraction: 0.0 was given, but it must be above 0 and at most 1"),
+        ("--keep_fractions=0.3,0.5", "--keep_fractions: (0.3, 0.5) was given, but it must be decreasing shares"),
+        ("--keep_fractions=", "--keep_fractions: () was given, but it must be decreasing shares, above 0"),
+        ("--keep_fractions=0.5,nan", "--keep_fractions: (0.5, nan) was given"),
+        ("--keep_fractions=half", "--keep_fractions: 'half' was given, but it must be numbers"),
         ("--k=0", "--k: 0 was given, but it must be from 1 to 65536"),
         ("--k=-3", "--k: -3 was given"),
         ("--epochs=0", "--epochs: 0 was given"),
@@ -92,6 +98,8 @@ def test_a_value_that_is_not_allowed_is_named(argument, message):
         (["--method=learned"], "warm_restarts", 200, "glorot_uniform"),
         (["--method=learned", "--init_from=runs/x"], "warm_restarts", 100, "glorot_uniform"),
         (["--method=edge_popup"], "cosine", 100, "signed_kaiming_constant"),
+        (["--method=biprop"], "cosine", 100, "kaiming_normal"),
+        (["--method=multicoat"], "cosine", 100, "signed_kaiming_constant"),
         (["--method=supermask", "--epochs=7", "--schedule=constant"], "constant", 7, "signed_kaiming_constant"),
         (["--method=random", "--distribution=xavier_normal"], "constant", 1, "xavier_normal"),
     ],
@@ -251,7 +259,7 @@ def test_the_help_says_the_recipes_numbers_and_whom_a_flag_concerns():
     for words in ("0.0003 with Adam", "0.2 for K up to 8", "of supermasks: 200", "0.256 on ImageNet"):
         assert words in rates
     assert values["ranking"].help.startswith("Edge-popup: ")
-    assert values["options"].help.startswith("Slot machines, edge-popup and supermasks: ")
+    assert values["options"].help.startswith("Slot machines, edge-popup, biprop, multicoated supermasks and ")
     assert "random (nothing is trained)" in values["method"].help
     for field in dataclasses.fields(Request):
         assert ("Default" in values[field.name].help) == (field.default is None)
