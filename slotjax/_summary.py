@@ -33,7 +33,7 @@ class Row(NamedTuple):
         sigma: deviation of the random values that are drawn; None if it is not selected or not known.
         own: deviation of the values that were given; None for a shape.
         start: where scores start, `"given"` if from the weights themselves.
-        bits: of a connection in a ticket.
+        bits: of a connection in a ticket, on the average.
         frozen: bytes of random values, or of what draws them.
         trainable: bytes that an optimizer updates.
     """
@@ -46,7 +46,7 @@ class Row(NamedTuple):
     sigma: float | None
     own: float | None
     start: str
-    bits: int
+    bits: float
     frozen: int
     trainable: int
 
@@ -140,7 +140,7 @@ def _row(name: str, leaf: Any, frozen: Any, trainable: Any) -> Row:
         sigma=_deviation(made, own) if made else None,
         own=own,
         start=made.get("initial", ""),
-        bits=max(1, (k - 1).bit_length()) if k else 8 * leaf.dtype.itemsize,
+        bits=max(1, (k - 1).bit_length()) * _free(made) if k else 8 * leaf.dtype.itemsize,
         frozen=_bytes(jax.tree.leaves(frozen)),
         trainable=_bytes(jax.tree.leaves(trainable)),
     )
@@ -166,6 +166,11 @@ def _deviation(made: dict[str, Any], own: float | None) -> float | None:
     return scale / math.sqrt(3) if scale is not None and made["kind"] == "uniform" else scale
 
 
+def _free(made: dict[str, Any]) -> float:
+    """The share of connections that is not frozen."""
+    return 1 - (made["pruned"] + made["kept"]) / 2**32 if "pruned" in made else 1
+
+
 def _bytes(leaves: list[Any]) -> int:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
 
@@ -175,7 +180,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     sigma = "" if row.sigma is None else f"{row.sigma:.3g}{'!' if row.is_far else ''}"
     own = "" if row.own is None else f"{row.own:.3g}"
     shape = str(row.shape).replace(" ", "")
-    return row.name, shape, chosen, sigma, own, row.start, str(row.bits), str(row.frozen), str(row.trainable)
+    return row.name, shape, chosen, sigma, own, row.start, f"{row.bits:g}", str(row.frozen), str(row.trainable)
 
 
 def _warnings(rows: tuple[Row, ...]) -> list[str]:

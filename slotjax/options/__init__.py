@@ -14,6 +14,7 @@ from slotjax.options.drawing import (
     sigma_of,
 )
 from slotjax.options.drawn import GENERATOR, Drawn, Made, MisfitError
+from slotjax.options.frozen_share import FrozenShare
 from slotjax.options.generator import (
     SCORE_STEP,
     Seed,
@@ -43,6 +44,7 @@ __all__ = [
     "FromLayer",
     "FromSeed",
     "FromWeight",
+    "FrozenShare",
     "Initializer",
     "Made",
     "MisfitError",

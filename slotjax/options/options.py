@@ -6,6 +6,8 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
+from slotjax.options.frozen_share import FrozenShare
+
 Storage = Literal["stored", "seeded"]
 
 
@@ -69,14 +71,18 @@ class Codebook(NamedTuple):
     Attributes:
         options: what an index names; of a mask, 0 and the random weight.
         rescaled: whether the weight is multiplied by its number of connections over that of those that are not 0.
+        frozen: which connections are decided for ever, if any.
     """
 
     options: Options
     rescaled: bool = False
+    frozen: FrozenShare | None = None
 
     def weight_at(self, index: Int[Array, "*shape"]) -> Float[Array, "*shape"]:
         """The weight that an index per connection stands for."""
         weight = self.options.at(index)
+        if self.frozen is not None:
+            weight = jnp.where(self.frozen.masks(index.shape, index)[0], jnp.zeros_like(weight), weight)
         return weight * kept_ratio(index > 0, weight.dtype) if self.rescaled else weight
 
 

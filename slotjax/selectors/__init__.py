@@ -10,6 +10,7 @@ from slotjax.selectors.initial_scores import Initial
 from slotjax.selectors.learned import learned
 from slotjax.selectors.multicoat import multicoat
 from slotjax.selectors.partition import Partition, partition
+from slotjax.selectors.partly_frozen import MOST_FROZEN, partly_frozen
 from slotjax.selectors.proof import proof
 from slotjax.selectors.random_selection import random_selection
 from slotjax.selectors.selector import (
@@ -27,6 +28,7 @@ from slotjax.selectors.supermask import Evaluation, supermask
 from slotjax.selectors.tree import leaf_namer, make_selector, named_leaves, nest, random_values, unnest
 
 __all__ = [
+    "MOST_FROZEN",
     "Evaluation",
     "Initial",
     "JointMethod",
@@ -62,6 +64,7 @@ __all__ = [
     "needs_values",
     "nest",
     "partition",
+    "partly_frozen",
     "proof",
     "random_selection",
     "random_values",

@@ -41,6 +41,7 @@ def proof(frozen: PyTree) -> str | None:
     digest = hashlib.sha256()
     for name, drawn in weights.items():
         made = {one: drawn.made.get(one) for one in ("method", "shape", "dtype")}
+        made |= {one: drawn.made[one] for one in ("rest", "pruned", "kept") if one in drawn.made}
         digest.update(json.dumps([name, made], sort_keys=True).encode())
         digest.update(np.asarray(_words(name, drawn), "<u4").tobytes())
     return digest.hexdigest()
@@ -57,7 +58,7 @@ def _checksums(drawn: Drawn) -> list[UInt32[Array, "..."]]:
     """Two words of each option, and of every other frozen value."""
     options = _options(drawn)
     numbers = jnp.arange(options.k, dtype=jnp.int32)
-    rest = [checksum(drawn[name]) for name in sorted({"scores", "sample"} & set(drawn))]
+    rest = [checksum(drawn[name]) for name in sorted({"scores", "sample", "freeze"} & set(drawn))]
     return [jax.lax.map(lambda number: checksum(options.numbered(number)), numbers), *rest]
 
 

@@ -125,8 +125,13 @@ def _made_from(leaf: Leaf) -> str:
     kind = f"{entry['kind']} of scale {entry['scale']:.4g}" if leaf.options is None else _stored(leaf)
     marks = ["the first is 0"] if "zero" in entry else []
     marks += ["each a multiple of the second"] if "multiples" in entry else []
+    marks += [f"{_frozen(entry['frozen']):.0%} frozen"] if "frozen" in entry else []
     marks += [f"times {entry['factor']:.4g}"] if "factor" in entry else []
     return ", ".join([f"{entry['k']} {noun}", kind, *marks])
+
+
+def _frozen(share: dict[str, Any]) -> float:
+    return (share["pruned"] + share["kept"]) / 2**32
 
 
 def _stored(leaf: Leaf) -> str:

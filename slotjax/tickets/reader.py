@@ -1,8 +1,6 @@
 """Reads a ticket of slotjax, by FORMAT.md, with NumPy and the standard library alone; to be copied into any project.
 
-python reader.py NETWORK.ticket WEIGHTS.npz            every array, under its path (bfloat16 as its bits)
-python reader.py --flat NETWORK.ticket NETWORK.flat    what decoder.c reads
-python reader.py --quantiles quantiles.h               the table that decoder.c includes
+python reader.py NETWORK.ticket WEIGHTS.npz    every array, under its path (bfloat16 as its bits)
 """
 
 import functools
@@ -13,7 +11,6 @@ import math
 import os
 import stat
 import statistics
-import struct
 import sys
 import zlib
 from collections.abc import Collection, Iterator, Sequence
@@ -47,31 +44,35 @@ class Leaf(NamedTuple):
         """The array, in the bits of a dtype that NumPy lacks; a ValueError if an index is not below k."""
         if not self.entry:
             return self.data
-        zero, is_multiple = "zero" in self.entry, "multiples" in self.entry
+        k, zero, is_multiple = self.entry["k"], "zero" in self.entry, "multiples" in self.entry
         dtype = (_narrow(np.zeros(0), self.dtype) if self.options is None else self.options).dtype
         weight = np.empty(math.prod(self.shape), dtype)
         for start, index in self.tiles():
-            option, factor = (np.minimum(index, 1), index) if is_multiple else (index, self.entry.get("factor", 1.0))
-            values = self._drawn(start, option) if self.options is None else self._taken(start, option, zero)
-            values = values if np.all(factor == 1) else _times(values, factor, self.dtype)
-            weight[start : start + index.size] = np.where((index == 0) & zero, np.zeros((), dtype), values)
+            option, factor = (index > 0, index) if is_multiple else (index, self.entry.get("factor", 1.0))
+            made = (self._drawn if self.options is None else self._taken)(start, np.minimum(option, k - 1))
+            values = made if np.all(factor == 1) else _times(made, factor, self.dtype)
+            weight[start : start + index.size] = np.where(index == (0 if zero else k), np.zeros((), dtype), values)
         return weight.reshape(self.shape)
 
     def tiles(self) -> Iterator[tuple[int, np.ndarray]]:
-        """The number of the first connection of a tile, and the index of each."""
-        bits, count, packed = bits_per_index(self.entry["k"]), math.prod(self.shape), self.packed()
+        """The number of the first connection of a tile, and the index of each; k where it is 0 and no option is."""
+        k, zero, count, used, packed = self.entry["k"], "zero" in self.entry, math.prod(self.shape), 0, self.packed()
         for start in range(0, count, TILE):
-            size = min(TILE, count - start)
-            tile = np.frombuffer(packed, np.uint8, -(-size * bits // 8), start * bits // 8)
-            digits = np.unpackbits(tile, count=size * bits).reshape(size, bits)
-            index = (digits * (1 << np.arange(bits, dtype=np.uint32)[::-1])).sum(1, dtype=np.uint32)
-            if index.max() >= self.entry["k"]:
-                raise ValueError(f"an index of {self.path} is {index.max()}, but k is {self.entry['k']}")
+            pruned, free = frozen(self.entry, start, min(TILE, count - start))
+            size = bits_per_index(k) * int(free.sum())
+            tile = np.frombuffer(packed, np.uint8)[used // 8 : -(-(used + size) // 8)]
+            digits = np.unpackbits(tile)[used % 8 :][:size].reshape(-1, bits_per_index(k))
+            index = np.where(pruned, 0 if zero else k, int(zero)).astype(np.uint32)
+            index[free] = chosen = digits @ (1 << np.arange(digits.shape[1], dtype=np.uint32)[::-1])
+            if (chosen >= k).any():
+                raise ValueError(f"an index of {self.path} is {chosen.max()}, but k is {k}")
             yield start, index
+            used += size
 
     def packed(self) -> bytes:
         """The indices, as many bits each as they need."""
-        count, packed = math.prod(self.shape) * bits_per_index(self.entry["k"]), self.data.tobytes()
+        packed, free = self.data.tobytes(), unfrozen({"shape": [*self.shape], **self.entry}, self.data.size)
+        count = free * bits_per_index(self.entry["k"])
         if "packing" in self.entry:
             stream, size = zlib.decompressobj(), -(-count // 8)
             packed = stream.decompress(packed, size + 1)
@@ -81,8 +82,8 @@ class Leaf(NamedTuple):
             raise ValueError(f"the last byte of the indices of {self.path} is not filled with zeros")
         return packed
 
-    def _taken(self, start: int, index: np.ndarray, zero: bool) -> np.ndarray:
-        rows = self.options.reshape(len(self.options), -1)
+    def _taken(self, start: int, index: np.ndarray) -> np.ndarray:
+        rows, zero = self.options.reshape(len(self.options), -1), "zero" in self.entry
         return rows[np.maximum(index, zero) - zero, start + np.arange(index.size) if rows.shape[1] > 1 else 0]
 
     def _drawn(self, start: int, index: np.ndarray) -> np.ndarray:
@@ -190,8 +191,8 @@ def check_stored(dtype: str, array: np.ndarray) -> None:
 
 def _check_weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray | None, is_new: bool) -> None:
     seeded, marks = {"seed", "kind", "scale"} if options is None else set(), ["zero", *["multiples"] * is_new]
-    _check_fields(entry, {"shape", "dtype", "k"} | seeded, {"factor", "packing", *marks})
-    k, zero, count, multiples = entry["k"], "zero" in entry, _count(entry["shape"]), "multiples" in entry
+    _check_fields(entry, {"shape", "dtype", "k"} | seeded, {"factor", "packing", *marks, *["frozen"] * is_new})
+    k, zero, multiples, count = entry["k"], "zero" in entry, "multiples" in entry, unfrozen(entry, packed.size)
     is_known = all(entry.get(mark, True) is True for mark in marks) and entry.get("packing", "deflate") == "deflate"
     if type(k) is not int or not 1 <= k <= MOST_OPTIONS or not is_known or multiples > (zero and "factor" not in entry):
         raise ValueError(f"k is {k!r}, zero {entry.get('zero')!r} and packing {entry.get('packing')!r}; see FORMAT.md")
@@ -218,6 +219,28 @@ def check_scale(scale: Any, dtype: str, factor: Any = 1.0) -> None:
     most, numbers = 2.0 ** (FLOATS[dtype] - 2), (scale, scale * factor)
     if not 0 < factor < 2.0**64 or (scale and not all(2.0**-100 <= abs(number) <= most for number in numbers)):
         raise ValueError(f"scale {scale} and factor {factor} are beyond the numbers of {dtype}")
+
+
+def frozen(entry: dict[str, Any], start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of so many connections from `start` are 0 for ever, and which have an index."""
+    share, zeros = entry.get("frozen", {"pruned": 0, "kept": 0}), np.zeros(size, np.uint32)
+    bits = random_bits(share["seed"], start, zeros) if "seed" in share else zeros
+    return bits < share["pruned"], bits >= share["pruned"] + share["kept"]
+
+
+def unfrozen(entry: dict[str, Any], size: int) -> int:
+    """How many connections of a weight have an index; -1, if it is too many for that many bytes of a file."""
+    count = _count(entry["shape"])
+    if "frozen" not in entry:
+        return count
+    _check_fields(share := entry["frozen"], {"seed", "pruned", "kept"})
+    words = [*share["seed"], *(shares := [share["pruned"], share["kept"]])]
+    in_range = [type(word) is int and 0 <= word < 2**32 for word in words] == [True] * 4
+    if not in_range or sum(shares) > 31 * 2**27 or "factor" in entry:
+        raise ValueError(f"a frozen share is {share!r}; see FORMAT.md")
+    if count * (2**32 - sum(shares)) >> 33 > 8 * MOST_INFLATION * (size + 1):
+        return -1
+    return sum(int(frozen(entry, at, min(TILE, count - at))[1].sum()) for at in range(0, count, TILE))
 
 
 def bits_per_index(k: int) -> int:
@@ -264,37 +287,11 @@ def _times(values: Any, factor: Any, dtype: str) -> np.ndarray:
         return _narrow(wide * np.asarray(factor, wide.dtype), dtype)
 
 
-def flat(leaves: Sequence[Leaf]) -> Iterator[bytes]:
-    """The parts of the flat file: a head, and of each array numbers, sizes, path, indices or values, and options."""
-    yield struct.pack("<8sII", b"SLOTFLAT", 1, len(leaves))
-    for leaf in leaves:
-        entry, data = leaf.entry, leaf.packed() if leaf.entry else leaf.data.tobytes()
-        options = np.zeros(0, np.uint8) if leaf.options is None else leaf.options
-        kind = 4 if not entry else (0, 1, 2, 5)[list(STEPS).index(entry["kind"])] if leaf.options is None else 3
-        dtype, item = [*FLOATS, leaf.dtype].index(leaf.dtype), (options if entry else leaf.data).itemsize
-        marks, seed = (kind, dtype, item, ("zero" in entry) + ("multiples" in entry)), entry.get("seed", (0, 0))
-        sizes = len(leaf.path.encode()), len(leaf.shape), len(data), options.nbytes
-        numbers = entry.get("k", 0), *seed, entry.get("scale", 0.0), entry.get("factor", 1.0)
-        yield struct.pack(f"<IIQQ4BIIIdd{len(leaf.shape)}Q", *sizes, *marks, *numbers, *leaf.shape)
-        yield from (leaf.path.encode(), data, options.tobytes())
-
-
-def main(arguments: list[str]) -> None:
-    """Does what the top of this file says."""
-    match arguments:
-        case ["--quantiles", out]:
-            Path(out).write_text(f"static const int32_t quantiles[4096] = {{{', '.join(map(str, quantiles()))}}};\n")
-        case ["--flat", ticket, out]:
-            Path(out).write_bytes(b"".join(flat(parse(read_bytes(ticket))[1])))
-        case [ticket, out] if not ticket.startswith("-"):
-            arrays: dict[str, Any] = {leaf.path: leaf.values() for leaf in parse(read_bytes(ticket))[1]}
-            np.savez(out, **arrays)
-        case _:
-            sys.exit(__doc__)
-
-
 if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
     try:
-        main(sys.argv[1:])
+        arrays: Any = {leaf.path: leaf.values() for leaf in parse(read_bytes(sys.argv[1]))[1]}
+        np.savez(sys.argv[2], **arrays)
     except (OSError, ValueError, zlib.error) as error:
         sys.exit(f"error: {error}")

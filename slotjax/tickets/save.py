@@ -90,7 +90,8 @@ def save_ticket(
     rest, books = checked_leaves(selected), selector.codebooks(variables)
     for name, index in named_leaves(selector.selection(variables)).items():
         weight, book = rest.pop(name), books[name]
-        tensors[f"index/{name}"], packing = _packed(np.asarray(index, np.int32), bits_per_index(book.options.k))
+        index_array = _free(book, np.asarray(index, np.int32))
+        tensors[f"index/{name}"], packing = _packed(index_array, bits_per_index(book.options.k))
         content["weights"][name] = {"shape": list(weight.shape), **_described(book, index, weight.dtype), **packing}
         if book.options.stored is not None:
             tensors[f"options/{name}"] = plain(book.options.stored)
@@ -98,7 +99,7 @@ def save_ticket(
         for name, leaf in leaves.items():
             tensors[f"array/{collection}/{name}"] = plain(leaf)
             content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
-    is_new = any("multiples" in entry or entry.get("kind") == "uniform_sign" for entry in content["weights"].values())
+    is_new = any(_is_new(entry) for entry in content["weights"].values())
     write(Path(path), tensors, content | ({"format": FORMAT} if is_new else {}))
     # Shared options, which have one dimension, are few.
     own = [tensor for name, tensor in tensors.items() if name.startswith("options/") and tensor.ndim > 1]
@@ -106,6 +107,15 @@ def save_ticket(
     if stored >= _LARGE:
         size = Path(path).stat().st_size
         warnings.warn(f"ticket: {path} takes {size:,} bytes. {advice_on(stored, size)}", LargeTicket, stacklevel=2)
+
+
+def _is_new(entry: dict[str, Any]) -> bool:
+    return not {"multiples", "frozen"}.isdisjoint(entry) or entry.get("kind") == "uniform_sign"
+
+
+def _free(book: Codebook, index: np.ndarray) -> np.ndarray:
+    """The indices of connections that are not frozen."""
+    return index if book.frozen is None else index[~np.logical_or(*map(np.asarray, book.frozen.masks(index.shape)))]
 
 
 def _packed(index: np.ndarray, bits: int) -> tuple[np.ndarray, dict[str, str]]:
@@ -120,7 +130,8 @@ def _described(book: Codebook, index: Any, dtype: jnp.dtype) -> dict[str, Any]:
     zero = {"zero": True} if book.options.zero else {}
     # As a number, because other devices may round the quotient otherwise.
     factor = {"factor": float(kept_ratio(jnp.asarray(index, jnp.int32) > 0, dtype))} if book.rescaled else {}
-    return {"dtype": dtype.name, "k": int(book.options.k), **zero, **factor, **book.options.description()}
+    frozen = {} if book.frozen is None else {"frozen": book.frozen.description()}
+    return {"dtype": dtype.name, "k": int(book.options.k), **zero, **factor, **frozen, **book.options.description()}
 
 
 def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from slotjax.selectors import (
     matrices_and_kernels,
     multicoat,
     partition,
+    partly_frozen,
     random_selection,
     slot_machine,
     supermask,
@@ -61,6 +62,9 @@ def _made(told: dict[str, Any]) -> Selector:
     if method == "partition":
         return partition({pattern: _made(one) for pattern, one in told["rules"]})
     rule = arguments.pop("where")
+    if method == "partly_frozen":
+        selector = partly_frozen(_made(arguments.pop("selector")), **arguments)
+        return decided(selector, rule) if isinstance(rule, list) else selector
     if "distribution" in arguments:
         arguments["distribution"] = _distribution(arguments["distribution"])
     if isinstance(rule, list):  # names that took the place of values
@@ -94,6 +98,8 @@ def _told_value(value: Any) -> Any:
     if isinstance(value, Distribution):
         scale = _told_scale(value.scale)
         return None if scale is None else {"kind": value.kind, "scale": scale}
+    if isinstance(value, Selector):
+        return _told(value)
     return list(value) if isinstance(value, tuple) else None if isinstance(value, dict | list) else value
 
 

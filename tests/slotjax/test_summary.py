@@ -46,6 +46,7 @@ def test_it_says_why_a_leaf_is_not_selected():
         (slotjax.edge_popup(options="seeded"), 2, 1, 12, 2400),
         (slotjax.supermask(), 2, 1, 2404, 2400),
         (slotjax.biprop(options="seeded"), 2, 1, 12, 2400),
+        (slotjax.partly_frozen(slotjax.slot_machine(8), 0.5, 0.25), 8, 0.75, 20, 2404),
         (slotjax.multicoat((0.7, 0.5, 0.3, 0.1), options="seeded"), 5, 3, 12, 2400),
     ],
 )

@@ -85,6 +85,17 @@ def more_masks():
         )
 
 
+def frozen_in_part():
+    made = dict([*masks(), *more_masks()])
+    some = ("edge_popup-layer-seeded-0.3", "biprop-seeded-0.3", "multicoat-stored-3", "supermask-sampled-False-stored")
+    for name in some:
+        inner = made[name]
+        yield f"partly_frozen-{name}", lambda inner=inner: slotjax.partly_frozen(inner(), 0.3, 0.2)
+    for name, make in itertools.islice(slot_machines(), 0, None, 37):
+        if "network" not in name:
+            yield f"partly_frozen-{name}", lambda make=make: slotjax.partly_frozen(make(), 0.3, 0.2)
+
+
 def distributions():
     factories = {"slot": paper.slot_machine, "edge_popup": paper.edge_popup, "supermask": paper.supermask}
     for (name, make), (kind, distribution) in itertools.product(factories.items(), DISTRIBUTIONS.items()):
@@ -113,6 +124,7 @@ SELECTORS = {
     **dict(slot_machines()),
     **dict(masks()),
     **dict(more_masks()),
+    **dict(frozen_in_part()),
     **dict(distributions()),
     "partition": mixed,
     "fixed": slotjax.fixed,

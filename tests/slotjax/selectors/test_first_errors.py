@@ -70,6 +70,31 @@ MISTAKES = {
         lambda: slotjax.biprop(0.1, where=lambda name, leaf: leaf.ndim == 2).init(KEY, PARAMS),
         "params: 'dense/kernel': keep_fraction: 0.1 of its 6 connections is none",
     ),
+    "a share for nothing": (
+        lambda: slotjax.partly_frozen(slotjax.edge_popup(), 0.9, 0.1),
+        "pruned, kept: 0.9 and 0.1 were given, but they must be from 0 to 31/32 together",
+    ),
+    "a share below nothing": (lambda: slotjax.partly_frozen(slotjax.edge_popup(), -0.1, 0.1), "pruned, kept: -0.1 and"),
+    "frozen together": (
+        lambda: slotjax.partly_frozen(slotjax.edge_popup(ranking="global")),
+        "selector: it must choose each weight by itself",
+    ),
+    "frozen twice": (
+        lambda: slotjax.partly_frozen(slotjax.partly_frozen(slotjax.biprop())),
+        "and not be frozen in part already",
+    ),
+    "frozen and rescaled": (
+        lambda: slotjax.partly_frozen(slotjax.supermask(rescale=True)),
+        "selector: a supermask must be without rescaling",
+    ),
+    "frozen otherwise": (
+        lambda: _select(slotjax.partly_frozen(slotjax.biprop(), 0.1), jax.jit, _a_fifth_frozen()),
+        "was made with pruned=858993459, but this selector has pruned=429496729",
+    ),
+    "frozen, whose share is not": (
+        lambda: _select(slotjax.partly_frozen(slotjax.biprop(0.5)), jax.jit, slotjax.biprop(0.5)),
+        "was made with method='biprop', but this selector has method='partly_frozen'",
+    ),
     "scaled for nothing kept": (
         lambda: distributions.scaled_for(0.0, distributions.kaiming_normal()),
         "keep_fraction: 0.0 was given, but it must be above 0",
@@ -165,6 +190,10 @@ def test_what_is_not_selected_is_a_copy():
         np.testing.assert_array_equal(params["bias"], np.ones(2))
         np.testing.assert_array_equal(params["kernel"][:, 0], [1, 2, 3])
         assert trained["table"] is not params["table"]
+
+
+def _a_fifth_frozen():
+    return slotjax.partly_frozen(slotjax.biprop(), 0.2)
 
 
 def _select(selector, transform=lambda function: function, maker=None, stack=0):

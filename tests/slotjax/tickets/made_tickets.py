@@ -81,6 +81,11 @@ MADE = {
         slotjax.multicoat((0.6, 0.4), distribution=constant("uniform")),
         params("bfloat16", (5, 3)),
     ),
+    "partly-supermask": lambda: (
+        slotjax.partly_frozen(slotjax.supermask(options="seeded"), 0.4, 0.3),
+        params(shape=(64, 3)),
+    ),
+    "partly-slots-k5": lambda: (slotjax.partly_frozen(slotjax.slot_machine(5), 0.3, 0.3), params("bfloat16")),
     "random": lambda: (slotjax.random_selection(constant("uniform")), params(shape=(3, 2))),
     "learned": lambda: (slotjax.learned(), params("bfloat16", (3, 2))),
     "partition": lambda: (partition(), parts()),

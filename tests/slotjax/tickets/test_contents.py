@@ -12,7 +12,8 @@ from experiments import inspect
 from slotjax.tickets import container, describe_ticket, reader
 from tests.slotjax.tickets.made_tickets import MADE, VECTORS
 
-NEW = ("biprop-uniform", "multicoat-k4", "multicoat-stored-bfloat16")  # of format 3
+# Of format 3.
+NEW = ("biprop-uniform", "multicoat-k4", "multicoat-stored-bfloat16", "partly-supermask", "partly-slots-k5")
 
 
 @pytest.mark.parametrize("name", [*MADE, "format1"])

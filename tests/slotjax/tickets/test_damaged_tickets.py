@@ -154,6 +154,7 @@ FORGERIES = [
     put("weights", "dense/kernel", "zero", False),
     put("weights", "dense/kernel", "zero", 1),
     put("weights", "dense/kernel", "multiples", True),
+    put("weights", "dense/kernel", "frozen", {"seed": [1, 2], "pruned": 0, "kept": 0}),
     put("weights", "dense/kernel", "kind", "uniform_sign"),
     put("weights", "dense/kernel", "packing", "lzma"),
     put("weights", "dense/kernel", "packing", "deflate"),

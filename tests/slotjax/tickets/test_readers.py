@@ -21,6 +21,7 @@ from slotjax.options import Codebook, Multiples, Seeded, Shared, Stored
 from slotjax.options.generator import unit_option
 from slotjax.selectors import named_leaves
 from slotjax.tickets import reader
+from slotjax.tickets.flat import flat, main
 from tests.slotjax.tickets.made_tickets import MADE, VECTORS, bits, digests, save
 from tests.slotjax.tickets.test_damaged_tickets import corrupted
 
@@ -34,7 +35,7 @@ def compiled(directory, *flags):
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("there is no C compiler here, so the decoder is not tested")
-    reader.main(["--quantiles", str(directory / "quantiles.h")])
+    main(["--quantiles", str(directory / "quantiles.h")])
     source, program = os.path.join(os.path.dirname(READER), "decoder.c"), directory / "decoder"  # noqa: PTH118, PTH120
     warnings = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     command = [compiler, *warnings, *flags, f"-I{directory}", "-o", program, source]
@@ -49,7 +50,7 @@ def decoder(tmp_path_factory):
 
 def in_c(decoder, leaves, directory):
     """The bytes of all arrays, as the C decoder gives them."""
-    (directory / "flat").write_bytes(b"".join(reader.flat(leaves)))
+    (directory / "flat").write_bytes(b"".join(flat(leaves)))
     subprocess.run([decoder, directory / "flat", directory / "weights"], check=True)
     return (directory / "weights").read_bytes()
 
@@ -231,7 +232,7 @@ def test_the_decoder_refuses_corrupted_files_or_does_no_harm(count, tmp_path):
 
 
 def flat_of(name):
-    return b"".join(reader.flat(reader.parse((VECTORS / f"{name}.ticket").read_bytes())[1]))
+    return b"".join(flat(reader.parse((VECTORS / f"{name}.ticket").read_bytes())[1]))
 
 
 def damaged(data, random):
@@ -247,7 +248,7 @@ def one_weight():
     """A flat file of a weight with five indices of two bits, after a head of 16 and numbers of 64 bytes."""
     entry = {"k": 3, "seed": [1, 2], "kind": "uniform", "scale": 0.5}
     leaf = reader.Leaf("params/w", "float32", (5,), entry, np.array([0b00011000, 0b10_000000], np.uint8))
-    return bytearray(b"".join(reader.flat([leaf])))
+    return bytearray(b"".join(flat([leaf])))
 
 
 @pytest.mark.parametrize(

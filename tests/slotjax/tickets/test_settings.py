@@ -40,6 +40,10 @@ COMPLETE = {
     "scaled": slotjax.edge_popup(0.3, distribution=distributions.scaled_for(0.3, GLOROT.for_matrix(1))),
     "own, scaled": slotjax.supermask(distribution=distributions.scaled_for(0.3, distributions.own_scale("normal"))),
     "supermask": slotjax.supermask(evaluation="sampled", rescale=True, options="seeded"),
+    "biprop": slotjax.biprop(0.3, options="seeded", distribution=GLOROT),
+    "multicoat": slotjax.multicoat([0.5, 0.25]),
+    "partly frozen": slotjax.partly_frozen(HALF, 0.3, 0.2),
+    "partly frozen, decided": decided(slotjax.partly_frozen(slotjax.slot_machine(4)), ["b", "a"]),
     "global": slotjax.edge_popup(1 / 3, ranking="global"),
     "random": slotjax.random_selection(),
     "learned": slotjax.learned(),
@@ -156,8 +160,11 @@ def test_a_loaded_selector_reads_the_variables(tmp_path):
     assert (ticket.selector.select(variables)["dense"]["kernel"] == ticket.weights["dense"]["kernel"]).all()
 
 
+SAYS_ALL = {"biprop-normal-float16", "partly-supermask", "partly-slots-k5"}  # made since tickets do
+
+
 @pytest.mark.parametrize("name", [*MADE, "format1"])
 def test_tickets_that_do_not_say_all_of_it_have_none(name):
     ticket = slotjax.load_ticket(VECTORS / f"{name}.ticket")
-    assert ticket.selector is None
+    assert (ticket.selector is not None) == (name in SAYS_ALL)
     assert "method" in str(ticket.settings)
