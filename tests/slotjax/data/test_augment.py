@@ -40,6 +40,20 @@ def test_a_crop_is_a_window_of_the_image_padded_with_four_zeros_and_every_place_
     assert max(found.count(place) for place in set(found)) < 70  # 25 each on average
 
 
+def test_cutout_sets_a_square_that_may_reach_over_the_edge_to_the_mean():
+    images = np.full((512, 8, 6, 2), [10, 250], np.uint8)
+    images[0] = 0
+    result = augmented("flip_crop_and_cutout", images=images)
+    mean = images.mean((0, 1, 2)).astype(np.uint8)
+    cut = (np.abs(result.astype(int) - mean) <= 25).all(-1) & (result != 0).all(-1)
+    cut &= (result == result[cut][0]).all(-1) & (result != images[1, 0, 0]).any(-1)
+    heights, widths = cut.any(2).sum(1), cut.any(1).sum(1)
+    assert (cut.sum((1, 2)) == heights * widths).all()  # a rectangle
+    assert {*heights} == {2, 3, 4}
+    assert {*widths} == {2, 3, 4}
+    np.testing.assert_array_equal(result[~cut], augmented("flip_and_crop", images=images)[~cut])
+
+
 def test_the_key_decides():
     np.testing.assert_array_equal(augmented("flip_and_crop", 1), augmented("flip_and_crop", 1))
     assert np.any(augmented("flip_and_crop", 1) != augmented("flip_and_crop", 2))
