@@ -56,9 +56,8 @@ _SLOT_MACHINE = ("k", "selection", "scores", "options", "share", "sparse", "init
 
 
 def _slot_machine(settings: Settings) -> slotjax.Selector:
-    # With SGD, weight decay included, exactly the paper's training of K scores.
-    exact = True if settings.optimizer == "sgd" and settings.initial != "given" else None
-    return slotjax.slot_machine(**_given(settings, *_SLOT_MACHINE), exact=exact)
+    # With uniform initial scores and SGD exactly the paper's K scores; otherwise weight decay is of latent values.
+    return slotjax.slot_machine(**_given(settings, *_SLOT_MACHINE))
 
 
 def _describe_slot_machine(request: Request) -> str:
@@ -98,6 +97,16 @@ def _biprop(settings: Settings) -> slotjax.Selector:
 
 def _multicoat(settings: Settings) -> slotjax.Selector:
     return slotjax.multicoat(**_scaled(settings, settings.keep_fractions[0], *_MULTICOAT))
+
+
+def _partly_frozen(settings: Settings) -> slotjax.Selector:
+    edge_popup = slotjax.edge_popup(**_scaled(settings, settings.keep_fraction, *_BIPROP))
+    return slotjax.partly_frozen(edge_popup, settings.pruned, settings.kept)
+
+
+def _describe_partly_frozen(request: Request) -> str:
+    shares = (request.keep_fraction, request.pruned, request.kept)
+    return "edge-popup, {:g} % kept; {:g} % pruned and {:g} % kept for ever".format(*(100 * share for share in shares))
 
 
 def _describe_multicoat(request: Request) -> str:
@@ -165,6 +174,15 @@ METHODS = {
         flags=(*_MULTICOAT, "scale_for_kept"),
         describe=_describe_multicoat,
         short=lambda request: "-".join(["multicoat", *(f"{share:g}" for share in request.keep_fractions)]),
+    ),
+    "partly_frozen": Method(
+        title="partly frozen edge-popup",
+        about="edge-popup, a share of whose mask is random for ever",
+        selector=_partly_frozen,
+        recipe=recipes.EDGE_POPUP,
+        flags=(*_BIPROP, "pruned", "kept", "scale_for_kept"),
+        describe=_describe_partly_frozen,
+        short=lambda request: f"partly_frozen-{request.keep_fraction:g}-{request.pruned:g}-{request.kept:g}",
     ),
     "supermask": Method(
         title="supermasks",

@@ -51,7 +51,9 @@ class Request:
     )
     image_size: int = flag(224, flags.DEFINE_integer, "ImageNet: height and width of the images that networks see.")
     augmentation: str | None = flag(
-        None, flags.DEFINE_string, "Random changes of training images: none, flip or flip_and_crop."
+        None,
+        flags.DEFINE_string,
+        "Random changes of training images: none, flip, flip_and_crop or flip_crop_and_cutout.",
     )
     method: str = flag("slot_machine", flags.DEFINE_string, "How weights come about")  # continued by the methods
     k: int = flag(8, flags.DEFINE_integer, "options per connection.")
@@ -78,6 +80,8 @@ class Request:
     keep_fractions: tuple[float, ...] = flag(
         (0.5, 0.33, 0.17), flags.DEFINE_list, "of each mask, or coat, the share of weights that it keeps, decreasing."
     )
+    pruned: float = flag(0.25, flags.DEFINE_float, "share of the weights that are 0 for ever.")
+    kept: float = flag(0.25, flags.DEFINE_float, "share of the weights that are kept for ever.")
     ranking: str = flag("layer", flags.DEFINE_string, "whether weights are ranked per layer or all together (global).")
     evaluation: str = flag(
         "thresholded",

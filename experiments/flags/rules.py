@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import slotjax
 from experiments.configuration.choices import CHOICES
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Settings
@@ -45,6 +46,8 @@ _RULES: Mapping[str, Rule] = {
     "examples": (lambda value: value is None or 1 <= value < 2**31, "from 1 to 2147483647"),
     "image_size": _COUNT,
     "keep_fraction": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "pruned": _SHARE,
+    "kept": _SHARE,
     "keep_fractions": (_are_coats, "decreasing shares, above 0 and at most 1"),
     "k": (lambda value: 1 <= value <= 2**16, "from 1 to 65536"),
     "score_scale": _RATE,
@@ -87,6 +90,8 @@ def check(settings: Settings, execution: Execution) -> None:
 
 def _check_method(settings: Settings) -> None:
     flags = method_of(settings).flags
+    if "pruned" in flags and settings.pruned + settings.kept > slotjax.selectors.MOST_FROZEN:
+        raise ValueError(f"--kept: with --pruned={settings.pruned}, {settings.kept} leaves less than 1/32 to be chosen")
     if settings.init_from and "init_from" not in flags:
         needed = " or ".join(name for name, method in METHODS.items() if "init_from" in method.flags)
         raise ValueError(f"--init_from: it needs --method={needed}, but that is {settings.method}")

@@ -19,7 +19,10 @@ from tests.experiments.flags.parsing import parse
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--keep_fraction=0.1", "--keep_fraction: it needs --method=edge_popup or biprop, but that is slot_machine"),
+        (
+            "--keep_fraction=0.1",
+            "--keep_fraction: it needs --method=edge_popup or biprop or partly_frozen, but that is slot_machine",
+        ),
         ("--ranking=layer", "--ranking: it needs --method=edge_popup, but that is slot_machine"),
         ("--method=edge_popup --rescale", "--rescale: it needs --method=supermask, but that is edge_popup"),
         ("--method=learned --k=64", "--k: it needs --method=slot_machine, but that is learned"),
@@ -27,13 +30,13 @@ from tests.experiments.flags.parsing import parse
         ("--method=supermask --nosparse", "--sparse: it needs --method=slot_machine, but that is supermask"),
         (
             "--method=random --options=stored",
-            "--options: it needs --method=slot_machine or edge_popup or biprop or multicoat or supermask, but that is "
-            "random",
+            "--options: it needs --method=slot_machine or edge_popup or biprop or multicoat or partly_frozen or "
+            "supermask, but that is random",
         ),
         (
             "--method=random --learning_rate=0.1",
-            "--learning_rate: it needs --method=slot_machine or edge_popup or biprop or multicoat or supermask or "
-            "learned, but that is random",
+            "--learning_rate: it needs --method=slot_machine or edge_popup or biprop or multicoat or partly_frozen or "
+            "supermask or learned, but that is random",
         ),
         ("--method=learned --optimizer=adam --momentum=0.5", "--momentum: it needs --optimizer=sgd, but that is adam"),
         ("--method=edge_popup --restarts=1", "--restarts: it needs --schedule=warm_restarts, but that is cosine"),
@@ -70,6 +73,7 @@ def test_a_flag_that_does_nothing_names_what_it_needs(arguments, sentence):
     [
         "--method=edge_popup --keep_fraction=0.1 --ranking=global --scale_for_kept --fan=fan_out --options=stored",
         "--method=supermask --rescale --evaluation=sampled",
+        "--method=partly_frozen --keep_fraction=0.3 --pruned=0.4 --kept=0.2",
         "--method=biprop --keep_fraction=0.3 --options=stored --scale_for_kept",
         "--method=multicoat --keep_fractions=0.7,0.2 --scale_for_kept",
         "--method=learned --optimizer=adam --distribution=kaiming_normal",

@@ -69,6 +69,7 @@ def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
         ("--keep_fractions=", "--keep_fractions: () was given, but it must be decreasing shares, above 0"),
         ("--keep_fractions=0.5,nan", "--keep_fractions: (0.5, nan) was given"),
         ("--keep_fractions=half", "--keep_fractions: 'half' was given, but it must be numbers"),
+        ("--pruned=1", "--pruned: 1.0 was given, but it must be from 0 to less than 1"),
         ("--k=0", "--k: 0 was given, but it must be from 1 to 65536"),
         ("--k=-3", "--k: -3 was given"),
         ("--epochs=0", "--epochs: 0 was given"),
@@ -122,6 +123,8 @@ def test_flags_that_do_not_go_together_are_refused():
     assert latent.scores == "factored"
     assert describe(latent) == "greedy slot machine, K = 8, latent values"
     assert describe(parse("--optimizer=adam", "--scores=explicit")[0]) == "greedy slot machine, K = 8"
+    with pytest.raises(ValueError, match=r"--kept: with --pruned=0\.5, 0\.49 leaves less than 1/32 to be chosen"):
+        parse("--method=partly_frozen", "--pruned=0.5", "--kept=0.49")
     with pytest.raises(ValueError, match="--train_on_all: it is not for imagenet2012"):
         parse("--train_on_all", "--dataset=imagenet2012")
 
@@ -259,7 +262,7 @@ def test_the_help_says_the_recipes_numbers_and_whom_a_flag_concerns():
     for words in ("0.0003 with Adam", "0.2 for K up to 8", "of supermasks: 200", "0.256 on ImageNet"):
         assert words in rates
     assert values["ranking"].help.startswith("Edge-popup: ")
-    assert values["options"].help.startswith("Slot machines, edge-popup, biprop, multicoated supermasks and ")
+    assert values["options"].help.startswith("Slot machines, edge-popup, biprop, multicoated supermasks, partly ")
     assert "random (nothing is trained)" in values["method"].help
     for field in dataclasses.fields(Request):
         assert ("Default" in values[field.name].help) == (field.default is None)
