@@ -22,6 +22,7 @@ class Method(NamedTuple):
         flags: the fields of a request that concern it and not every method.
         describe: what a run is called in tables and pictures: the method, and what varies most of it.
         short: the same for the name of a directory.
+        bits: of a connection in a ticket, on the average, before deflating.
         trains: whether anything is.
     """
 
@@ -32,7 +33,17 @@ class Method(NamedTuple):
     flags: tuple[str, ...]
     describe: Callable[[Request], str]
     short: Callable[[Request], str]
+    bits: Callable[[Request], float]
     trains: bool = True
+
+
+def bits_per_index(k: int) -> int:
+    """Bits of the index of one of K options.
+
+    >>> [bits_per_index(k) for k in (1, 2, 5, 8)]
+    [1, 1, 3, 3]
+    """
+    return max(1, (k - 1).bit_length())
 
 
 def distribution_of(settings: Settings) -> slotjax.distributions.Distribution:
@@ -147,6 +158,7 @@ METHODS = {
         flags=(*_SLOT_MACHINE, "init_from"),
         describe=_describe_slot_machine,
         short=_short_slot_machine,
+        bits=lambda request: bits_per_index(request.k),
     ),
     "edge_popup": Method(
         title="edge-popup",
@@ -156,6 +168,7 @@ METHODS = {
         flags=(*_EDGE_POPUP, "scale_for_kept"),
         describe=_describe_edge_popup,
         short=_short_edge_popup,
+        bits=lambda request: 1,
     ),
     "biprop": Method(
         title="biprop",
@@ -165,6 +178,7 @@ METHODS = {
         flags=(*_BIPROP, "scale_for_kept"),
         describe=lambda request: f"biprop, {100 * request.keep_fraction:g} % kept",
         short=lambda request: f"biprop-{request.keep_fraction:g}",
+        bits=lambda request: 1,
     ),
     "multicoat": Method(
         title="multicoated supermasks",
@@ -174,6 +188,7 @@ METHODS = {
         flags=(*_MULTICOAT, "scale_for_kept"),
         describe=_describe_multicoat,
         short=lambda request: "-".join(["multicoat", *(f"{share:g}" for share in request.keep_fractions)]),
+        bits=lambda request: bits_per_index(len(request.keep_fractions) + 1),
     ),
     "partly_frozen": Method(
         title="partly frozen edge-popup",
@@ -183,6 +198,7 @@ METHODS = {
         flags=(*_BIPROP, "pruned", "kept", "scale_for_kept"),
         describe=_describe_partly_frozen,
         short=lambda request: f"partly_frozen-{request.keep_fraction:g}-{request.pruned:g}-{request.kept:g}",
+        bits=lambda request: round(1 - request.pruned - request.kept, 9),
     ),
     "supermask": Method(
         title="supermasks",
@@ -192,6 +208,7 @@ METHODS = {
         flags=_SUPERMASK,
         describe=lambda request: "supermask",
         short=lambda request: "supermask",
+        bits=lambda request: 1,
     ),
     "learned": Method(
         title="learned weights",
@@ -201,6 +218,7 @@ METHODS = {
         flags=("init_from",),
         describe=lambda request: "finetuning" if request.init_from else "learned weights",
         short=lambda request: "finetuned" if request.init_from else "learned",
+        bits=lambda request: 32,
     ),
     "random": Method(
         title="random weights",
@@ -210,6 +228,7 @@ METHODS = {
         flags=(),
         describe=lambda request: "random weights",
         short=lambda request: "random",
+        bits=lambda request: 1,
         trains=False,
     ),
 }

@@ -94,6 +94,7 @@ def readme_tables(lines: Ledger) -> dict[str, str]:
         "accuracies": figure_tables(FIGURES["slot.table2"], lines),
         "results": f"{results}\n\n{machines_sentence(lines)}",
         "eighth": figure_tables(FIGURES["beyond.eighth"], lines),
+        "choice": figure_tables(FIGURES["beyond.methods"], lines),
         "methods": methods_table(FIGURES["beyond.mnist"], lines),
     }
 

@@ -42,6 +42,8 @@ class Shown(TypedDict, total=False):
     best_epoch: Required[int]
     test_accuracy_at_best_validation: Required[float]
     last_test_accuracy: Required[float]
+    seconds: float
+    machine: str
     flops: Required[float]
     start_flops: Required[float]
     proof: str | None

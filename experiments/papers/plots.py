@@ -107,10 +107,11 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
         if line.flat:
             _flat(axes, figure, number, label, [*known.values()], [*line.printed.values()])
             continue
-        marker = MARKERS[number % len(MARKERS)]
+        marker = MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
         # What was not run leaves a gap.
         means = [math.nan if result is None else result.mean for result in results.values()]
-        beside = _beside(axes, number, sum(not other.flat for other in panel.lines))
+        rivals = [other for other in panel.lines if other is line or _share_a_place(line, other)]
+        beside = _beside(axes, rivals.index(line), len(rivals))
         axes.plot([*results], means, label=label, marker=marker, transform=beside, **_style(number))
         if known:
             heights, bars = [result.mean for result in known.values()], _bars(figure, [*known.values()])
@@ -121,10 +122,18 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
             axes.autoscale_view()
         _stars(axes, number, line.printed, beside)
     _name_axes(axes, figure)
+    if figure.kind == "methods":
+        places = sorted({place for line in panel.lines for place in line.runs})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(places, [f"{place:g}" for place in places])
     if figure.axis == "K":
         axes.set_xscale("log", base=2)
         axes.set_xlim(1.7, 76)
         axes.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
+
+
+def _share_a_place(line: Line, other: Line) -> bool:
+    return not other.flat and not other.runs.keys().isdisjoint(line.runs)
 
 
 def _beside(axes: Axes, number: int, lines: int) -> Transform:
@@ -244,4 +253,4 @@ def _name_axes(axes: Axes, figure: Figure) -> None:
     axes.set_ylabel("Test accuracy (%)")
 
 
-_KINDS = {"against": _against, "bars": _bars_of, "training": _training, "changes": _changes}
+_KINDS = {"against": _against, "methods": _against, "bars": _bars_of, "training": _training, "changes": _changes}

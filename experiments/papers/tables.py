@@ -1,11 +1,13 @@
 """The report's tables, in Markdown."""
 
 import dataclasses
+import statistics
 from typing import Any
 
 from experiments.configuration.settings import Request
 from experiments.methods import method_of
 from experiments.papers.grid import Cell, Figure, Line, Panel, Run, runs_at, settings_of
+from experiments.papers.ledger import LedgerLine
 from experiments.papers.results import (
     Ledger,
     Result,
@@ -68,6 +70,8 @@ def panel_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
 
     Rows and columns that have neither a run nor a printed number are left out.
     """
+    if figure.kind == "methods":
+        return _choosing_table(figure, panel, ledger)
     if figure.kind in ("training", "changes"):
         places, head = [next(iter(panel.lines[0].runs))], ["", "test accuracy"]
         rows = [[_entry(figure, panel, line, next(iter(line.runs)), ledger)] for line in panel.lines]
@@ -82,6 +86,29 @@ def panel_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
         if any(map(_says_something, row))
     ]
     return markdown([head[0], *(head[1 + index] for index in columns)], shown)
+
+
+def _choosing_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
+    """By what a newcomer chooses: one row per method that was run."""
+    found = [(line.label, place, result_at(figure, line, place, ledger)) for line in panel.lines for place in line.runs]
+    known = [(label, bits, result) for label, bits, result in found if result is not None]
+    learned = [one for *_, result in known if result.run.settings.method == "learned" for one in result.lines]
+    rows = [
+        [label, flags_of(result.run), f"{bits:g}", _numbers(figure, result), _relative_time(result, learned)]
+        for label, bits, result in known
+    ]
+    return markdown(["method", "flags", figure.axis, "test accuracy", "time of an epoch, learned = 1"], rows)
+
+
+def _relative_time(result: Result, learned: list[LedgerLine]) -> str:
+    """The median time of an epoch over that of learned weights on the same machine; nothing where there is none."""
+    machines = {one.get("machine") for one in learned}
+    machine = next((one["machine"] for one in result.lines if one.get("machine") in machines), None)
+    times = [
+        [one["seconds"] / one["epochs"] for one in some if machine and one.get("machine") == machine]
+        for some in (result.lines, learned)
+    ]
+    return f"{statistics.median(times[0]) / statistics.median(times[1]):.2f}" if all(times) else ""
 
 
 def _says_something(entry: str) -> bool:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+import slotjax
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Request, Settings
 from experiments.flags.resolve import resolve
@@ -41,6 +42,9 @@ def test_a_method_has_words_and_a_selector_of_its_own(name):
     selector = selector_of(settings)
     variables = selector.init(jax.random.key(0), {"kernel": jnp.zeros((4, 3)), "bias": jnp.zeros(3)})
     assert selector.select(variables)["kernel"].shape == (4, 3)
+    params = {"kernel": jnp.ones((4, 3)) * jnp.array([[1.0, -1.0, 2.0]])}
+    (row,) = slotjax.summary(selector, params).rows
+    assert METHODS[name].bits(settings) == pytest.approx(row.bits)
     others = [resolve(Request(method=other)) for other in METHODS if other != name]
     assert describe(settings) not in map(describe, others)
     assert METHODS[name].short(settings) not in {method_of(other).short(other) for other in others}

@@ -1,7 +1,7 @@
 """Experiments that are in neither paper."""
 
-from experiments.papers.beyond import eighth, mnist, resnet18
+from experiments.papers.beyond import eighth, methods, mnist, record, resnet18
 
-FIGURES = (*mnist.FIGURES, *eighth.FIGURES, *resnet18.FIGURES)
+FIGURES = (*mnist.FIGURES, *methods.FIGURES, *eighth.FIGURES, *resnet18.FIGURES, *record.FIGURES)
 
 __all__ = ["FIGURES"]

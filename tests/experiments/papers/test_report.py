@@ -6,6 +6,7 @@ from experiments import report
 from experiments.papers import FIGURES, slot_machines
 from experiments.papers import ledger as ledger_module
 from experiments.papers.grid import Cell, runs_of
+from experiments.papers.plots import panels_to_draw
 from experiments.papers.results import has_data, operations, result_at
 from experiments.papers.tables import (
     figure_tables,
@@ -155,6 +156,22 @@ def test_the_eighth_has_one_row_per_method_and_fills_no_cell_of_the_papers():
         if other is not figure and other.kind != "networks":
             assert "not run (" not in figure_tables(other, ledger)
             assert not any(has_data(other, panel, ledger) for panel in other.panels)
+
+
+def test_a_newcomer_sees_the_methods_that_were_run_their_bits_and_their_time():
+    figure = FIGURES["beyond.methods"]
+    runs = {one.label: (place, run) for one in figure.panels[0].lines for place, run in one.runs.items()}
+    assert panels_to_draw(figure, {}) == []
+    assert "|" not in figure_tables(figure, {})
+    learned = four(runs["learned weights"][1], 0.98, 0.98, seconds=100.0, machine="one", epochs=100)
+    ledger = learned | four(runs["biprop"][1], 0.96, 0.97, seconds=150.0, machine="one", epochs=100)
+    ledger |= four(runs["greedy, K = 8"][1], 0.97, seconds=70.0, machine="other", epochs=100)
+    assert panels_to_draw(figure, ledger) == [*figure.panels]
+    text = figure_tables(figure, ledger).splitlines()
+    assert "| biprop | `--method=biprop` | 1 | 96.50 (96.00 to 97.00), 2 of 3 trials | 1.50 |" in text
+    assert "| greedy, K = 8 | `--epochs=100` | 3 | 97.00, 1 of 3 trials |  |" in text
+    assert [line.startswith("| learned weights |") and line.endswith("| 1.00 |") for line in text].count(True) == 1
+    assert not any(line.startswith("| edge-popup |") for line in text)
 
 
 def test_methods_have_their_flags_and_what_they_come_to():
