@@ -15,9 +15,9 @@ def help_of(field: dataclasses.Field) -> str:
     >>> from experiments.configuration.settings import Request
     >>> fields = {field.name: field for field in dataclasses.fields(Request)}
     >>> help_of(fields["keep_fraction"])
-    'Edge-popup: share of the weights that is kept.'
-    >>> help_of(fields["batch_size"])
-    'Examples per step, over all devices. Default: 256 on ImageNet, 60 with Adam, else 128.'
+    'Edge-popup, biprop and partly frozen edge-popup: share of the weights that is kept.'
+    >>> help_of(fields["momentum"])
+    'Momentum of SGD, from 0 to less than 1. Default: 0.875 on ImageNet, else 0.9.'
     """
     text = field.metadata["explanation"]
     if field.name == "method":
@@ -35,8 +35,8 @@ def default_of(name: str) -> str:
 
     >>> default_of("momentum"), default_of("seed")
     ('Default: 0.875 on ImageNet, else 0.9', '')
-    >>> default_of("padding")
-    'Default of slot machines, learned weights and random weights: VALID; of edge-popup and supermasks: SAME'
+    >>> default_of("padding").partition(";")[0]
+    'Default of slot machines, learned weights and random weights: VALID'
     >>> default_of("schedule").partition(";")[0]
     'Default: cosine on ImageNet, constant with Adam, else that of slot machines and learned weights: warm_restarts'
     """
