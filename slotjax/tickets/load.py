@@ -1,13 +1,18 @@
 """Reading a ticket: the weights as they were saved, and all else that it holds."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 from jaxtyping import PyTree
 
-from slotjax.selectors import Selector
+from slotjax.selectors import Selector, leaf_name
 from slotjax.tickets.contents import opened, readable
+from slotjax.tickets.from_bits import from_bits
 from slotjax.tickets.names import shaped_like, typed
+from slotjax.tickets.packed import packed_leaf
 from slotjax.tickets.reader import Leaf
 from slotjax.tickets.rebuilt import rebuilt
 from slotjax.tickets.settings import remade
@@ -25,6 +30,7 @@ class Ticket(NamedTuple):
         metadata: what `save_ticket` was given.
         proof: the hash of what is frozen, if `save_ticket` was given one.
         settings: what the ticket says of the selector in words, always.
+        packed: the weights, with the bits of each selected one in its place, for `tickets.from_bits`.
     """
 
     weights: PyTree
@@ -33,6 +39,32 @@ class Ticket(NamedTuple):
     metadata: dict[str, Any]
     proof: str | None
     settings: dict[str, Any]
+    packed: PyTree
+
+    def apply(self, apply: Callable[..., Any], *inputs: Any) -> Any:
+        """What `apply(weights, *inputs)` gives, from bits in place of weights; see `tickets.from_bits`.
+
+        It is compiled once for each `apply` and each shape of the inputs.
+
+        Args:
+            apply: a pure function of weights and of pytrees of arrays; it must be hashable, as functions are.
+            inputs: its other arguments.
+
+        >>> import tempfile
+        >>> selector = slotjax.edge_popup(0.5)
+        >>> variables = selector.init(jax.random.key(0), {"kernel": jax.random.normal(jax.random.key(1), (3, 4))})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     slotjax.save_ticket(f"{directory}/ticket", selector, variables)
+        ...     ticket = slotjax.load_ticket(f"{directory}/ticket")
+        >>> ticket.apply(lambda weights, x: x @ weights["kernel"], jnp.ones((2, 3))).shape
+        (2, 4)
+        """
+        return _applied(apply, self.packed, *inputs)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _applied(apply: Callable[..., Any], packed: PyTree, *inputs: Any) -> Any:
+    return from_bits(apply)(packed, *inputs)
 
 
 def load_ticket(path: str | Path, like: PyTree = None) -> Ticket:
@@ -78,8 +110,10 @@ def _ticket(content: dict[str, Any], leaves: list[Leaf], like: PyTree) -> Ticket
     weights = collections.pop("params")
     tree = _tree(nodes.get("params"), weights) if like is None else shaped_like(like, weights)
     trees = {name: _tree(nodes.get(name), named) for name, named in collections.items()}
+    bits = {leaf.path: packed_leaf(leaf) for leaf in leaves if leaf.entry}
+    packed = jax.tree_util.tree_map_with_path(lambda path, leaf: bits.get(f"params/{leaf_name(path)}", leaf), tree)
     told = content["selector"]
-    return Ticket(tree, trees, remade(told), content["metadata"], content.get("proof"), told)
+    return Ticket(tree, trees, remade(told), content["metadata"], content.get("proof"), told, packed)
 
 
 def _tree(node: Any, named: dict[str, Any]) -> PyTree:

@@ -1,0 +1,144 @@
+"""Weights that stay packed, a few bits per connection, until a program needs them."""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from slotjax.options import Seeded, Shared, Stored, at_least_float32, explicit_sharding, rounded
+from slotjax.tickets.indices import planes, unpack_planes
+from slotjax.tickets.reader import Leaf, bits_per_index
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["bits", "seed", "options"],
+    meta_fields=["shape", "dtype", "k", "kind", "scale", "zero", "factor"],
+)
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """One selected weight as a ticket holds it, a pytree of arrays; FORMAT.md says what each of them means.
+
+    Attributes:
+        bits: of the indices, `uint32 (ceil(log2 K), ceil(n / 32))` for n connections; `tickets.indices` says in what
+            order.
+        seed: of its options, `uint32 (2,)`; None if they are stored.
+        options: stored ones, `(m, *shape)`, or `(K,)` if all connections share them; None if they are drawn.
+        shape: of the weight.
+        dtype: of the weight.
+        k: options per connection.
+        kind: of the distribution of drawn options.
+        scale: of the distribution of drawn options.
+        zero: whether option 0 is 0.
+        factor: what every chosen value is multiplied by.
+    """
+
+    bits: Any
+    seed: Any
+    options: Any
+    shape: tuple[int, ...]
+    dtype: jnp.dtype
+    k: int
+    kind: str = ""
+    scale: float = 0.0
+    zero: bool = False
+    factor: float = 1.0
+
+
+def packed_leaf(leaf: Leaf) -> Packed:
+    """A selected weight of a ticket, with its indices inflated."""
+    entry, dtype = leaf.entry, jnp.dtype(leaf.dtype)
+    drawn = {name: entry[name] for name in ("kind", "scale", "zero", "factor") if name in entry}
+    options = None if leaf.options is None else jax.device_put(leaf.options.copy().view(dtype))
+    seed = jax.device_put(np.array(entry["seed"], np.uint32)) if options is None else None
+    index = np.concatenate([np.zeros(0, np.uint32), *(index for _, index in leaf.tiles())])
+    bits = jax.device_put(planes(index, bits_per_index(entry["k"])))
+    return Packed(bits, seed, options, leaf.shape, dtype, entry["k"], **drawn)
+
+
+def unpack(packed: PyTree) -> PyTree:
+    """The weights that packed ones stand for, bitwise those of the ticket: a pure function for use under `jit`.
+
+    Bits that a compiled program closes over stay bits in it. When each weight is made is up to XLA; `from_bits` makes
+    each where it is used.
+
+    Args:
+        packed: `ticket.packed`, or any pytree of such leaves; other arrays stay as they are.
+
+    >>> import tempfile
+    >>> selector = slotjax.slot_machine(k=8)
+    >>> variables = selector.init(jax.random.key(0), {"kernel": jax.random.normal(jax.random.key(1), (3, 4))})
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     slotjax.save_ticket(f"{directory}/ticket", selector, variables)
+    ...     ticket = slotjax.load_ticket(f"{directory}/ticket")
+    >>> product = jax.jit(lambda packed, x: x @ slotjax.tickets.unpack(packed)["kernel"])
+    >>> product(ticket.packed, jnp.ones((2, 3))).shape, ticket.packed["kernel"].bits.size
+    ((2, 4), 3)
+    """
+    return jax.tree.map(unpack_leaf, packed, is_leaf=is_packed)
+
+
+def is_packed(leaf: Any) -> bool:
+    """Whether it is bits in place of a weight."""
+    return isinstance(leaf, Packed)
+
+
+def unpack_leaf(leaf: Any, after: Array | None = None) -> Array:
+    """The weight of one leaf, made after another array; an array stays as it is, but is no constant any more to XLA."""
+    # Behind the first barrier, constant bits are not folded into weights; behind the second, making a weight is fused
+    # with no use of it, so that the use rounds as it does with given weights.
+    leaf = jax.lax.optimization_barrier(leaf)
+    return jax.lax.optimization_barrier(_later(_weight(leaf), after)) if is_packed(leaf) else leaf
+
+
+def _weight(leaf: Packed) -> Array:
+    index = unpack_planes(leaf.bits, math.prod(leaf.shape)).reshape(leaf.shape)
+    if leaf.options is None:
+        values = _drawn(leaf, index)
+    elif leaf.options.ndim <= len(leaf.shape):
+        values = Shared(leaf.options, leaf.shape).at(index)
+    else:
+        values = Stored(leaf.options, leaf.zero).at(index)
+    return values if leaf.factor == 1 else _times(values, leaf.factor)
+
+
+def _drawn(leaf: Packed, index: Array) -> Array:
+    scale = leaf.scale if jnp.finfo(leaf.dtype).bits < 32 else leaf.scale / 2
+    values = Seeded(leaf.seed, leaf.k, leaf.kind, scale, leaf.shape, leaf.dtype, leaf.zero).at(index)
+    return values if scale == leaf.scale else _doubled(values, 2 * values)
+
+
+def _times(values: Array, factor: float) -> Array:
+    """Multiplied in float32 or float64, and rounded to the dtype once."""
+    wide = values.astype(at_least_float32(values.dtype))
+    half, product = (wide * jnp.asarray(number, wide.dtype) for number in (factor / 2, factor))
+    return rounded(_doubled(half, product), values.dtype).astype(values.dtype)
+
+
+def _doubled(half: Array, otherwise: Array) -> Array:
+    """Twice a product, by its exponent; where that is not it, another array.
+
+    A compiler may make one instruction of a product and an addition that uses it, and round once where a given weight
+    was rounded before. It does not if what it adds are bits.
+    """
+    info = jnp.finfo(half.dtype)
+    bits = jax.lax.bitcast_convert_type(half, f"uint{info.bits}")
+    doubled = jax.lax.bitcast_convert_type(bits + jnp.asarray(1 << info.nmant, bits.dtype), half.dtype)
+    is_ordinary = (jnp.abs(half) >= float(info.tiny)) & (jnp.abs(half) <= float(info.max) / 4)
+    return jnp.where(is_ordinary, doubled, otherwise)
+
+
+def _later(weight: Array, after: Array | None) -> Array:
+    """The same weight, which needs a value of another array; XLA does not know that the value changes nothing."""
+    if after is None or not after.size or jnp.issubdtype(after.dtype, jax.dtypes.extended):
+        return weight
+    if explicit_sharding(after) is not None:
+        return weight
+    hidden = jax.lax.optimization_barrier(jnp.zeros((), bool))
+    first = jax.lax.slice(after, (0,) * after.ndim, (1,) * after.ndim).reshape(())
+    return jnp.where((first != 0) & hidden, jnp.zeros_like(weight), weight)
