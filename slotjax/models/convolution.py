@@ -40,8 +40,7 @@ def convolution(
 
     All else is handed to `lax.conv_general_dilated`: other platforms, numbers of spatial dimensions other than two,
     layouts other than NHWC with HWIO, data types other than float32 and bfloat16, groups, dilation, negative
-    padding, an empty array,
-    a `preferred_element_type` and an `out_sharding`.
+    padding, an empty array or one of symbolic shape, a `preferred_element_type` and an `out_sharding`.
 
     Args:
         lhs: images; float32, or bfloat16 which is computed in float32 and rounded.
@@ -81,7 +80,8 @@ def convolution(
     )
     # Before anything is read from the shapes: what lax refuses is refused with its message.
     size = jax.eval_shape(general, lhs, rhs).size
-    plain = size and preferred_element_type is None and out_sharding is None
+    is_known = isinstance(size, int)  # and not a symbol, as where jax.export leaves the number of images open
+    plain = is_known and size and preferred_element_type is None and out_sharding is None
     if not plain or not _covered(lhs, rhs, *dilations_and_groups):
         return general(lhs, rhs)
     if isinstance(padding, str):

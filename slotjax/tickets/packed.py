@@ -36,6 +36,12 @@ class Packed:
         scale: of the distribution of drawn options.
         zero: whether option 0 is 0.
         factor: what every chosen value is multiplied by.
+
+    >>> bits = jnp.array([[0b10]], jnp.uint32)  # of connections 0 and 1, of which the second has option 1
+    >>> options = jnp.array([0.5, 2.0])  # of both
+    >>> packed = slotjax.tickets.Packed(bits, None, options, shape=(2,), dtype=jnp.dtype("float32"), k=2)
+    >>> print(slotjax.tickets.unpack(packed))
+    [0.5 2. ]
     """
 
     bits: Any
