@@ -1,38 +1,48 @@
-"""The accuracy of a ticket on a dataset, without the run that it came from.
+"""The accuracy of a ticket, or of what experiments.export made of one, on a dataset.
 
     python -m experiments.evaluate --ticket=lenet.ticket [--dataset=mnist --data_dir=DIR]
+    python -m experiments.evaluate --stablehlo=lenet.stablehlo --dataset=mnist_sample
+    python -m experiments.evaluate --onnx=lenet.onnx
 
 A second on two CPU cores for LeNet and MNIST, without starting.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from absl import flags
 
-import slotjax
-from experiments.configuration.settings import Request, Settings
+from experiments.configuration.settings import Request
 from experiments.flags.resolve import resolve
+from experiments.formats.onnx_model import onnx_logits, onnx_metadata
+from experiments.formats.stablehlo import stablehlo_logits
 from experiments.program import one_sentence, prepare, start
-from experiments.running.components import inputs_from, inputs_of, load_source, network
+from experiments.running.components import load_source
 from experiments.running.failure import RunError
 from experiments.running.numbers import number
+from experiments.running.shipped import open_ticket, source_for
 from experiments.running.streamed import evaluate_stream
-from slotjax import data, models, training
+from slotjax import data, training
 
 SPLITS = ("validation", "test")
 STREAM_BATCH = 64  # images per device
+BATCH = 256  # images for a function of NumPy arrays
+
+Logits = Callable[[Any], Any]
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines the flags; to be called before `start`."""
     flags.DEFINE_string("ticket", None, "A file that experiments.export wrote.", flag_values=values)
+    flags.DEFINE_string("stablehlo", None, "One that it wrote with --format=stablehlo.", flag_values=values)
+    flags.DEFINE_string("onnx", None, "One that it wrote with --format=onnx.", flag_values=values)
     flags.DEFINE_string(
         "dataset",
         None,
-        "As in experiments.train. Default: the one that the network was trained on.",
+        "As in experiments.train. Default: the one that the network was trained on, which --stablehlo does not say.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -52,19 +62,9 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
         ImportError: if a package that reads the dataset is not installed.
         RunError: if the dataset cannot be read.
     """
-    ticket = slotjax.load_ticket(path)
-    known = ticket.metadata
-    if known.get("model") not in models.MODELS or "classes" not in known:
-        raise ValueError(
-            f"--ticket: {path} does not say of which network it is, so experiments.export did not write it"
-        )
-    inputs, settings = inputs_from(known), _settings(known)
-    source = load_source(replace(settings, dataset=name or settings.dataset), data_dir)
-    if inputs_of(source) != inputs:
-        raise ValueError(f"--dataset: it has {inputs_of(source)}, but the ticket was trained for {inputs}")
-    built = network(settings, inputs)
-    arrays = ticket.weights, ticket.collections.get("batch_stats", {})
-    _check_fits(arrays, (built.shapes, built.batch_stats), path)
+    shipped = open_ticket(path)
+    source = source_for(shipped.settings, shipped.inputs, name, data_dir)
+    built, arrays = shipped.network, (shipped.ticket.weights, shipped.batch_stats)
     mesh = training.data_mesh()
     weights, batch_stats = training.replicate(arrays, mesh)
     if isinstance(source, data.Stream):
@@ -77,27 +77,50 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
     return {split: {key: number(value) for key, value in metrics[split].items()} for split in SPLITS}
 
 
-def _settings(known: dict[str, Any]) -> Settings:
-    """Those that a ticket's network and its images need."""
-    given = {"padding": "SAME"} | known.get("model_settings", {})  # the padding of the first tickets, which have none
-    image_size = known["image_shape"][0]
-    return resolve(Request(model=known["model"], dataset=known["dataset"], image_size=image_size, **given))
+def evaluate_logits(logits: Logits, name: str, data_dir: str | None = None) -> dict[str, dict[str, float]]:
+    """Loss and accuracy of a function from images to logits on the validation and the test split.
+
+    Raises:
+        ValueError: if the function does not fit the dataset, or that is a stream.
+        OSError: if a file is not there.
+        ImportError: if a package that reads the dataset is not installed.
+    """
+    source = load_source(resolve(Request(dataset=name)), data_dir)
+    if isinstance(source, data.Stream):
+        raise ValueError(f"--dataset: {name} is a stream, which only a --ticket is evaluated on")
+    return {split: _measured(logits, getattr(source, split)) for split in SPLITS}
 
 
-def _check_fits(weights: Any, shapes: Any, path: Path) -> None:
-    given, expected = (jax.tree.map(lambda leaf: leaf.shape, tree) for tree in (weights, shapes))
-    if given != expected:
-        raise ValueError(f"--ticket: {path} has weights of shapes {given}, but its network needs {expected}")
+def _measured(logits: Logits, split: data.Split) -> dict[str, float]:
+    count = len(split.labels)
+    starts = range(0, count, BATCH)
+    every = np.concatenate([logits(split.images[start : start + BATCH]) for start in starts]).astype(np.float64)
+    if every.ndim != 2 or not 0 <= split.labels.max() < every.shape[1]:
+        raise ValueError(f"--dataset: it has {split.labels.max() + 1} classes, but logits of shape {every.shape}")
+    shifted = every - every.max(1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(count), split.labels]
+    return {"loss": float(losses.mean()), "accuracy": float((every.argmax(1) == split.labels).mean())}
+
+
+def _of_flags(values: flags.FlagValues) -> dict[str, dict[str, float]]:
+    given: list[Any] = [name for name in ("ticket", "stablehlo", "onnx") if values[name].value]
+    if len(given) != 1:
+        raise ValueError("--ticket: it must be given" if not given else f"--{given[1]}: --{given[0]} was given too")
+    path = Path(str(values[given[0]].value))
+    if values.ticket:
+        return evaluate(path, values.dataset, values.data_dir)
+    name: Any = values.dataset or (onnx_metadata(path).get("dataset") if values.onnx else None)
+    if not name:
+        raise ValueError(f"--dataset: it must be given, because {path} does not name one")
+    return evaluate_logits((onnx_logits if values.onnx else stablehlo_logits)(path), name, values.data_dir)
 
 
 def main(arguments: list[str]) -> None:
-    """Evaluates the ticket of the flags."""
+    """Evaluates the file of the flags."""
     prepare(arguments)
     values = flags.FLAGS
     with one_sentence(ImportError, ValueError, OSError, RunError):
-        if not values.ticket:
-            raise ValueError("--ticket: it must be given")
-        for split, result in evaluate(Path(values.ticket), values.dataset, values.data_dir).items():
+        for split, result in _of_flags(values).items():
             print(f"{split:10} accuracy {100 * result['accuracy']:.2f} %, loss {result['loss']:.4f}")
 
 
