@@ -110,8 +110,12 @@ def _ticket(content: dict[str, Any], leaves: list[Leaf], like: PyTree) -> Ticket
     weights = collections.pop("params")
     tree = _tree(nodes.get("params"), weights) if like is None else shaped_like(like, weights)
     trees = {name: _tree(nodes.get(name), named) for name, named in collections.items()}
-    bits = {leaf.path: packed_leaf(leaf) for leaf in leaves if leaf.entry}
-    packed = jax.tree_util.tree_map_with_path(lambda path, leaf: bits.get(f"params/{leaf_name(path)}", leaf), tree)
+    named = {leaf.path.removeprefix("params/"): leaf for leaf in leaves if leaf.entry}
+
+    def bits(path: Any, weight: Any) -> Any:
+        return packed_leaf(named[name], weight) if (name := leaf_name(path)) in named else weight
+
+    packed = jax.tree_util.tree_map_with_path(bits, tree)
     told = content["selector"]
     return Ticket(tree, trees, remade(told), content["metadata"], content.get("proof"), told, packed)
 

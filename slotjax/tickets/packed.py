@@ -14,6 +14,8 @@ from slotjax.options import Seeded, Shared, Stored, at_least_float32, explicit_s
 from slotjax.tickets.indices import planes, unpack_planes
 from slotjax.tickets.reader import Leaf, bits_per_index
 
+_KNOWN = {"shape", "dtype", "k", "seed", "kind", "scale", "zero", "factor", "packing"}
+
 
 @functools.partial(
     jax.tree_util.register_dataclass,
@@ -56,9 +58,11 @@ class Packed:
     factor: float = 1.0
 
 
-def packed_leaf(leaf: Leaf) -> Packed:
-    """A selected weight of a ticket, with its indices inflated."""
+def packed_leaf(leaf: Leaf, weight: Array) -> Packed | Array:
+    """A weight with its indices inflated; the weight itself if it is made in a way that is not known here."""
     entry, dtype = leaf.entry, jnp.dtype(leaf.dtype)
+    if not entry.keys() <= _KNOWN:
+        return weight
     drawn = {name: entry[name] for name in ("kind", "scale", "zero", "factor") if name in entry}
     options = None if leaf.options is None else jax.device_put(leaf.options.copy().view(dtype))
     seed = jax.device_put(np.array(entry["seed"], np.uint32)) if options is None else None

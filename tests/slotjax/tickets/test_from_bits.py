@@ -15,6 +15,8 @@ from flax import nnx
 import slotjax
 from slotjax import models
 from slotjax.tickets import Packed, from_bits, indices, unpack
+from slotjax.tickets.packed import packed_leaf
+from slotjax.tickets.reader import Leaf
 from tests.slotjax.tickets.made_tickets import VECTORS, bits, constant
 
 slot_machine = functools.partial(slotjax.slot_machine, distribution=slotjax.distributions.glorot_uniform())
@@ -69,6 +71,11 @@ def test_bits_of_every_kind_unpack_to_the_weights(path):
     ticket = slotjax.load_ticket(path)
     assert same(jax.jit(unpack)(ticket.packed), ticket.weights)
     assert same(jax.jit(lambda: from_bits(lambda weights: weights)(ticket.packed))(), ticket.weights)
+
+
+def test_a_weight_that_is_made_in_a_way_not_known_here_is_not_packed():
+    leaf = Leaf("params/kernel", "float32", (2, 3), {"k": 4, "of another version": True}, np.zeros(2, np.uint8))
+    assert packed_leaf(leaf, weight := jnp.ones((2, 3))) is weight
 
 
 def test_double_precision_unpacks_to_the_weights(x64, tmp_path):
