@@ -4,7 +4,7 @@ from slotjax.data.augment import AUGMENTATIONS, augment
 from slotjax.data.dataset import Batch, Dataset, Split, first_examples, hold_out
 from slotjax.data.extras import require
 from slotjax.data.imagenet import Stream, load_imagenet
-from slotjax.data.load import DATASETS, STREAMS, load
+from slotjax.data.load import DATASETS, STREAMS, TEXTS, load
 from slotjax.data.normalize import NORMALIZATIONS, Normalization, as_float
 from slotjax.data.prefetch import prefetch
 
@@ -13,6 +13,7 @@ __all__ = [
     "DATASETS",
     "NORMALIZATIONS",
     "STREAMS",
+    "TEXTS",
     "Batch",
     "Dataset",
     "Normalization",

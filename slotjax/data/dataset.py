@@ -13,12 +13,13 @@ class Split(NamedTuple):
     trees of arrays, whose first dimension is that of the examples.
 
     Attributes:
-        images: `(n, height, width, channels)` or `(n, features)`; `uint8` from 0 to 255, or `float32` used as it is.
-        labels: `(n,)`, `int32` from 0 to the number of classes - 1.
+        images: `(n, height, width, channels)` or `(n, features)`; `uint8` from 0 to 255, or `float32` used as it is. Of
+            a text, its bytes, `(n, length)`, `uint8`.
+        labels: `(n,)`, of a text `(n, length)`; `int32` from 0 to the number of classes - 1.
     """
 
     images: PyTree[Num[Array | np.ndarray, "n ..."]]
-    labels: PyTree[Int[Array | np.ndarray, " n"]]
+    labels: PyTree[Int[Array | np.ndarray, "n ..."]]
 
 
 class Dataset(NamedTuple):
