@@ -1,10 +1,11 @@
-"""The papers' networks as ordinary Flax modules, which know nothing of slot machines."""
+"""The papers' networks, and a transformer, as ordinary Flax modules, which know nothing of slot machines."""
 
 from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
 
+from slotjax.models.char_transformer import CharTransformer
 from slotjax.models.conv import Conv, conv2, conv4, conv6, conv8
 from slotjax.models.convolution import convolution
 from slotjax.models.lenet import LeNet
@@ -21,12 +22,17 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "conv8": conv8,
     "vgg19": VGG19,
     **{resnet.__name__: resnet for resnet in _RESNETS},
+    "char_transformer": CharTransformer,
     **{f"cifar_{resnet.__name__}": partial(resnet, small_images=True) for resnet in _RESNETS},
 }
 
+TEXT_MODELS = ("char_transformer",)  # whose inputs are the bytes of texts, and no images
+
 __all__ = [
     "MODELS",
+    "TEXT_MODELS",
     "VGG19",
+    "CharTransformer",
     "Conv",
     "LeNet",
     "ResNet",
