@@ -17,7 +17,9 @@ from slotjax.training.step import key_for, train_step
 Epoch = Callable[[TrainState, PyTree, Dataset], tuple[TrainState, dict[str, Array]]]
 
 
-def compile_epoch(learner: Learner, mesh: Mesh, batch_size: int, state_shardings: PyTree | None = None) -> Epoch:
+def compile_epoch(
+    learner: Learner, mesh: Mesh, batch_size: int, state_shardings: PyTree | None = None, steps: int | None = None
+) -> Epoch:
     """The jitted function of one epoch, to be compiled once and called once per epoch.
 
     Args:
@@ -26,6 +28,7 @@ def compile_epoch(learner: Learner, mesh: Mesh, batch_size: int, state_shardings
         batch_size: examples per step, over all devices; a multiple of their number. The examples that fill no batch
             are left out, others in each epoch.
         state_shardings: how the state is split over the devices (`shardings`). Default: it is replicated.
+        steps: of an epoch, on other examples in each. Default: as many as all examples are enough for.
 
     Returns:
         `epoch(state, frozen, dataset) -> (state, metrics)`. It donates `state`. Metrics are `losses`,
@@ -35,7 +38,7 @@ def compile_epoch(learner: Learner, mesh: Mesh, batch_size: int, state_shardings
 
     Raises:
         ValueError: if `batch_size` is not a multiple of the number of devices; when called, if there are fewer training
-            examples, or if a function of the learner's does not fit logits and labels.
+            examples than are needed, or if a function of the learner's does not fit logits and labels.
 
     >>> apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)
     >>> learner = training.Learner(apply=apply, selector=slotjax.slot_machine(k=2), optimizer=training.sgd(0.2))
@@ -49,11 +52,11 @@ def compile_epoch(learner: Learner, mesh: Mesh, batch_size: int, state_shardings
     """
     replicated = NamedSharding(mesh, PartitionSpec())
     state_shardings = replicated if state_shardings is None else state_shardings
-    epoch = one_epoch(learner, mesh, batch_size)
+    epoch = one_epoch(learner, mesh, batch_size, steps)
     return jax.jit(epoch, donate_argnums=0, out_shardings=(state_shardings, replicated))
 
 
-def one_epoch(learner: Learner, mesh: Mesh, batch_size: int) -> Epoch:
+def one_epoch(learner: Learner, mesh: Mesh, batch_size: int, steps: int | None = None) -> Epoch:
     """The pure function of one epoch, to be called within a compiled one; arguments as in `compile_epoch`."""
     if batch_size % mesh.shape[DATA_AXIS]:
         raise ValueError(f"batch_size: {batch_size} is not a multiple of the {mesh.shape[DATA_AXIS]} devices")
@@ -63,7 +66,7 @@ def one_epoch(learner: Learner, mesh: Mesh, batch_size: int) -> Epoch:
         def one_step(state, index):
             return step(state, frozen, jax.tree.map(lambda array: shard_batch(array[index], mesh), dataset.train))
 
-        order = _batches(key_for(state.key, "shuffle", state.epoch), examples_in(dataset.train), batch_size)
+        order = _batches(key_for(state.key, "shuffle", state.epoch), examples_in(dataset.train), batch_size, steps)
         before = selection({"params": state.params, "frozen": frozen})
         state, (losses, correct) = jax.lax.scan(one_step, state, order)
         variables = {"params": state.params, "frozen": frozen}
@@ -79,8 +82,11 @@ def one_epoch(learner: Learner, mesh: Mesh, batch_size: int) -> Epoch:
     return epoch
 
 
-def _batches(key: PRNGKeyArray, examples: int, batch_size: int) -> Int[Array, "steps batch"]:
-    steps = examples // batch_size
-    if steps == 0:
+def _batches(key: PRNGKeyArray, examples: int, batch_size: int, steps: int | None = None) -> Int[Array, "steps batch"]:
+    if batch_size > examples:
         raise ValueError(f"batch_size: {batch_size} was given, but there are only {examples} training examples")
+    most = examples // batch_size
+    steps = most if steps is None else steps
+    if steps > most:
+        raise ValueError(f"steps: {steps} was given, but {examples} training examples are enough for {most}")
     return jax.random.permutation(key, examples)[: steps * batch_size].reshape(steps, batch_size)

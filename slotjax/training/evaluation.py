@@ -1,5 +1,6 @@
 """Loss and accuracy of fixed weights on a split."""
 
+import math
 from collections.abc import Callable
 from functools import reduce
 
@@ -16,6 +17,7 @@ from slotjax.training.loss import Correct, Loss, correct_predictions, cross_entr
 from slotjax.training.sums import Sums, add_sums
 
 _BATCH = 1000
+_PREDICTIONS = 8000  # of a batch, where an example has several
 
 
 def evaluate(
@@ -57,7 +59,7 @@ def evaluate(
         return losses.sum(), is_correct.sum()
 
     count = examples_in(split)
-    size = mesh.shape[DATA_AXIS] * max(1, _BATCH // mesh.shape[DATA_AXIS])
+    size = mesh.shape[DATA_AXIS] * max(1, _batch_size(split) // mesh.shape[DATA_AXIS])
     whole = count - count % size
 
     def one_batch(index):
@@ -80,6 +82,12 @@ def examples_in(split: Split) -> int:
     4
     """
     return len(jax.tree.leaves(split)[0])
+
+
+def _batch_size(split: Split) -> int:
+    """As many examples as fit into memory, of texts too, whose predictions are many."""
+    predictions = math.prod(jax.tree.leaves(split.labels)[0].shape[1:])
+    return min(_BATCH, max(1, _PREDICTIONS // max(1, predictions)))
 
 
 def evaluate_held_out(

@@ -10,10 +10,10 @@ SCHEDULES = ("constant", "cosine", "warm_restarts")
 def learning_rate_schedule(
     name: str,
     learning_rate: float,
-    epochs: int,
+    epochs: int | float,
     steps_per_epoch: int,
     restarts: Sequence[int] = (25, 75),
-    warmup_epochs: int = 0,
+    warmup_epochs: int | float = 0,
 ) -> optax.Schedule:
     """The learning rate at each step.
 
@@ -24,8 +24,8 @@ def learning_rate_schedule(
         epochs: length of the training in epochs.
         steps_per_epoch: optimizer steps per epoch.
         restarts: epochs at which the rate restarts, ascending; those past the last epoch do not happen.
-        warmup_epochs: epochs at the start in which the rate rises linearly from 0 to `learning_rate`; the rest of the
-            schedule, with its restarts, takes place after them.
+        warmup_epochs: epochs, or a part of one, at the start in which the rate rises linearly from 0 to
+            `learning_rate`; the rest of the schedule, with its restarts, takes place after them.
 
     Raises:
         ValueError: for an unknown name, or if there are fewer epochs than those of the warm-up.
@@ -40,8 +40,7 @@ def learning_rate_schedule(
         raise ValueError(f"schedule: {name!r} was given, but it must be one of {', '.join(SCHEDULES)}")
     if warmup_epochs >= epochs:
         raise ValueError(f"warmup_epochs: {warmup_epochs} was given, but it must be less than the {epochs} epochs")
-    if warmup_epochs:
-        steps = warmup_epochs * steps_per_epoch
+    if steps := round(warmup_epochs * steps_per_epoch):
         rise = optax.linear_schedule(0.0, learning_rate, steps)
         rest = learning_rate_schedule(name, learning_rate, epochs - warmup_epochs, steps_per_epoch, restarts)
         return optax.join_schedules([rise, rest], [steps])
@@ -52,7 +51,7 @@ def learning_rate_schedule(
     starts = [0, *(epoch for epoch in restarts if epoch < epochs)]
     ends = [*starts[1:], epochs]
     cycles = [
-        optax.cosine_decay_schedule(learning_rate, (end - start) * steps_per_epoch)
+        optax.cosine_decay_schedule(learning_rate, round((end - start) * steps_per_epoch))
         for start, end in zip(starts, ends, strict=True)
     ]
     return optax.join_schedules(cycles, [start * steps_per_epoch for start in starts[1:]])

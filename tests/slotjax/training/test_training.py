@@ -149,6 +149,15 @@ def test_batches_use_every_example_at_most_once_and_differ_between_epochs():
     assert np.any(first != second)
 
 
+def test_an_epoch_of_fewer_steps_sees_other_examples_in_each():
+    first, second = (np.asarray(_batches(jax.random.key(epoch), 103, 10, 4)) for epoch in (0, 1))
+    assert first.shape == (4, 10)
+    assert len(np.unique(first)) == 40
+    assert len(np.intersect1d(first, second)) < 40
+    with pytest.raises(ValueError, match="steps: 11 was given, but 103 training examples are enough for 10"):
+        _batches(jax.random.key(0), 103, 10, 11)
+
+
 @pytest.mark.quick("2345-1")
 @pytest.mark.parametrize("devices", [1, 4])
 @pytest.mark.parametrize("count", [3, 1000, 2345])
