@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import slotjax
 from experiments.configuration import recipes
 from experiments.configuration.settings import Request, Settings
+from slotjax import models
 
 
 class Method(NamedTuple):
@@ -46,21 +47,27 @@ def bits_per_index(k: int) -> int:
     return max(1, (k - 1).bit_length())
 
 
-def distribution_of(settings: Settings) -> slotjax.distributions.Distribution:
-    """What random values are drawn from.
+def distribution_of(settings: Settings) -> slotjax.distributions.Distribution | None:
+    """What random values are drawn from; None stands for the usual kind at each weight's own scale.
 
     >>> from experiments.flags.resolve import resolve
     >>> distribution_of(resolve(Request(distribution="kaiming_normal", fan="fan_out"))).scale((8, 2))
     1.0
     """
+    if settings.distribution == "own":
+        return None
+    if settings.distribution in ("own_uniform", "own_normal"):
+        kind: Any = settings.distribution.removeprefix("own_")
+        return slotjax.distributions.own_scale(kind, settings.scale_factor)
     counts_one_fan = not settings.distribution.startswith("glorot")
     make = getattr(slotjax.distributions, settings.distribution)
     return make(settings.fan) if counts_one_fan else make()
 
 
 def _given(settings: Settings, *names: str) -> dict[str, Any]:
-    """What a selector takes by the same names, and its distribution."""
-    return {"distribution": distribution_of(settings)} | {name: getattr(settings, name) for name in names}
+    """What a selector takes by the same names, and its distribution; shapes alone decide what is selected."""
+    fixed = {"distribution": distribution_of(settings), "where": slotjax.selectors.matrices_and_kernels}
+    return fixed | {name: getattr(settings, name) for name in names}
 
 
 _SLOT_MACHINE = ("k", "selection", "scores", "options", "share", "sparse", "initial", "score_scale")
@@ -94,7 +101,8 @@ def _scaled(settings: Settings, share: float, *names: str) -> dict[str, Any]:
     """What a mask takes, its distribution scaled for the share of the weights that is kept if that is asked for."""
     arguments = _given(settings, *names)
     if settings.scale_for_kept:
-        arguments["distribution"] = slotjax.distributions.scaled_for(share, arguments["distribution"])
+        unscaled = arguments["distribution"] or slotjax.distributions.own_scale("signed_constant")
+        arguments["distribution"] = slotjax.distributions.scaled_for(share, unscaled)
     return arguments
 
 
@@ -142,11 +150,12 @@ def _supermask(settings: Settings) -> slotjax.Selector:
 
 
 def _learned(settings: Settings) -> slotjax.Selector:
-    return slotjax.learned(None if settings.init_from else distribution_of(settings))
+    drawn = {} if settings.init_from else _given(settings)
+    return slotjax.learned(**drawn)
 
 
 def _random(settings: Settings) -> slotjax.Selector:
-    return slotjax.random_selection(distribution_of(settings))
+    return slotjax.random_selection(**_given(settings))
 
 
 METHODS = {
@@ -155,7 +164,7 @@ METHODS = {
         about="one of K random values for each",
         selector=_slot_machine,
         recipe=recipes.SLOT_MACHINE,
-        flags=(*_SLOT_MACHINE, "init_from"),
+        flags=(*_SLOT_MACHINE, "where", "init_from"),
         describe=_describe_slot_machine,
         short=_short_slot_machine,
         bits=lambda request: bits_per_index(request.k),
@@ -165,7 +174,7 @@ METHODS = {
         about="the random weights with the largest scores",
         selector=_edge_popup,
         recipe=recipes.EDGE_POPUP,
-        flags=(*_EDGE_POPUP, "scale_for_kept"),
+        flags=(*_EDGE_POPUP, "where", "scale_for_kept"),
         describe=_describe_edge_popup,
         short=_short_edge_popup,
         bits=lambda request: 1,
@@ -175,7 +184,7 @@ METHODS = {
         about="the signs of the random weights with the largest scores",
         selector=_biprop,
         recipe=recipes.BIPROP,
-        flags=(*_BIPROP, "scale_for_kept"),
+        flags=(*_BIPROP, "where", "scale_for_kept"),
         describe=lambda request: f"biprop, {100 * request.keep_fraction:g} % kept",
         short=lambda request: f"biprop-{request.keep_fraction:g}",
         bits=lambda request: 1,
@@ -185,7 +194,7 @@ METHODS = {
         about="random weights times the number of masks that keep them",
         selector=_multicoat,
         recipe=recipes.MULTICOAT,
-        flags=(*_MULTICOAT, "scale_for_kept"),
+        flags=(*_MULTICOAT, "where", "scale_for_kept"),
         describe=_describe_multicoat,
         short=lambda request: "-".join(["multicoat", *(f"{share:g}" for share in request.keep_fractions)]),
         bits=lambda request: bits_per_index(len(request.keep_fractions) + 1),
@@ -195,7 +204,7 @@ METHODS = {
         about="edge-popup, a share of whose mask is random for ever",
         selector=_partly_frozen,
         recipe=recipes.EDGE_POPUP,
-        flags=(*_BIPROP, "pruned", "kept", "scale_for_kept"),
+        flags=(*_BIPROP, "pruned", "kept", "where", "scale_for_kept"),
         describe=_describe_partly_frozen,
         short=lambda request: f"partly_frozen-{request.keep_fraction:g}-{request.pruned:g}-{request.kept:g}",
         bits=lambda request: round(1 - request.pruned - request.kept, 9),
@@ -205,7 +214,7 @@ METHODS = {
         about="random weights, each kept with a learned probability",
         selector=_supermask,
         recipe=recipes.SUPERMASK,
-        flags=_SUPERMASK,
+        flags=(*_SUPERMASK, "where"),
         describe=lambda request: "supermask",
         short=lambda request: "supermask",
         bits=lambda request: 1,
@@ -225,7 +234,7 @@ METHODS = {
         about="nothing is trained",
         selector=_random,
         recipe=recipes.RANDOM,
-        flags=(),
+        flags=("where",),
         describe=lambda request: "random weights",
         short=lambda request: "random",
         bits=lambda request: 1,
@@ -265,7 +274,10 @@ def selector_of(settings: Settings) -> slotjax.Selector:
     >>> selector_of(resolve(Request(k=2))).settings.k
     2
     """
-    selector = method_of(settings).selector(settings)
-    if settings.biases_and_scales == "fixed":
-        return slotjax.partition({"(.*/)?(bias|scale)": slotjax.fixed(), ".*": selector})
-    return selector
+    method = method_of(settings)
+    selector = method.selector(settings)
+    rules = {"(.*/)?(bias|scale)": slotjax.fixed()} if settings.biases_and_scales == "fixed" else {}
+    if settings.model in models.TEXT_MODELS and "where" in method.flags and settings.where == "kernels":
+        rules |= {"(.*/)?kernel": selector}
+        selector = slotjax.learned()
+    return slotjax.partition({**rules, ".*": selector}) if rules else selector

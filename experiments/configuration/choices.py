@@ -8,9 +8,13 @@ from slotjax import data, models, training
 
 Padding = Literal["SAME", "VALID"]
 Dtype = Literal["float32", "bfloat16"]
+Where = Literal["kernels", "all"]
 BiasesAndScales = Literal["learned", "fixed"]
 Optimizer = Literal["sgd", "adam"]
 Distribution = Literal[
+    "own",
+    "own_uniform",
+    "own_normal",
     "glorot_uniform",
     "glorot_deviation",
     "glorot_normal",
@@ -26,6 +30,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "padding": get_args(Padding),
     "augmentation": data.AUGMENTATIONS,
     "compute_dtype": get_args(Dtype),
+    "where": get_args(Where),
     "biases_and_scales": get_args(BiasesAndScales),
     "share": get_args(slotjax.selectors.Share),
     "initial": get_args(slotjax.selectors.Initial),

@@ -41,6 +41,10 @@ IMAGENET_RATES = When(
 )
 CIFAR = When("on CIFAR", lambda request: request.dataset in ("cifar10", "cifar100"))
 ADAM = When("with Adam", lambda request: request.optimizer == "adam")
+TRANSFORMER = When("for char_transformer", lambda request: request.model == "char_transformer")
+ADAM_TRANSFORMER = When(
+    "with Adam for char_transformer", lambda request: ADAM.holds(request) and TRANSFORMER.holds(request)
+)
 ADAM_CONV2 = When("with Adam for CONV-2", lambda request: ADAM.holds(request) and request.model == "conv2")
 PROBABILISTIC = When("with probabilistic selection", lambda request: request.selection == "probabilistic")
 NEAREST = When("with nearest or given initial scores", lambda request: request.initial in ("nearest", "given"))
@@ -50,36 +54,43 @@ CONV4_CONV6 = When("for CONV-4 and CONV-6", lambda request: request.model in ("c
 VGG19 = When("for VGG-19", lambda request: request.model == "vgg19")
 VGG19_RESNETS = When("for VGG-19 and ResNets", lambda request: VGG19.holds(request) or "resnet" in request.model)
 
-_ADAM_RATES: Rows = ((2e-4, ADAM_CONV2), (3e-4, ADAM))
+_ADAM_RATES: Rows = ((3e-3, ADAM_TRANSFORMER), (2e-4, ADAM_CONV2), (3e-4, ADAM))
 _EVERY_METHOD: Recipe = {
-    "batch_size": ((256, IMAGENET), (60, ADAM), (128, ALWAYS)),
+    "batch_size": ((256, IMAGENET), (16, TRANSFORMER), (60, ADAM), (128, ALWAYS)),
+    "epoch_steps": ((200, TRANSFORMER), (None, ALWAYS)),
     "momentum": ((0.875, IMAGENET), (0.9, ALWAYS)),
-    "warmup_epochs": ((5, IMAGENET), (0, ALWAYS)),
+    "warmup_epochs": ((5, IMAGENET), (0.5, TRANSFORMER), (0, ALWAYS)),
     "label_smoothing": ((0.1, IMAGENET), (0.0, ALWAYS)),
 }
 _LIKE_SLOT_MACHINES: Recipe = {
     **_EVERY_METHOD,
-    "distribution": (("glorot_uniform", ALWAYS),),
+    "distribution": (
+        ("own", TRANSFORMER),
+        ("glorot_uniform", ALWAYS),
+    ),
     "padding": (("VALID", ALWAYS),),
     "dropout": ((0.5, ALWAYS),),
     "augmentation": (("flip", CIFAR), ("none", ALWAYS)),
-    "schedule": (("cosine", IMAGENET), ("constant", ADAM), ("warm_restarts", ALWAYS)),
+    "schedule": (("cosine", IMAGENET), ("cosine", TRANSFORMER), ("constant", ADAM), ("warm_restarts", ALWAYS)),
 }
 _LIKE_EDGE_POPUP: Recipe = {
     **_EVERY_METHOD,
-    "distribution": (("signed_kaiming_constant", ALWAYS),),
+    "distribution": (
+        ("own", TRANSFORMER),
+        ("signed_kaiming_constant", ALWAYS),
+    ),
     "padding": (("SAME", ALWAYS),),
     "dropout": ((0.0, ALWAYS),),
     "augmentation": (("flip_and_crop", CIFAR), ("none", ALWAYS)),
-    "schedule": (("cosine", IMAGENET), ("constant", ADAM), ("cosine", ALWAYS)),
-    "epochs": ((100, ALWAYS),),
+    "schedule": (("cosine", IMAGENET), ("cosine", TRANSFORMER), ("constant", ADAM), ("cosine", ALWAYS)),
+    "epochs": ((10, TRANSFORMER), (100, ALWAYS)),
 }
 
 SLOT_MACHINE: Recipe = {
     **_LIKE_SLOT_MACHINES,
     "learning_rate": (*_ADAM_RATES, (25.0, PROBABILISTIC), (0.05, NEAREST), (0.2, FEW_OPTIONS), (0.1, ALWAYS)),
     "weight_decay": ((0.0, ADAM), (0.0, PROBABILISTIC), (0.0, NEAREST), (1e-4, ALWAYS)),
-    "epochs": ((100, IMAGENET), (220, VGG19), (200, ALWAYS)),
+    "epochs": ((100, IMAGENET), (10, TRANSFORMER), (220, VGG19), (200, ALWAYS)),
 }
 EDGE_POPUP: Recipe = {
     **_LIKE_EDGE_POPUP,
@@ -102,12 +113,12 @@ LEARNED: Recipe = {
     **_LIKE_SLOT_MACHINES,
     "learning_rate": ((0.256, IMAGENET_RATES), *_ADAM_RATES, (0.1, VGG19_RESNETS), (0.01, ALWAYS)),
     "weight_decay": ((2**-15, IMAGENET_RATES), (0.0, ADAM), (1e-4, ALWAYS)),
-    "epochs": ((100, IMAGENET), (100, FINETUNING), (330, CONV4_CONV6), (320, VGG19), (200, ALWAYS)),
+    "epochs": ((100, IMAGENET), (10, TRANSFORMER), (100, FINETUNING), (330, CONV4_CONV6), (320, VGG19), (200, ALWAYS)),
 }
 RANDOM: Recipe = {
     **_LIKE_SLOT_MACHINES,
     "learning_rate": (*_ADAM_RATES, (0.0, ALWAYS)),
     "weight_decay": ((0.0, ADAM), (0.0, ALWAYS)),
-    "schedule": (("cosine", IMAGENET), ("constant", ADAM), ("constant", ALWAYS)),
+    "schedule": (("cosine", IMAGENET), ("cosine", TRANSFORMER), ("constant", ADAM), ("constant", ALWAYS)),
     "epochs": ((1, ALWAYS),),
 }

@@ -24,7 +24,9 @@ class Request:
         flags.DEFINE_string,
         "CONV networks: padding of the first four convolutions, SAME or VALID, as in the papers' codes.",
     )
-    width_multiplier: float = flag(1.0, flags.DEFINE_float, "CONV networks: scales the width of every layer.")
+    width_multiplier: float = flag(
+        1.0, flags.DEFINE_float, "CONV networks and char_transformer: scales the width of every layer."
+    )
     dropout: float | None = flag(
         None,
         flags.DEFINE_float,
@@ -37,8 +39,9 @@ class Request:
         "mnist_sample",
         flags.DEFINE_string,
         "Dataset: mnist_sample (5,000 real digits that come with an installed package), mnist, fashion_mnist, cifar10, "
-        "cifar100, imagenet2012 (prepared by TFDS, see --data_dir) or npz:PATH (arrays x_train, y_train, optionally "
-        "x_validation, y_validation, x_test, y_test).",
+        "cifar100, imagenet2012 (prepared by TFDS, see --data_dir), stdlib (the sources of Python's standard library, "
+        "for char_transformer) or npz:PATH (arrays x_train, y_train, optionally x_validation, y_validation, x_test, "
+        "y_test).",
     )
     train_on_all: bool = flag(
         False,
@@ -96,6 +99,12 @@ class Request:
         "start from what a finished or running run selected, WORKDIR[@EPOCH] (finetuning). Default epoch: that of the "
         "best validation accuracy.",
     )
+    where: str = flag(
+        "kernels",
+        flags.DEFINE_string,
+        "which weights of char_transformer are selected, kernels or all (embeddings and positions too). The others are "
+        "learned, as biases and scales are.",
+    )
     biases_and_scales: str = flag(
         "learned",
         flags.DEFINE_string,
@@ -112,7 +121,12 @@ class Request:
         flags.DEFINE_string,
         "What random values are drawn from: glorot_uniform (the limit, as in the slot machines' code), "
         "glorot_deviation (uniform up to the deviation, as in their text), glorot_normal, kaiming_normal, "
-        "kaiming_uniform, signed_kaiming_constant, xavier_normal or signed_xavier_constant.",
+        "kaiming_uniform, signed_kaiming_constant, xavier_normal or signed_xavier_constant; or, at the deviation that "
+        "the network's own initializer gave to each weight, own_uniform, own_normal or own (the method's usual kind; "
+        "learned weights start from that initializer's values).",
+    )
+    scale_factor: float = flag(
+        1.0, flags.DEFINE_float, "Multiplies the deviation of own_uniform and own_normal random values."
     )
     fan: str = flag(
         "fan_in", flags.DEFINE_string, "Which fan the Kaiming and Xavier distributions count: fan_in or fan_out."
@@ -126,6 +140,11 @@ class Request:
         "lambda, where initial scores are U(0, lambda sigma). Default: 0.1 for dense and 1 for convolutional layers.",
     )
     epochs: int | None = flag(None, flags.DEFINE_integer, "Passes over the training split.")
+    epoch_steps: int | None = flag(
+        None,
+        flags.DEFINE_integer,
+        "Steps of an epoch, with other examples of the training split in each, chosen at random.",
+    )
     batch_size: int | None = flag(None, flags.DEFINE_integer, "Examples per step, over all devices.")
     learning_rate: float | None = flag(None, flags.DEFINE_float, "Learning rate.")
     optimizer: str = flag(
@@ -139,8 +158,8 @@ class Request:
     weight_decay: float | None = flag(None, flags.DEFINE_float, "L2 penalty on what trains.")
     schedule: str | None = flag(None, flags.DEFINE_string, f"Learning rate schedule: {', '.join(CHOICES['schedule'])}.")
     restarts: tuple[int, ...] = flag((25, 75), flags.DEFINE_list, "Epochs at which warm_restarts restarts.")
-    warmup_epochs: int | None = flag(
-        None, flags.DEFINE_integer, "Epochs in which the learning rate rises from 0, linearly."
+    warmup_epochs: float | None = flag(
+        None, flags.DEFINE_float, "Epochs, or a part of one, in which the learning rate rises from 0, linearly."
     )
     label_smoothing: float | None = flag(
         None,
@@ -160,7 +179,7 @@ class Settings(Request):
     """What a run has: a request of which nothing is absent, as `experiments.flags.resolve` makes it.
 
     The same settings on the same machine give bitwise the same metrics. Those that are None say something by it: all
-    examples, initial scores scaled by rank, no run to start from.
+    examples, all steps, initial scores scaled by rank, no run to start from.
     """
 
     padding: str = dataclasses.field()
@@ -168,10 +187,11 @@ class Settings(Request):
     augmentation: str = dataclasses.field()
     distribution: str = dataclasses.field()
     epochs: int = dataclasses.field()
+    epoch_steps: int | None = dataclasses.field()
     batch_size: int = dataclasses.field()
     learning_rate: float = dataclasses.field()
     momentum: float = dataclasses.field()
     weight_decay: float = dataclasses.field()
     schedule: str = dataclasses.field()
-    warmup_epochs: int = dataclasses.field()
+    warmup_epochs: float = dataclasses.field()
     label_smoothing: float = dataclasses.field()

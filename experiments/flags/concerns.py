@@ -72,24 +72,31 @@ def _sentence(need: Need, value: Any) -> str:
 def _needs() -> tuple[Need, ...]:
     """Of two that concern one flag, the first is named."""
     of_methods = {flag: None for method in METHODS.values() for flag in method.flags}
-    kinds = tuple(name for name in CHOICES["distribution"] if not name.startswith("glorot"))
+    kinds = tuple(name for name in CHOICES["distribution"] if not name.startswith(("glorot", "own")))
     trains = tuple(name for name, method in METHODS.items() if method.trains)
     return (
         *(Need((flag,), "method", tuple(n for n, m in METHODS.items() if flag in m.flags)) for flag in of_methods),
         *(Need((flag,), "model", _models_with(flag)) for flag in _OF_MODELS),
-        Need(("biases_and_scales",), "affine", (True,)),
+        Need(("where",), "model", models.TEXT_MODELS),
+        Need(("biases_and_scales",), "affine", (True,), unless=lambda settings: settings.model in models.TEXT_MODELS),
         Need(_OF_STREAMS, "dataset", data.STREAMS),
         Need(_OF_TRAINING, "method", trains, unless=_trains_scales),
         Need(("momentum", "nesterov"), "optimizer", ("sgd",)),
         Need(("restarts",), "schedule", ("warm_restarts",)),
         Need(("score_scale",), "initial", ("uniform",)),
-        Need(("distribution", "fan"), "init_from", (None,)),
+        # What is given to a slot machine has options all the same.
+        Need(("distribution", "fan", "scale_factor"), "init_from", (None,), unless=_is_given),
+        Need(("scale_factor",), "distribution", ("own_uniform", "own_normal")),
         Need(("fan",), "distribution", kinds),
     )
 
 
 def _models_with(setting: str) -> tuple[str, ...]:
     return tuple(name for name, make in models.MODELS.items() if hasattr(make(classes=2), setting))
+
+
+def _is_given(settings: Settings) -> bool:
+    return settings.initial == "given"
 
 
 def _trains_scales(settings: Settings) -> bool:

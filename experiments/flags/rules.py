@@ -10,7 +10,7 @@ from experiments.configuration.choices import CHOICES
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Settings
 from experiments.methods import METHODS, method_of
-from slotjax import data
+from slotjax import data, models
 
 _DATASETS = (*data.DATASETS, *data.STREAMS)
 Rule = tuple[Callable[[Any], bool], str]
@@ -51,7 +51,9 @@ _RULES: Mapping[str, Rule] = {
     "keep_fractions": (_are_coats, "decreasing shares, above 0 and at most 1"),
     "k": (lambda value: 1 <= value <= 2**16, "from 1 to 65536"),
     "score_scale": _RATE,
+    "scale_factor": (lambda value: 0 < value <= 1000, "above 0 and at most 1000"),
     "epochs": _COUNT,
+    "epoch_steps": (lambda value: value is None or 1 <= value < 2**31, "from 1 to 2147483647"),
     "batch_size": _COUNT,
     "learning_rate": _RATE,
     "momentum": _SHARE,
@@ -76,6 +78,7 @@ def check(settings: Settings, execution: Execution) -> None:
         if not allowed(values[name]):
             raise ValueError(f"--{name}: {values[name]!r} was given, but it must be {sentence}")
     _check_method(settings)
+    _check_text(settings)
     if settings.warmup_epochs >= settings.epochs:
         raise ValueError(f"--warmup_epochs: {settings.warmup_epochs} was given, but --epochs is {settings.epochs}")
     if settings.nesterov and not settings.momentum:
@@ -84,8 +87,19 @@ def check(settings: Settings, execution: Execution) -> None:
         raise ValueError("--nesterov: it is of sgd's momentum, but --optimizer is adam")
     if settings.train_on_all and settings.dataset in data.STREAMS:
         raise ValueError(f"--train_on_all: it is not for {settings.dataset}, of which 1 % stays held out")
+    if settings.epoch_steps and settings.dataset in data.STREAMS:
+        raise ValueError(f"--epoch_steps: it is not for {settings.dataset}, whose epochs are whole")
     if any(epoch > settings.epochs for epoch in execution.keep_epochs):
         raise ValueError(f"--keep_epochs: {execution.keep_epochs} was given, but --epochs is {settings.epochs}")
+
+
+def _check_text(settings: Settings) -> None:
+    """A text needs a model of texts, and such a model a text."""
+    texts, models_of_texts = " or ".join(data.TEXTS), " or ".join(models.TEXT_MODELS)
+    if settings.model in models.TEXT_MODELS and settings.dataset not in data.TEXTS:
+        raise ValueError(f"--model: {settings.model} needs --dataset={texts}, but that is {settings.dataset}")
+    if settings.dataset in data.TEXTS and settings.model not in models.TEXT_MODELS:
+        raise ValueError(f"--dataset: {settings.dataset} needs --model={models_of_texts}, but that is {settings.model}")
 
 
 def _check_method(settings: Settings) -> None:

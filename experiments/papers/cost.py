@@ -27,6 +27,6 @@ def flops_per_step(settings: Settings, inputs: Inputs) -> float:
         lambda params: training.init_state(key, params, optimizer, built.batch_stats), variables["params"]
     )
     images = jnp.zeros((settings.batch_size, *inputs.image_shape), inputs.dtype)
-    labels = jnp.zeros(settings.batch_size, jnp.int32)
+    labels = jnp.zeros(images.shape if settings.dataset in data.TEXTS else settings.batch_size, jnp.int32)
     step = training.train_step(training.Learner(apply=built.apply, selector=selector, optimizer=optimizer))
     return slotjax.analysis.flops(step, state, variables["frozen"], data.Split(images, labels))

@@ -1,6 +1,7 @@
 """The parts of a run that its settings decide, whatever the data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -16,13 +17,14 @@ from experiments.schema import problems
 from slotjax import data, models, training
 
 STARTS = {"scale": 1, "bias": 0, "var": 1, "mean": 0}
+_INIT = 3  # beside the uses of a run's key in training
 MODEL_SETTINGS = ("padding", "width_multiplier", "dropout", "affine")  # of those networks that have them
 
 Source = data.Dataset | data.Stream
 
 
 class Inputs(NamedTuple):
-    """What a network sees: the shape and dtype of one image, and the number of classes."""
+    """What a network sees: the shape and dtype of one image, or of the bytes of a text, and the number of classes."""
 
     image_shape: tuple[int, ...]
     dtype: str
@@ -34,11 +36,13 @@ class Network(NamedTuple):
 
     Attributes:
         apply: the model, from images as the dataset has them to logits; with a key, augmented and with dropout.
+        init: from a key to the weights that the model's own initializers draw.
         shapes: of its weights; where there are scales and biases, the arrays that they start from.
         batch_stats: running statistics of batches before training, `{}` where there is no batch norm.
     """
 
     apply: training.Apply
+    init: Callable[[jax.Array], PyTree]
     shapes: PyTree
     batch_stats: PyTree
 
@@ -103,35 +107,59 @@ def network(settings: Settings, inputs: Inputs) -> Network:
     Raises:
         ValueError: for a convolutional network and examples that are no images, or images too small for it.
     """
-    if settings.model != "lenet" and len(inputs.image_shape) != 3:
+    if settings.model not in ("lenet", *models.TEXT_MODELS) and len(inputs.image_shape) != 3:
         raise ValueError(
             f"--model: {settings.model} needs images of height, width and channels, not {inputs.image_shape}"
         )
     if settings.augmentation != "none" and len(inputs.image_shape) != 3:
         raise ValueError(f"--augmentation: it needs images of height, width and channels, not {inputs.image_shape}")
     model = module(settings, inputs.classes)
-    normalization = data.NORMALIZATIONS.get(settings.dataset)
-    model_apply = training.linen_apply(model)
+    model_apply, as_input = training.linen_apply(model), _as_input(settings)
 
     def apply(weights: PyTree, batch_stats: PyTree, images: jax.Array, key: Any = None) -> Any:
         if key is not None:
             augment_key, key = jax.random.split(key)
             images = data.augment(images, augment_key, settings.augmentation)
-        return model_apply(weights, batch_stats, data.as_float(images, normalization), key)
+        return model_apply(weights, batch_stats, as_input(images), key)
 
-    shapes = _shapes(model, inputs)
+    def init(key: jax.Array) -> PyTree:
+        return model.init(key, as_input(jnp.zeros((1, *inputs.image_shape), inputs.dtype)))
+
+    shapes = _shapes(init)
     if shapes is None or any(leaf.size == 0 for leaf in jax.tree.leaves(shapes)):
         raise ValueError(f"--model: {settings.model} needs larger images than {inputs.image_shape}")
-    return Network(apply, initial(shapes["params"]), initial(shapes.get("batch_stats", {})))
+    return Network(
+        apply, lambda key: init(key)["params"], initial(shapes["params"]), initial(shapes.get("batch_stats", {}))
+    )
 
 
-def _shapes(model: nn.Module, inputs: Inputs) -> PyTree | None:
+def _as_input(settings: Settings) -> Callable[[jax.Array], jax.Array]:
+    """From images to what a model takes, which is floats, but for a text the bytes themselves."""
+    if settings.model in models.TEXT_MODELS:
+        return lambda text: text
+    return partial(data.as_float, normalization=data.NORMALIZATIONS.get(settings.dataset))
+
+
+def _shapes(init: Callable[[jax.Array], PyTree]) -> PyTree | None:
     """Those of its variables, or none if Flax divides by the size of a layer that has no pixels left."""
-    image = jax.ShapeDtypeStruct((1, *inputs.image_shape), inputs.dtype)
     try:
-        return jax.eval_shape(lambda image: model.init(jax.random.key(0), data.as_float(image)), image)
+        return jax.eval_shape(lambda: init(jax.random.key(0)))
     except ZeroDivisionError:
         return None
+
+
+def start_of(settings: Settings, built: Network) -> PyTree:
+    """What a selector draws from: the weights of the model's own init where it takes values from them, else shapes.
+
+    >>> from experiments.flags.resolve import Request, resolve
+    >>> settings = resolve(Request(distribution="own"))
+    >>> start = start_of(settings, network(settings, Inputs((28, 28, 1), "uint8", 10)))
+    >>> round(float(start["Dense_0"]["kernel"].std()), 3)  # which is 1 / 28
+    0.036
+    """
+    if settings.model not in models.TEXT_MODELS and not settings.distribution.startswith("own"):
+        return built.shapes
+    return jax.jit(built.init)(jax.random.fold_in(jax.random.key(settings.seed), _INIT))
 
 
 def draw(selector: slotjax.Selector, key: jax.Array, weights: PyTree) -> dict[str, PyTree]:

@@ -1,5 +1,6 @@
 """Numbers that arrays hold, as they are written down."""
 
+import math
 from typing import Any
 
 import jax
@@ -23,3 +24,12 @@ def numbers(tree: PyTree) -> Any:
     {'loss': 0.1, 'skipped': 2}
     """
     return jax.tree.map(lambda value: value if isinstance(value, int) else number(value), tree)
+
+
+def bits(nats: float) -> float:
+    """A loss in nats, in bits: of bytes of a text, bits per character.
+
+    >>> round(bits(math.log(2)), 6)
+    1.0
+    """
+    return nats / math.log(2)

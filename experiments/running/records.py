@@ -51,6 +51,11 @@ class Summary(TypedDict):
     best_validation_accuracy: float
     test_accuracy_at_best_validation: float
     last_test_accuracy: float
+    untrained_test_loss: NotRequired[Any]
+    test_loss_at_best_validation: NotRequired[Any]
+    last_test_loss: NotRequired[Any]
+    parameters: NotRequired[int]
+    learned_parameters: NotRequired[int]
     seconds: float
     proof: NotRequired[str | None]
 

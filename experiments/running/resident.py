@@ -18,7 +18,9 @@ def resident_trainer(experiment: Experiment, dataset: data.Dataset, profile: Pat
     """Trains on a dataset that fits into the devices' memory; one epoch leaves a trace in `profile`, if given."""
     dataset = training.replicate(dataset, experiment.mesh)
     learner, mesh = experiment.learner, experiment.mesh
-    compiled_epoch = training.compile_epoch(learner, mesh, experiment.batch_size, experiment.state_shardings)
+    compiled_epoch = training.compile_epoch(
+        learner, mesh, experiment.batch_size, experiment.state_shardings, experiment.steps_per_epoch
+    )
     calls = itertools.count()
     evaluation = training.compile_evaluation(learner, mesh)
 

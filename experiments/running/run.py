@@ -24,6 +24,7 @@ from experiments.running.components import (
     load_source,
     network,
     optimizer_of,
+    start_of,
 )
 from experiments.running.curves import draw_curves
 from experiments.running.experiment import Experiment, Trainer
@@ -114,21 +115,25 @@ def _open(settings: Settings, execution: Execution, experiment: Experiment) -> t
 
 
 def build(settings: Settings, source: Source, mesh: Mesh | None = None) -> Experiment:
-    """The experiment that the settings describe, on all devices unless a mesh is given. Compiles nothing."""
+    """The experiment that the settings describe, on all devices unless a mesh is given.
+
+    Compiles nothing but what draws the weights that the model's own initializers give, if they are asked for.
+    """
     mesh, examples = mesh or training.data_mesh(), examples_of(source)
     if settings.batch_size > examples or settings.batch_size % mesh.size:
         allowed = f"at most the {examples} training examples and a multiple of the number of devices, {mesh.size}"
         raise ValueError(f"--batch_size: it is {settings.batch_size}, but it must be {allowed}")
     inputs = inputs_of(source)
     built = network(settings, inputs)
-    weights = built.shapes
-    if settings.init_from:
-        weights, batch_stats = starting_weights(settings.init_from, settings, inputs)
-        built = built._replace(batch_stats=batch_stats)
-    steps = examples // settings.batch_size
+    steps = _steps(settings, examples)
     if settings.epochs * steps >= 2**31:  # as steps are counted in int32
         raise ValueError(f"--epochs: it is {settings.epochs}, but it must be at most {(2**31 - 1) // steps}")
     schedule, optimizer = optimizer_of(settings, steps)
+    if settings.init_from:
+        weights, batch_stats = starting_weights(settings.init_from, settings, inputs)
+        built = built._replace(batch_stats=batch_stats)
+    else:
+        weights = start_of(settings, built)
     return Experiment(
         source=source,
         inputs=inputs,
@@ -143,6 +148,14 @@ def build(settings: Settings, source: Source, mesh: Mesh | None = None) -> Exper
         epochs=settings.epochs,
         steps_per_epoch=steps,
     )
+
+
+def _steps(settings: Settings, examples: int) -> int:
+    """Of an epoch."""
+    most = examples // settings.batch_size
+    if settings.epoch_steps is not None and settings.epoch_steps > most and settings.examples is None:
+        raise ValueError(f"--epoch_steps: it is {settings.epoch_steps}, but it must be at most {most}")
+    return min(settings.epoch_steps or most, most)
 
 
 def train(
@@ -163,7 +176,8 @@ def train(
     if holds_in_any_process(bool(interruption)):
         raise Stopped(f"Stopped before epoch {len(history)}; the same command goes on from there.")
     logs_of_first = Logs(workdir, history) if is_first() else contextlib.nullcontext()
-    with logs_of_first as logs, Progress(epochs, done=len(history) - 1) as progress:
+    text = settings.dataset in data.TEXTS
+    with logs_of_first as logs, Progress(epochs, done=len(history) - 1, text=text) as progress:
         for number in range(len(history), epochs + 1):
             state, record = _timed_epoch(trainer, state, frozen, experiment.schedule)
             history.append(record)

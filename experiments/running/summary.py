@@ -8,8 +8,8 @@ from jaxtyping import PyTree
 import slotjax
 from experiments.configuration.settings import Request
 from experiments.methods import describe
-from experiments.running.numbers import number
-from slotjax import analysis, training
+from experiments.running.numbers import bits, number
+from slotjax import analysis, data, training
 from slotjax.selectors import Optimizer, is_factorable, named_leaves
 
 
@@ -53,6 +53,10 @@ def summarize(
         "best_validation_accuracy": best["validation"]["accuracy"],
         "test_accuracy_at_best_validation": best["test"]["accuracy"],
         "last_test_accuracy": history[-1]["test"]["accuracy"],
+        "untrained_test_loss": history[0]["test"]["loss"],
+        "test_loss_at_best_validation": best["test"]["loss"],
+        "last_test_loss": history[-1]["test"]["loss"],
+        **_parameters(weights, set(selected), set(named_leaves(variables["params"]))),
         "seconds": round(sum(record["time"]["seconds"] for record in history[1:]), 1),
         "proof": proof,
     }
@@ -73,12 +77,29 @@ def table(summary: dict[str, Any], request: Request) -> str:
         "test accuracy before training": _percent(summary["untrained_test_accuracy"]),
         "best validation accuracy": f"{_percent(summary['best_validation_accuracy'])} (epoch {summary['best_epoch']})",
         "test accuracy at that epoch": _percent(summary["test_accuracy_at_best_validation"]),
+        **(_text_rows(summary) if request.dataset in data.TEXTS else {}),
         "training": f"{summary['seconds']:.1f} s",
         "what was trained": summary["trained"],
         "SHA-256 of all options": f"{proof}, before and after" if proof else "nothing is frozen",
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+def _text_rows(summary: dict[str, Any]) -> dict[str, str]:
+    losses = {"at that epoch": summary["test_loss_at_best_validation"], "at the end": summary["last_test_loss"]}
+    return {
+        f"test loss {when}": f"{loss:.4f} nats, {bits(loss):.3f} bits per character" for when, loss in losses.items()
+    }
+
+
+def _parameters(weights: dict[str, Any], selected: set[str], trainable: set[str]) -> dict[str, int]:
+    """How many parameters the network has, and how many of them were learned and not selected."""
+    learned = (set(weights) - selected) & trainable
+    return {
+        "parameters": sum(leaf.size for leaf in weights.values()),
+        "learned_parameters": sum(weights[name].size for name in learned),
+    }
 
 
 def _trained(weights: list[str], selected: list[str], trainable: list[str], scores: str = "scores") -> str:

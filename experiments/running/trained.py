@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 import slotjax
 from experiments.configuration.settings import Settings
 from experiments.methods import selector_of
-from experiments.running.components import Inputs, draw, network, optimizer_of
+from experiments.running.components import Inputs, draw, network, optimizer_of, start_of
 from experiments.running.fingerprint import fingerprint
 from experiments.running.records import inputs_in, settings_in
 from experiments.running.summary import best_record
@@ -40,7 +40,7 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     settings, inputs = settings_in(config, path), inputs_in(config, path)
     selector, built = selector_of(settings), network(settings, inputs)
     # What a finetuning started from is not needed again, only its structure.
-    like = built.shapes if settings.init_from is None else jax.tree.map(_zeros, built.shapes)
+    like = start_of(settings, built) if settings.init_from is None else jax.tree.map(_zeros, built.shapes)
     variables = draw(selector, jax.random.key(settings.seed), like)
     optimizer = optimizer_of(settings, 1)[1]
     state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)

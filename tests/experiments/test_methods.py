@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import slotjax
@@ -12,8 +13,10 @@ from experiments.configuration.settings import Request, Settings
 from experiments.flags.resolve import resolve
 from experiments.flags.rules import check
 from experiments.methods import METHODS, describe, method_of, selector_of
+from slotjax.selectors import named_leaves
 
 FILLED = {field.name for field in dataclasses.fields(Settings) if field.default is dataclasses.MISSING}
+TEXT = {"model": "char_transformer", "dataset": "stdlib"}
 DATASETS, MODELS = ("mnist", "cifar10", "imagenet2012"), ("lenet", "conv2", "vgg19", "resnet50")
 
 
@@ -31,7 +34,8 @@ def test_whatever_is_asked_for_a_recipe_gives_settings_that_are_allowed(name):
         for model in MODELS:
             settings = resolve(Request(method=name, dataset=dataset, model=model))
             check(settings, Execution())
-            assert None not in {getattr(settings, field) for field in FILLED}
+            # None stands for as many steps as there are.
+            assert None not in {getattr(settings, field) for field in FILLED - {"epoch_steps"}}
             assert resolve(settings) == settings
 
 
@@ -66,3 +70,51 @@ def test_random_weights_of_edge_popup_are_scaled_for_the_share_that_is_kept():
     key, params = jax.random.key(0), {"kernel": jnp.zeros((4, 4))}
     one, other = (jnp.max(jnp.abs(s.select(s.init(key, params))["kernel"])) for s in (plain, scaled))
     assert other == pytest.approx(2 * one)
+
+
+@pytest.mark.parametrize(
+    ("where", "fixed", "selected"),
+    [
+        ("kernels", "learned", ["a/kernel"]),
+        ("all", "learned", ["a/kernel", "b/embedding"]),
+        ("kernels", "fixed", ["a/kernel"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["slot_machine", "edge_popup"])
+def test_of_a_transformer_kernels_are_selected_or_all(name, where, fixed, selected):
+    settings = resolve(Request(method=name, where=where, biases_and_scales=fixed, **TEXT))
+    draw = jax.nn.initializers.normal(0.5)
+    params = {"a": {"kernel": draw(jax.random.key(1), (2, 3, 4)), "bias": jnp.zeros(4)}}
+    params["b"] = {"embedding": draw(jax.random.key(2), (3, 4)), "scale": jnp.ones(4)}
+    selector = selector_of(settings)
+    variables = selector.init(jax.random.key(0), params)
+    assert [*named_leaves(selector.selection(variables))] == selected
+    trained = {*named_leaves(variables["params"])}
+    assert ("a/bias" in trained, "b/scale" in trained) == (fixed == "learned",) * 2
+
+
+@pytest.mark.parametrize(
+    ("distribution", "deviations"), [("own", 3**0.5), ("own_uniform", 3**0.5), ("own_normal", None)]
+)
+def test_own_distributions_have_the_deviation_of_the_weights(distribution, deviations):
+    settings = resolve(Request(distribution=distribution, k=16, initial="nearest"))
+    weights = {"kernel": 0.5 * jax.random.normal(jax.random.key(1), (64, 64))}
+    selector = selector_of(settings)
+    variables = selector.init(jax.random.key(0), weights)
+    options = selector.codebooks(variables)["kernel"].options.values()
+    assert float(options.std()) == pytest.approx(0.5, rel=0.03)
+    greatest = float(jnp.abs(options).max()) / 0.5
+    assert greatest > 3 if deviations is None else greatest == pytest.approx(deviations, rel=0.03)
+
+
+def test_a_factor_widens_the_options():
+    weights = {"kernel": jax.random.normal(jax.random.key(1), (32, 32))}
+    one, three = (
+        selector_of(resolve(Request(distribution="own_normal", scale_factor=factor, initial="nearest")))
+        for factor in (1.0, 3.0)
+    )
+    narrow, wide = (
+        selector.codebooks(selector.init(jax.random.key(0), weights))["kernel"].options.values()
+        for selector in (one, three)
+    )
+    np.testing.assert_allclose(3 * narrow, wide, rtol=1e-6)

@@ -84,6 +84,11 @@ def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
         ("--restarts=a", "--restarts: 'a' was given, but it must be whole numbers"),
         ("--checkpoint_every=0", "--checkpoint_every: 0 was given"),
         ("--keep_epochs=0,3", "--keep_epochs: (0, 3) was given"),
+        ("--scale_factor=0", "--scale_factor: 0.0 was given, but it must be above 0 and at most 1000"),
+        ("--epoch_steps=0", "--epoch_steps: 0 was given, but it must be from 1 to 2147483647"),
+        ("--where=biases", "--where: 'biases' was given, but it must be one of kernels, all"),
+        ("--model=char_transformer", "--model: char_transformer needs --dataset=stdlib, but that is mnist_sample"),
+        ("--dataset=stdlib", "--dataset: stdlib needs --model=char_transformer, but that is lenet"),
         ("--keep_epochs=201", "--keep_epochs: (201,) was given, but --epochs is 200"),
     ],
 )
