@@ -23,6 +23,7 @@ from typing import Any
 
 from absl import flags
 
+from experiments.configuration.choices import CHOICES
 from experiments.output import OutputError
 from experiments.papers import FIGURES, ledger
 from experiments.papers.cells import cells_of, chosen_figures, describe_cell, expected_seconds, timed
@@ -33,7 +34,6 @@ from experiments.papers.train_cell import train_cell
 from experiments.program import one_sentence, prepare, start
 from experiments.running.failure import RunError, Stopped
 from experiments.running.interruption import Interruption
-from slotjax import models
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -185,9 +185,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _check(values: flags.FlagValues) -> None:
-    unknown = [name for name in values.models if name not in models.MODELS]
+    unknown = [name for name in values.models if name not in CHOICES["model"]]
     if unknown:
-        raise ValueError(f"--models: {unknown[0]!r} was given, but it must be of {', '.join(models.MODELS)}")
+        raise ValueError(f"--models: {unknown[0]!r} was given, but it must be of {', '.join(CHOICES['model'])}")
     for name, most in _MOST.items():
         value: Any = values[name].value
         if value is not None and not 0 < value <= most:

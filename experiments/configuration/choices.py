@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import slotjax
 from slotjax import data, models, training
 
+FOREIGN = ("linen_cnn", "nnx_cnn", "equinox_cnn", "haiku_cnn")  # see experiments.running.foreign
 Padding = Literal["SAME", "VALID"]
 Dtype = Literal["float32", "bfloat16"]
 Where = Literal["kernels", "all"]
@@ -26,7 +27,7 @@ Distribution = Literal[
 ]
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    "model": tuple(models.MODELS),
+    "model": (*models.MODELS, *FOREIGN),
     "padding": get_args(Padding),
     "augmentation": data.AUGMENTATIONS,
     "compute_dtype": get_args(Dtype),

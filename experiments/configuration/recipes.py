@@ -10,6 +10,7 @@ papers, train like weights.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from experiments.configuration.choices import FOREIGN
 from experiments.configuration.settings import Request
 
 
@@ -42,6 +43,7 @@ IMAGENET_RATES = When(
 CIFAR = When("on CIFAR", lambda request: request.dataset in ("cifar10", "cifar100"))
 ADAM = When("with Adam", lambda request: request.optimizer == "adam")
 TRANSFORMER = When("for char_transformer", lambda request: request.model == "char_transformer")
+OTHERS = When("for CNNs of other libraries", lambda request: request.model in FOREIGN)
 ADAM_TRANSFORMER = When(
     "with Adam for char_transformer", lambda request: ADAM.holds(request) and TRANSFORMER.holds(request)
 )

@@ -12,7 +12,9 @@ import optax
 from jaxtyping import PyTree
 
 import slotjax
+from experiments.configuration.choices import FOREIGN
 from experiments.configuration.settings import Settings
+from experiments.running.foreign import foreign
 from experiments.schema import problems
 from slotjax import data, models, training
 
@@ -113,23 +115,41 @@ def network(settings: Settings, inputs: Inputs) -> Network:
         )
     if settings.augmentation != "none" and len(inputs.image_shape) != 3:
         raise ValueError(f"--augmentation: it needs images of height, width and channels, not {inputs.image_shape}")
-    model = module(settings, inputs.classes)
-    model_apply, as_input = training.linen_apply(model), _as_input(settings)
+    functions, as_input = _functions(settings, inputs), _as_input(settings)
 
     def apply(weights: PyTree, batch_stats: PyTree, images: jax.Array, key: Any = None) -> Any:
         if key is not None:
             augment_key, key = jax.random.split(key)
             images = data.augment(images, augment_key, settings.augmentation)
-        return model_apply(weights, batch_stats, as_input(images), key)
+        return functions.apply(weights, batch_stats, as_input(images), key)
 
     def init(key: jax.Array) -> PyTree:
-        return model.init(key, as_input(jnp.zeros((1, *inputs.image_shape), inputs.dtype)))
+        return functions.init(key, as_input(jnp.zeros((1, *inputs.image_shape), inputs.dtype)))
 
     shapes = _shapes(init)
     if shapes is None or any(leaf.size == 0 for leaf in jax.tree.leaves(shapes)):
         raise ValueError(f"--model: {settings.model} needs larger images than {inputs.image_shape}")
     return Network(
         apply, lambda key: init(key)["params"], initial(shapes["params"]), initial(shapes.get("batch_stats", {}))
+    )
+
+
+class _Functions(NamedTuple):
+    """A model: from a key and images to its variables, and `apply` as training calls it."""
+
+    init: Callable[[jax.Array, jax.Array], PyTree]
+    apply: training.Apply
+
+
+def _functions(settings: Settings, inputs: Inputs) -> _Functions:
+    if settings.model not in FOREIGN:
+        model = module(settings, inputs.classes)
+        return _Functions(model.init, training.linen_apply(model))
+    height, width, channels = inputs.image_shape
+    init, apply = foreign(settings.model, (height, width, channels), inputs.classes)
+    return _Functions(
+        lambda key, images: {"params": init(key)},
+        lambda weights, batch_stats, images, key=None: (apply(weights, images), batch_stats),
     )
 
 
@@ -157,7 +177,7 @@ def start_of(settings: Settings, built: Network) -> PyTree:
     >>> round(float(start["Dense_0"]["kernel"].std()), 3)  # which is 1 / 28
     0.036
     """
-    if settings.model not in models.TEXT_MODELS and not settings.distribution.startswith("own"):
+    if settings.model not in (*models.TEXT_MODELS, *FOREIGN) and not settings.distribution.startswith("own"):
         return built.shapes
     return jax.jit(built.init)(jax.random.fold_in(jax.random.key(settings.seed), _INIT))
 

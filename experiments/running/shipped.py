@@ -9,10 +9,10 @@ import jax
 from jaxtyping import PyTree
 
 import slotjax
+from experiments.configuration.choices import CHOICES
 from experiments.configuration.settings import Request, Settings
 from experiments.flags.resolve import resolve
 from experiments.running.components import Inputs, Network, Source, inputs_from, inputs_of, load_source, network
-from slotjax import models
 
 
 class Shipped(NamedTuple):
@@ -38,7 +38,7 @@ def open_ticket(path: Path) -> Shipped:
     """
     ticket = slotjax.load_ticket(path)
     known = ticket.metadata
-    if known.get("model") not in models.MODELS or "classes" not in known:
+    if known.get("model") not in CHOICES["model"] or "classes" not in known:
         raise ValueError(
             f"--ticket: {path} does not say of which network it is, so experiments.export did not write it"
         )

@@ -3,7 +3,7 @@
 import sys
 from importlib.util import find_spec
 
-_MODULES = {"absl-py": "absl", "pillow": "PIL"}  # all others are imported by their own names
+_MODULES = {"absl-py": "absl", "dm-haiku": "haiku", "pillow": "PIL"}  # all others are imported by their own names
 
 
 def require(extra: str, what: str, *packages: str) -> None:
