@@ -35,6 +35,7 @@ class Line:
         flat: whether the line has one run, drawn from end to end; its place is `"any"`.
         about: whether the printed numbers are read from a curve.
         printed_sparsity: shares of weights that are 0, in percent, that the paper's text prints, by place.
+        result: what of the runs counts. Default: what counts in the figure.
     """
 
     label: str
@@ -43,14 +44,22 @@ class Line:
     flat: bool = False
     about: bool = False
     printed_sparsity: Mapping[Any, float] = dataclasses.field(default_factory=dict)
+    result: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One plot of a figure, such as that of one network, or one table of several."""
+    """One plot of a figure, such as that of one network, or one table of several.
+
+    Attributes:
+        title: what it is of.
+        lines: its curves or rows.
+        over: of a figure over epochs, what the ledger's lines have for each of them.
+    """
 
     title: str
     lines: tuple[Line, ...]
+    over: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,17 +69,20 @@ class Figure:
     Attributes:
         name: `paper.figure` as `--only` takes it.
         title: what it shows.
-        kind: how it is drawn: `"against"` (accuracy against what is varied), `"methods"` (the same against the bits of
-            a connection, with a table of its own), `"bars"`, `"training"` (accuracy against the operations spent),
-            `"changes"` (selections changed every five epochs), `"values"` (histograms of selected weights), `"table"`
-            or `"networks"` (no runs, but the networks themselves).
+        kind: how it is drawn: `"against"` (what counts against what is varied), `"methods"` (the same against the bits of
+            a connection, with a table of its own), `"over_epochs"` (what a panel is over), `"bars"`, `"training"`
+            (accuracy against the operations spent), `"changes"` (selections changed every five epochs), `"values"`
+            (histograms of selected weights), `"table"` or `"networks"` (no runs, but the networks themselves).
         axis: what the horizontal axis or the columns are.
         panels: its plots.
         claim: what the paper concludes from it.
         trials: how many seeds.
-        result: which accuracy counts: `"test_at_best_validation"` or `"last_test"`.
+        result: what counts: `"test_at_best_validation"` or `"last_test"`, accuracies, or the name of a loss in the
+            ledger's lines, such as `"last_test_loss"`, in nats.
         spread: what error bars are, `"range"` (least and greatest) or `"deviation"` (one standard deviation).
         epochs: those of which the networks are looked at; for histograms, after those before training.
+        observes: what else its runs' lines of the ledger have of these epochs, by the names in
+            `experiments.papers.ledger_line`.
         shows: for tables, what of a run's summary: `"accuracy"`, `"sparsity"` or both.
     """
 
@@ -84,6 +96,7 @@ class Figure:
     result: str = "test_at_best_validation"
     spread: str = "range"
     epochs: tuple[int, ...] = ()
+    observes: tuple[str, ...] = ()
     shows: tuple[str, ...] = ("accuracy",)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 from pathlib import Path
-from typing import IO, Any, Required, TypedDict
+from typing import IO, Any, NotRequired, Required, TypedDict
 
 from experiments.configuration.settings import Request
 from experiments.files import open_locked, sync
@@ -16,9 +16,10 @@ LedgerLine = dict[str, Any]
 
 
 class Curve(TypedDict):
-    """Test accuracies per epoch, and shares of selections that changed."""
+    """Test accuracies and losses per epoch, and shares of selections that changed."""
 
     test: list[float]
+    test_loss: NotRequired[list[Any]]
     changed: list[float]
 
 
@@ -49,6 +50,17 @@ class Shown(TypedDict, total=False):
     proof: str | None
     curve: Required[Curve]
     changes: dict[str, float]
+    untrained_test_loss: Any
+    last_test_loss: Any
+    last_validation_loss: Any
+    parameters: int
+    learned_parameters: int
+    connections: int
+    seconds_per_step: float
+    dataset_sha256: str | None
+    sizes: dict[str, int]
+    latent: dict[str, float]
+    quantized: dict[str, dict[str, float]]
     values: dict[str, dict[str, list[float]]]
     hardware: Hardware
 

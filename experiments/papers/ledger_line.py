@@ -1,11 +1,12 @@
 """What the ledger keeps of a finished run."""
 
+import statistics
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from experiments.configuration.settings import Settings
-from experiments.papers import ledger, observations
+from experiments.papers import ledger, observations, sizes
 from experiments.papers.cells import describe_cell, epochs_of, figures_of, positions_of
 from experiments.papers.cost import flops_per_step
 from experiments.papers.directories import Directories
@@ -25,7 +26,22 @@ _COPIED = (
     "last_test_accuracy",
     "seconds",
 )
-_OBSERVATIONS = {"changes": observations.selection_changes, "values": observations.weight_histograms}
+# Which the summaries of earlier versions lack.
+_COPIED_IF_THERE = (
+    "untrained_test_loss",
+    "test_loss_at_best_validation",
+    "last_validation_loss",
+    "last_test_loss",
+    "parameters",
+    "learned_parameters",
+)
+_OBSERVATIONS = {
+    "changes": observations.selection_changes,
+    "values": observations.weight_histograms,
+    "latent": observations.latent_distances,
+    "sizes": sizes.sizes,
+    "quantized": sizes.quantized,
+}
 
 
 def ledger_line(cell: Cell, settings: Settings, summary: dict[str, Any], directories: Directories) -> ledger.LedgerLine:
@@ -41,11 +57,15 @@ def ledger_line(cell: Cell, settings: Settings, summary: dict[str, Any], directo
         "epochs_of_the_paper": settings_of(Cell(cell.run, cell.seed)).epochs,
         "epochs_scale": cell.scale,
         **{name: summary[name] for name in _COPIED},
+        **{name: summary[name] for name in _COPIED_IF_THERE if name in summary},
         "proof": summary.get("proof"),
+        "dataset_sha256": history[0].get("dataset_sha256"),
+        "seconds_per_step": _seconds_per_step(history),
         "flops": _flops(settings, history, config),
         "start_flops": _start_flops(cell, directories),
         "curve": {
             "test": [record["test"]["accuracy"] for record in history],
+            "test_loss": [record["test"]["loss"] for record in history],
             "changed": [record["changed"] for record in history if "changed" in record],
         },
         **_observed(cell, directories),
@@ -60,6 +80,13 @@ def _history(workdir: Path) -> list[dict[str, Any]]:
     if not history or "step" not in history[-1]:
         raise ValueError(f"--workdir: {workdir / 'metrics.jsonl'} is damaged (it has no epoch that was trained)")
     return history
+
+
+def _seconds_per_step(history: list[dict[str, Any]]) -> float:
+    """The median of the epochs after the first, which compiles; evaluation included."""
+    steps = history[-1]["step"] / (len(history) - 1)
+    times = [record["time"]["seconds"] for record in history[2:] or history[1:]]
+    return round(statistics.median(times) / steps, 5)
 
 
 def _flops(settings: Settings, history: list[dict[str, Any]], config: dict[str, Any]) -> float:
@@ -78,16 +105,16 @@ def _start_flops(cell: Cell, directories: Directories) -> float:
 
 def observed_epochs(cell: Cell) -> tuple[int, ...]:
     """The epochs of a cell's run whose checkpoints its line of the ledger is made from."""
-    return epochs_of({epoch for figure in _observing(cell) for epoch in figure.epochs}, cell)
+    return epochs_of({epoch for figure, _ in _observing(cell) for epoch in figure.epochs}, cell)
 
 
 def _observed(cell: Cell, directories: Directories) -> dict[str, Any]:
     """What figures show of the run's checkpoints."""
     workdir = directories.workdir(cell)
-    return {
-        figure.kind: _OBSERVATIONS[figure.kind](workdir, epochs_of(figure.epochs, cell)) for figure in _observing(cell)
-    }
+    return {name: _OBSERVATIONS[name](workdir, epochs_of(figure.epochs, cell)) for figure, name in _observing(cell)}
 
 
-def _observing(cell: Cell) -> list[Figure]:
-    return [figure for figure in figures_of(cell.run) if figure.kind in _OBSERVATIONS]
+def _observing(cell: Cell) -> list[tuple[Figure, str]]:
+    """The figures that look at a run's checkpoints, each with what it looks at."""
+    names = {figure.name: (figure.kind, *figure.observes) for figure in figures_of(cell.run)}
+    return [(figure, name) for figure in figures_of(cell.run) for name in names[figure.name] if name in _OBSERVATIONS]

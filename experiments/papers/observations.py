@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from experiments.running.numbers import number
 from experiments.running.trained import Trained, load_trained
 from slotjax import analysis
+from slotjax.selectors import named_leaves
 
 BINS = 41
 
@@ -45,6 +47,32 @@ def weight_histograms(workdir: Path, epochs: tuple[int, ...]) -> dict[str, Any]:
             weight = found.setdefault(name, {"edges": rounded, "offered": offered.tolist()})
             weight[str(epoch)] = selected.tolist()
     return found
+
+
+def latent_distances(workdir: Path, epochs: tuple[int, ...]) -> dict[str, float]:
+    """How far latent values are from the options that are selected, in deviations of the weight, by epoch.
+
+    The mean over connections of `|u - W| / sigma`, with sigma that of the selected values; none for runs that have no
+    latent values.
+    """
+    distances = {}
+    for epoch in epochs:
+        trained = load_trained(workdir, epoch)
+        if distance := _distance(trained):
+            distances[str(epoch)] = number(distance)
+    return distances
+
+
+def _distance(trained: Trained) -> Any:
+    settings = trained.settings
+    is_latent = settings.optimizer != "sgd" or settings.initial == "given"
+    if settings.scores != "factored" or settings.initial == "uniform" or not is_latent:
+        return None
+    weights = named_leaves(trained.selector.select(trained.variables))
+    trains = named_leaves(trained.variables["params"])
+    latent = {name: trains[f"{name}/u"] for name in weights if f"{name}/u" in trains}
+    sums = [(jnp.abs(u - weights[name]) / weights[name].std()).sum() for name, u in latent.items()]
+    return sum(sums) / sum(u.size for u in latent.values()) if latent else None
 
 
 def _key(trained: Trained, epoch: int) -> Any:

@@ -53,6 +53,7 @@ class Summary(TypedDict):
     last_test_accuracy: float
     untrained_test_loss: NotRequired[Any]
     test_loss_at_best_validation: NotRequired[Any]
+    last_validation_loss: NotRequired[Any]
     last_test_loss: NotRequired[Any]
     parameters: NotRequired[int]
     learned_parameters: NotRequired[int]

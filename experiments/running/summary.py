@@ -55,6 +55,7 @@ def summarize(
         "last_test_accuracy": history[-1]["test"]["accuracy"],
         "untrained_test_loss": history[0]["test"]["loss"],
         "test_loss_at_best_validation": best["test"]["loss"],
+        "last_validation_loss": history[-1]["validation"]["loss"],
         "last_test_loss": history[-1]["test"]["loss"],
         **_parameters(weights, set(selected), set(named_leaves(variables["params"]))),
         "seconds": round(sum(record["time"]["seconds"] for record in history[1:]), 1),
