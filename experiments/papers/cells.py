@@ -12,7 +12,10 @@ from experiments.papers.grid import Cell, Figure, Line, Run, key, runs_at, runs_
 from experiments.papers.ledger import LedgerLine
 
 # By what runs of the papers differ, beside what `describe` says.
-_VARIED = ("width_multiplier", "padding", "distribution", "scale_for_kept", "optimizer", "evaluation", "rescale")
+_VARIED = (
+    *("width_multiplier", "padding", "distribution", "scale_factor", "scale_for_kept", "scores", "where"),
+    *("optimizer", "learning_rate", "evaluation", "rescale"),
+)
 
 
 def chosen_figures(only: Iterable[str]) -> list[Figure]:
@@ -61,9 +64,9 @@ def cells_of(
 
 def _rank(line: Line, place: Any, run: Run, seed: int) -> tuple[int, ...]:
     alone, printed = len(runs_at(line, place)) == 1, place in line.printed
-    is_usual = "k" in method_of(run.settings).flags and run.settings.k == 8
+    is_usual = line.flat or ("k" in method_of(run.settings).flags and run.settings.k == 8)
     group = 0 if alone and printed else 1 if is_usual else 2 if printed else 3
-    dataset = {"mnist": 0, "cifar10": 1, "imagenet2012": 2}[run.settings.dataset]
+    dataset = {"cifar10": 1, "imagenet2012": 2}.get(run.settings.dataset, 0)
     return int(dataset == 2), seed, group, dataset
 
 
@@ -157,7 +160,7 @@ def describe_cell(cell: Cell) -> str:
     """
     settings, start = cell.run.settings, cell.run.start
     varied = [f"{name}={value}" for name in _VARIED if (value := getattr(settings, name)) != getattr(Request(), name)]
-    if start:
+    if start and settings.initial != "given":
         method = "finetuning" + (f" from epoch {cell.run.start_epoch}" if cell.run.start_epoch else "")
     else:
         method = method_of(settings).describe(settings)

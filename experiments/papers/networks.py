@@ -6,7 +6,7 @@ import jax
 
 from experiments.papers import hidden_networks, slot_machines
 from experiments.papers.grid import Cell, Run, settings_of
-from experiments.papers.tables import markdown
+from experiments.papers.markdown import markdown
 from experiments.running.components import Inputs, network
 
 # The epochs that the papers print, of what is selected and of learned weights.

@@ -13,7 +13,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from experiments.files import write_figure
 from experiments.papers.grid import Figure, Line, Panel
-from experiments.papers.results import Ledger, Result, mean_curve, operations, result_at
+from experiments.papers.results import Ledger, Result, found_in, is_loss, mean_curve, operations, result_at
 
 # Okabe and Ito's palette, told apart with any colour vision; markers and dashes tell them apart in grey.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -32,7 +32,7 @@ def panels_to_draw(figure: Figure, ledger: Ledger) -> list[Panel]:
         panel
         for panel in figure.panels
         if any(
-            recorded in one
+            found_in(one, panel.over or recorded)
             for line in panel.lines
             for place in line.runs
             if (result := result_at(figure, line, place, ledger))
@@ -127,9 +127,11 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
         axes.set_xscale("log", base=2)
         axes.set_xticks(places, [f"{place:g}" for place in places])
     if figure.axis == "K":
+        greatest = max(place for line in panel.lines if not line.flat for place in line.runs)
+        ticks = [2**power for power in range(1, greatest.bit_length())]
         axes.set_xscale("log", base=2)
-        axes.set_xlim(1.7, 76)
-        axes.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
+        axes.set_xlim(1.7, 1.1875 * greatest)
+        axes.set_xticks(ticks, list(map(str, ticks)))
 
 
 def _share_a_place(line: Line, other: Line) -> bool:
@@ -215,6 +217,28 @@ def _changes(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
     axes.set_ylabel("% of selections changed in five epochs")
 
 
+def _over_epochs(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
+    """What lines have for each epoch: a list, of which a curve begins before training, or a mapping."""
+    for number, line, result in _run_lines(figure, panel, ledger):
+        recorded = [found for one in result.lines if (found := _by_epoch(panel.over, found_in(one, panel.over)))]
+        if not recorded:
+            continue
+        mean, least, greatest = mean_curve(list(one.values()) for one in recorded)
+        epochs = list(recorded[0])
+        axes.plot(epochs, mean, label=label_of(figure, line, {0: result}), **_style(number))
+        axes.fill_between(epochs, least, greatest, color=COLORS[number % len(COLORS)], alpha=0.15, linewidth=0)
+    axes.set_xlabel(figure.axis)
+    axes.set_ylabel(_OVER[panel.over])
+
+
+def _by_epoch(name: str, values: Any) -> dict[int, float]:
+    """Without what was before training, which would flatten the rest."""
+    if isinstance(values, dict):
+        return {int(epoch): value for epoch, value in values.items()}
+    first = 0 if name == "curve/test_loss" else 1
+    return {epoch: value for epoch, value in enumerate(values, start=first) if epoch}
+
+
 def _run_lines(figure: Figure, panel: Panel, ledger: Ledger) -> Iterator[tuple[int, Line, Result]]:
     """The lines of one run each that the ledger has, numbered."""
     for number, line in enumerate(panel.lines):
@@ -250,7 +274,19 @@ def _bars(figure: Figure, results: list[Result]) -> Any:
 
 def _name_axes(axes: Axes, figure: Figure) -> None:
     axes.set_xlabel(figure.axis)
-    axes.set_ylabel("Test accuracy (%)")
+    axes.set_ylabel("Test loss (nats per character)" if is_loss(figure) else "Test accuracy (%)")
 
 
-_KINDS = {"against": _against, "methods": _against, "bars": _bars_of, "training": _training, "changes": _changes}
+_KINDS = {
+    "against": _against,
+    "methods": _against,
+    "bars": _bars_of,
+    "training": _training,
+    "changes": _changes,
+    "over_epochs": _over_epochs,
+}
+_OVER = {
+    "curve/test_loss": "Test loss (nats per character)",
+    "curve/changed": "Share of selections changed in an epoch",
+    "latent": "Distance of latent values to selected ones (deviations)",
+}

@@ -8,10 +8,11 @@ from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at
 from experiments.papers.ledger import LedgerLine
 
 Ledger = dict[str, LedgerLine]
+_ACCURACIES = {"test_at_best_validation": "test_accuracy_at_best_validation", "last_test": "last_test_accuracy"}
 
 
 class Result(NamedTuple):
-    """Accuracies of one run over its trials, in percent.
+    """Accuracies of one run over its trials, in percent, or losses, in nats.
 
     Attributes:
         run: which it is; of several in one place, the one of the best mean.
@@ -28,6 +29,11 @@ class Result(NamedTuple):
         """The mean over the trials."""
         return statistics.mean(self.accuracies)
 
+    @property
+    def validation_loss(self) -> float:
+        """The mean loss on the validation split after the last epoch."""
+        return statistics.mean(line["last_validation_loss"] for line in self.lines)
+
     def spread(self, kind: str) -> tuple[float, float]:
         """The ends of the error bar: least and greatest (`"range"`), or a standard deviation to both sides.
 
@@ -43,16 +49,24 @@ class Result(NamedTuple):
 def result_at(figure: Figure, line: Line, place: Any, ledger: Ledger) -> Result | None:
     """What the ledger has at one place of a figure; None if nothing. Runs of fewer epochs never count.
 
-    Of several runs in one place it is that of the best mean, among those of the most trials.
+    Of several runs in one place it is that of the best mean, among those of the most trials; of losses, of the best
+    mean on the validation split.
     """
-    found = [result for run in runs_at(line, place) if (result := _result(figure, run, ledger))]
-    return max(found, key=lambda result: (len(result.lines), result.mean), default=None)
+    name = line.result or figure.result
+    found = [result for run in runs_at(line, place) if (result := _result(figure, name, run, ledger))]
+    if name in _ACCURACIES:
+        return max(found, key=lambda result: (len(result.lines), result.mean), default=None)
+    return max(found, key=lambda result: (len(result.lines), -result.validation_loss), default=None)
+
+
+def is_loss(figure: Figure) -> bool:
+    """Whether losses count in a figure, and not accuracies."""
+    return figure.result not in _ACCURACIES
 
 
 def accuracy_of(figure: Figure, line: LedgerLine) -> float:
-    """The accuracy of a run that counts in a figure, in percent."""
-    names = {"test_at_best_validation": "test_accuracy_at_best_validation", "last_test": "last_test_accuracy"}
-    return 100 * line[names[figure.result]]
+    """The accuracy of a run that counts in a figure, in percent; where losses count, that of the last epoch."""
+    return 100 * line[_ACCURACIES.get(figure.result, "last_test_accuracy")]
 
 
 def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> list[LedgerLine]:
@@ -100,7 +114,28 @@ def mean_curve(curves: Iterable[list[float]]) -> tuple[list[float], list[float],
     return [statistics.mean(point) for point in points], [min(point) for point in points], [max(p) for p in points]
 
 
-def _result(figure: Figure, run: Run, ledger: Ledger) -> Result | None:
+def _result(figure: Figure, name: str, run: Run, ledger: Ledger) -> Result | None:
     keys = [key(Cell(run, seed)) for seed in range(figure.trials)]
-    lines = [ledger[one] for one in keys if one in ledger]
-    return Result(run, lines, [accuracy_of(figure, line) for line in lines]) if lines else None
+    found = {one: _value(name, ledger[one]) for one in keys if one in ledger}
+    values = {one: value for one, value in found.items() if value is not None}
+    return Result(run, [ledger[one] for one in values], [*values.values()]) if values else None
+
+
+def _value(name: str, line: LedgerLine) -> float | None:
+    """What a line has by a name, which may lead through several mappings; None if it has none, as earlier lines."""
+    if name in _ACCURACIES:
+        return 100 * line[_ACCURACIES[name]]
+    value = found_in(line, name)
+    return value if isinstance(value, float) else None
+
+
+def found_in(line: LedgerLine, name: str) -> Any:
+    """What a line has by a name that leads through mappings; an empty mapping if nothing.
+
+    >>> found_in({"curve": {"test": [0.5]}}, "curve/test"), found_in({}, "curve/test")
+    ([0.5], {})
+    """
+    value: Any = line
+    for part in name.split("/"):
+        value = value.get(part, {})
+    return value

@@ -8,12 +8,15 @@ from experiments.configuration.settings import Request
 from experiments.methods import method_of
 from experiments.papers.grid import Cell, Figure, Line, Panel, Run, runs_at, settings_of
 from experiments.papers.ledger import LedgerLine
+from experiments.papers.loss_tables import loss_tables
+from experiments.papers.markdown import markdown
 from experiments.papers.results import (
     Ledger,
     Result,
     accuracy_of,
     has_data,
     has_results,
+    is_loss,
     missing_runs,
     result_at,
     tryouts,
@@ -34,6 +37,9 @@ def figure_section(figure: Figure, ledger: Ledger, picture: str | None) -> str:
 
 def figure_tables(figure: Figure, ledger: Ledger) -> str:
     """The tables of a figure's panels, without those of which nothing was run, and a sentence on what is missing."""
+    if is_loss(figure):
+        parts = [*loss_tables(figure, ledger), missing_sentence(figure, ledger)]
+        return "\n\n".join(part for part in parts if part)
     spread = "least and greatest" if figure.spread == "range" else "one standard deviation"
     which = "at the best validation accuracy" if figure.result == "test_at_best_validation" else "of the last epoch"
     tables = [
@@ -189,19 +195,6 @@ def _printed(line: Line, place: Any) -> str:
     return (
         f"{'about ' if line.about else ''}{line.printed[place]:g}{sparsity}" if place in line.printed else sparsity[2:]
     )
-
-
-def markdown(head: list[str], rows: list[list[str]]) -> str:
-    """A table.
-
-    >>> print(markdown(["K", "2"], [["greedy", "97.0"]]))
-    | K | 2 |
-    |---|---|
-    | greedy | 97.0 |
-    """
-    lines = [head, *rows]
-    text = ["| " + " | ".join(cells) + " |" for cells in lines]
-    return "\n".join([text[0], "|" + "---|" * len(head), *text[1:]])
 
 
 def _entry(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> str:

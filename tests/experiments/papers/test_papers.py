@@ -23,8 +23,9 @@ from experiments.running.components import Inputs, network
 
 RUNS = list(dict.fromkeys(run for figure in FIGURES.values() for run in runs_of(figure)))
 INPUTS = {
-    "mnist": Inputs((28, 28, 1), "uint8", 10),
+    **dict.fromkeys(("mnist", "mnist_sample"), Inputs((28, 28, 1), "uint8", 10)),
     "cifar10": Inputs((32, 32, 3), "uint8", 10),
+    "stdlib": Inputs((128,), "uint8", 256),
     "imagenet2012": Inputs((224, 224, 3), "uint8", 1000),
 }
 
@@ -33,7 +34,7 @@ INPUTS = {
 def test_every_run_has_settings_that_are_allowed(scale):
     for run in RUNS:
         cell = Cell(run, 0, scale)
-        settings = settings_of(cell)
+        settings = dataclasses.replace(settings_of(cell), init_from="runs/start" if run.start else None)
         check(settings, Execution(keep_epochs=kept_epochs(cell)))
         selector_of(settings)
 

@@ -1,0 +1,78 @@
+"""Tables of losses, with what a network weighs as a file, how much of it was learned, and what a step costs."""
+
+import statistics
+from typing import Any
+
+from experiments.methods import method_of
+from experiments.papers.grid import Figure, Line, Panel, runs_at
+from experiments.papers.markdown import markdown
+from experiments.papers.results import Ledger, Result, has_results, result_at
+from experiments.running.numbers import bits
+
+_HEAD = [
+    *("", "bits per connection", "test loss, nats", "bits per character", "parameters learned"),
+    *("bytes", "float32 = 1", "step, learned = 1"),
+]
+
+
+def loss_tables(figure: Figure, ledger: Ledger) -> list[str]:
+    """What a figure's tables are of, and the tables of those of its panels that have results."""
+    if figure.kind == "over_epochs":
+        return []
+    tables = [
+        f"**{panel.title}**\n\n{loss_table(figure, panel, ledger)}"
+        for panel in figure.panels
+        if has_results(figure, panel, ledger)
+    ]
+    trials = "1 trial" if figure.trials == 1 else f"{figure.trials} trials: mean (least to greatest)"
+    about = (
+        f"Test loss after the last epoch, {trials}. Bytes are those of the whole file: a ticket, with all that was "
+        "learned in float32, or the weights. Times are medians of epochs, evaluation included, on machines that did "
+        "other work beside."
+    )
+    return [about, *tables] if tables else []
+
+
+def loss_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
+    """One row for each line and place of which the ledger has a run."""
+    results = {(line.label, place): (line, result_at(figure, line, place, ledger)) for line, place in _places(panel)}
+    known = [(line, place, result) for (_, place), (line, result) in results.items() if result]
+    step = next((_mean(result, "seconds_per_step") for line, _, result in known if line.flat), None)
+    return markdown(_HEAD, [_row(figure, line, place, result, step) for line, place, result in known])
+
+
+def _places(panel: Panel) -> list[tuple[Line, Any]]:
+    return [(line, place) for line in panel.lines for place in line.runs]
+
+
+def _row(figure: Figure, line: Line, place: Any, result: Result, step: float | None) -> list[str]:
+    least, greatest = result.spread("range")
+    count = len(result.lines)
+    loss = f"{result.mean:.3f}" + (f" ({least:.3f} to {greatest:.3f})" if count > 1 else "")
+    loss += f", {count} of {figure.trials} trials" if count < figure.trials else ""
+    weight, whole = _bytes(line, result), 4 * _mean(result, "parameters")
+    per_connection = "32" if line.flat else f"{place:g}"
+    shares = [one["learned_parameters"] / one["parameters"] for one in result.lines]
+    time = "" if step is None or line.result else f"{_mean(result, 'seconds_per_step') / step:.2f}"
+    shown = [loss, f"{bits(result.mean):.3f}", f"{100 * statistics.mean(shares):.1f} %"]
+    return [_label(line, place, result), per_connection, *shown, f"{weight:,.0f}", f"{weight / whole:.3f}", time]
+
+
+def _label(line: Line, place: Any, result: Result) -> str:
+    """Of several runs in one place, with the rate of the best."""
+    count = len(runs_at(line, place))
+    best = f", rate {result.run.settings.learning_rate:g}, best of {count} on the validation split" if count > 1 else ""
+    settings = result.run.settings
+    return line.label + (f", K = {settings.k}" if "k" in method_of(settings).flags else "") + best
+
+
+def _bytes(line: Line, result: Result) -> float:
+    """Of a ticket, of weights, or of weights that were rounded."""
+    if line.result and line.result.startswith("quantized/"):
+        rounded = line.result.split("/")[1]
+        return statistics.mean(one["quantized"][rounded]["bytes"] for one in result.lines)
+    return statistics.mean(one["sizes"]["float32" if line.flat else "ticket"] for one in result.lines)
+
+
+def _mean(result: Result, name: str) -> float:
+    return statistics.mean(one[name] for one in result.lines)
