@@ -1,8 +1,9 @@
-"""The accuracy of a ticket, or of what experiments.export made of one, on a dataset.
+"""The accuracy of a ticket, or of what experiments.export made of one, on a dataset; or text that one writes.
 
     python -m experiments.evaluate --ticket=lenet.ticket [--dataset=mnist --data_dir=DIR]
     python -m experiments.evaluate --stablehlo=lenet.stablehlo --dataset=mnist_sample
     python -m experiments.evaluate --onnx=lenet.onnx
+    python -m experiments.evaluate --ticket=transformer.ticket --sample=200
 
 A second on two CPU cores for LeNet and MNIST, without starting.
 """
@@ -23,9 +24,10 @@ from experiments.program import one_sentence, prepare, start
 from experiments.running.components import load_source
 from experiments.running.failure import RunError
 from experiments.running.numbers import number
+from experiments.running.sampling import sample, shown
 from experiments.running.shipped import open_ticket, source_for
 from experiments.running.streamed import evaluate_stream
-from slotjax import data, training
+from slotjax import data, models, training
 
 SPLITS = ("validation", "test")
 STREAM_BATCH = 64  # images per device
@@ -51,6 +53,11 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         "Where datasets are prepared. Default: TFDS_DATA_DIR or ~/tensorflow_datasets.",
         flag_values=values,
     )
+    flags.DEFINE_integer(
+        "sample", None, "Print so many characters that the network writes, and evaluate nothing.", flag_values=values
+    )
+    flags.DEFINE_string("prompt", "\n", "What comes before the sample.", flag_values=values)
+    flags.DEFINE_integer("seed", 0, "Seed of the sample.", flag_values=values)
 
 
 def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -> dict[str, dict[str, float]]:
@@ -75,6 +82,24 @@ def evaluate(path: Path, name: str | None = None, data_dir: str | None = None) -
         splits = {split: training.replicate(getattr(source, split), mesh) for split in SPLITS}
         metrics = {split: measure(weights, batch_stats, splits[split]) for split in SPLITS}
     return {split: {key: number(value) for key, value in metrics[split].items()} for split in SPLITS}
+
+
+def write(path: Path, count: int, prompt: str, seed: int) -> str:
+    """So many characters after a prompt, as the ticket's network writes them.
+
+    Raises:
+        ValueError: if the ticket cannot be read, or its network is of no text, or for an empty prompt.
+        OSError: if the file is not there.
+    """
+    if not 1 <= count < 2**31:
+        raise ValueError(f"--sample: {count} was given, but it must be a whole number from 1 to {2**31 - 1}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"--seed: {seed} was given, but it must be a whole number from 0 to {2**32 - 1}")
+    shipped = open_ticket(path)
+    if shipped.settings.model not in models.TEXT_MODELS:
+        raise ValueError(f"--sample: {path} has a network of images, {shipped.settings.model}, which writes no text")
+    context, key = shipped.inputs.image_shape[0], jax.random.key(seed)
+    return shown(sample(shipped.network.apply, shipped.ticket.weights, context, prompt.encode(), count, key))
 
 
 def evaluate_logits(logits: Logits, name: str, data_dir: str | None = None) -> dict[str, dict[str, float]]:
@@ -120,6 +145,11 @@ def main(arguments: list[str]) -> None:
     prepare(arguments)
     values = flags.FLAGS
     with one_sentence(ImportError, ValueError, OSError, RunError):
+        if values.sample is not None:
+            if not values.ticket:
+                raise ValueError("--sample: only a network that --ticket names writes text")
+            print(write(Path(values.ticket), values.sample, values.prompt, values.seed))
+            return
         for split, result in _of_flags(values).items():
             print(f"{split:10} accuracy {100 * result['accuracy']:.2f} %, loss {result['loss']:.4f}")
 
