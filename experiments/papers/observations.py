@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
 
 from experiments.running.numbers import number
 from experiments.running.trained import Trained, load_trained
@@ -58,7 +59,7 @@ def latent_distances(workdir: Path, epochs: tuple[int, ...]) -> dict[str, float]
     distances = {}
     for epoch in epochs:
         trained = load_trained(workdir, epoch)
-        if distance := _distance(trained):
+        if (distance := _distance(trained)) is not None:
             distances[str(epoch)] = number(distance)
     return distances
 
@@ -68,11 +69,15 @@ def _distance(trained: Trained) -> Any:
     is_latent = settings.optimizer != "sgd" or settings.initial == "given"
     if settings.scores != "factored" or settings.initial == "uniform" or not is_latent:
         return None
-    weights = named_leaves(trained.selector.select(trained.variables))
-    trains = named_leaves(trained.variables["params"])
-    latent = {name: trains[f"{name}/u"] for name in weights if f"{name}/u" in trains}
-    sums = [(jnp.abs(u - weights[name]) / weights[name].std()).sum() for name, u in latent.items()]
-    return sum(sums) / sum(u.size for u in latent.values()) if latent else None
+
+    @jax.jit
+    def mean(variables: PyTree) -> jax.Array:
+        weights, trains = named_leaves(trained.selector.select(variables)), named_leaves(variables["params"])
+        latent = {name: trains[f"{name}/u"] for name in weights if f"{name}/u" in trains}
+        sums = [(jnp.abs(u - weights[name]) / weights[name].std()).sum() for name, u in latent.items()]
+        return sum(sums, jnp.zeros(())) / sum(u.size for u in latent.values())
+
+    return mean(trained.variables)
 
 
 def _key(trained: Trained, epoch: int) -> Any:

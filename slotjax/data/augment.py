@@ -8,9 +8,7 @@ AUGMENTATIONS = ("none", "flip", "flip_and_crop", "flip_crop_and_cutout")
 _PADDING = 4
 
 
-def augment(
-    images: Num[Array, "batch height width channels"], key: PRNGKeyArray, augmentation: str
-) -> Num[Array, "batch height width channels"]:
+def augment(images: Num[Array, "batch ..."], key: PRNGKeyArray, augmentation: str) -> Num[Array, "batch ..."]:
     """Images of the same shape and dtype, each changed at random.
 
     Args:
