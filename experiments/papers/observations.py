@@ -1,16 +1,18 @@
 """What the papers look at in a run beside its accuracy, from the checkpoints that it kept."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PyTree
 
 from experiments.running.numbers import number
-from experiments.running.trained import Trained, load_trained
+from experiments.running.records import settings_in
+from experiments.running.trained import Trained, load_each, load_trained
+from experiments.running.workdir import read_config
 from slotjax import analysis
-from slotjax.selectors import named_leaves
+from slotjax.selectors import Selector, named_leaves
 
 BINS = 41
 
@@ -56,28 +58,20 @@ def latent_distances(workdir: Path, epochs: tuple[int, ...]) -> dict[str, float]
     The mean over connections of `|u - W| / sigma`, with sigma that of the selected values; none for runs that have no
     latent values.
     """
-    distances = {}
-    for epoch in epochs:
-        trained = load_trained(workdir, epoch)
-        if (distance := _distance(trained)) is not None:
-            distances[str(epoch)] = number(distance)
-    return distances
-
-
-def _distance(trained: Trained) -> Any:
-    settings = trained.settings
+    settings = settings_in(read_config(workdir), workdir / "config.json")
     is_latent = settings.optimizer != "sgd" or settings.initial == "given"
-    if settings.scores != "factored" or settings.initial == "uniform" or not is_latent:
-        return None
+    if settings.scores != "factored" or settings.initial == "uniform" or not is_latent or not epochs:
+        return {}
+    trained = load_each(workdir, epochs)
+    mean = jax.jit(partial(_distance, trained[0].selector))
+    return {str(epoch): number(mean(one.variables)) for epoch, one in zip(epochs, trained, strict=True)}
 
-    @jax.jit
-    def mean(variables: PyTree) -> jax.Array:
-        weights, trains = named_leaves(trained.selector.select(variables)), named_leaves(variables["params"])
-        latent = {name: trains[f"{name}/u"] for name in weights if f"{name}/u" in trains}
-        sums = [(jnp.abs(u - weights[name]) / weights[name].std()).sum() for name, u in latent.items()]
-        return sum(sums, jnp.zeros(())) / sum(u.size for u in latent.values())
 
-    return mean(trained.variables)
+def _distance(selector: Selector, variables: dict[str, Any]) -> jax.Array:
+    weights, trains = named_leaves(selector.select(variables)), named_leaves(variables["params"])
+    latent = {name: trains[f"{name}/u"] for name in weights if f"{name}/u" in trains}
+    sums = [(jnp.abs(u - weights[name]) / weights[name].std()).sum() for name, u in latent.items()]
+    return sum(sums, jnp.zeros(())) / sum(u.size for u in latent.values())
 
 
 def _key(trained: Trained, epoch: int) -> Any:

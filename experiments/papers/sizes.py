@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PyTree
 from experiments.export import export
 from experiments.running.components import load_source, network
 from experiments.running.numbers import number
+from experiments.running.records import Summary, read
 from experiments.running.trained import load_trained
 from slotjax import training
 from slotjax.selectors import matrices_and_kernels, named_leaves
@@ -22,13 +23,11 @@ BLOCK = 32  # values with one scale, of 16 bits
 
 def sizes(workdir: Path, epochs: tuple[int, ...]) -> dict[str, int]:
     """The bytes of a ticket of the last of these epochs, and of all parameters in float32."""
-    trained = load_trained(workdir, epochs[-1])
-    weights = jax.eval_shape(trained.selector.select, trained.variables)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "ticket"
         export(workdir, path, epochs[-1])
         ticket = path.stat().st_size
-    return {"ticket": ticket, "float32": sum(4 * leaf.size for leaf in jax.tree.leaves(weights))}
+    return {"ticket": ticket, "float32": 4 * read(workdir / "summary.json", Summary)["parameters"]}
 
 
 def quantized(workdir: Path, epochs: tuple[int, ...]) -> dict[str, dict[str, float]]:
@@ -36,10 +35,10 @@ def quantized(workdir: Path, epochs: tuple[int, ...]) -> dict[str, dict[str, flo
 
     Kernels and embeddings are rounded, as `rounded` has it; `"16"` is bfloat16. All else is counted in float32.
     """
+    if (workdir / "frozen").exists():
+        return {}
     trained = load_trained(workdir, epochs[-1])
     weights = trained.variables["params"]
-    if jax.tree.leaves(trained.variables["frozen"]):
-        return {}
     test = jax.tree.map(jnp.asarray, load_source(trained.settings, None).test)
     apply, mesh = network(trained.settings, trained.inputs).apply, training.data_mesh(jax.devices()[:1])
     measure = jax.jit(lambda weights: training.evaluate(apply, weights, trained.batch_stats, test, mesh)["loss"])

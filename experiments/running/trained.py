@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,11 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     Raises:
         ValueError: if there is no run, or no checkpoint of that epoch, or if what was frozen is lost.
     """
+    return load_each(workdir, [epoch])[0]
+
+
+def load_each(workdir: Path, epochs: Sequence[int | None]) -> list[Trained]:
+    """The network after each of these epochs, as `load_trained` gives it; what is frozen is drawn once for all."""
     config, path = read_config(workdir), workdir / "config.json"
     settings, inputs = settings_in(config, path), inputs_in(config, path)
     selector, built = selector_of(settings), network(settings, inputs)
@@ -45,16 +51,20 @@ def load_trained(workdir: Path, epoch: int | None = None) -> Trained:
     optimizer = optimizer_of(settings, 1)[1]
     state = training.init_state(jax.random.key(0), variables["params"], optimizer, built.batch_stats)
     with training.Checkpoints(workdir / "checkpoints", read_only=True) as checkpoints:
-        state, history = _restore(checkpoints, state, epoch, workdir)
-    frozen = restore_frozen(workdir, variables["frozen"], history[0]["frozen_sha256"])
-    return Trained(
-        settings=settings,
-        inputs=inputs,
-        selector=selector,
-        variables={"params": state.params, "frozen": frozen},
-        batch_stats=state.batch_stats,
-        history=history,
-    )
+        restored = [_restore(checkpoints, state, epoch, workdir) for epoch in epochs]
+    sha256 = restored[0][1][0]["frozen_sha256"]
+    frozen = restore_frozen(workdir, variables["frozen"], sha256)
+    return [
+        Trained(
+            settings=settings,
+            inputs=inputs,
+            selector=selector,
+            variables={"params": state.params, "frozen": frozen},
+            batch_stats=state.batch_stats,
+            history=history,
+        )
+        for state, history in restored
+    ]
 
 
 def restore_frozen(workdir: Path, redrawn: PyTree, sha256: str | None) -> PyTree:
