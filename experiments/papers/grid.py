@@ -69,8 +69,8 @@ class Figure:
     Attributes:
         name: `paper.figure` as `--only` takes it.
         title: what it shows.
-        kind: how it is drawn: `"against"` (what counts against what is varied), `"methods"` (the same against the bits of
-            a connection, with a table of its own), `"over_epochs"` (what a panel is over), `"bars"`, `"training"`
+        kind: how it is drawn: `"against"` (what counts against what is varied), `"methods"` (the same against the bits
+            of a connection, with a table of its own), `"over_epochs"` (what a panel is over), `"bars"`, `"training"`
             (accuracy against the operations spent), `"changes"` (selections changed every five epochs), `"values"`
             (histograms of selected weights), `"table"` or `"networks"` (no runs, but the networks themselves).
         axis: what the horizontal axis or the columns are.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import PyTree
 
-from slotjax.selectors import Selector, leaf_name
+from slotjax.selectors import Selector, leaf_namer
 from slotjax.tickets.contents import opened, readable
 from slotjax.tickets.from_bits import from_bits
 from slotjax.tickets.names import shaped_like, typed
@@ -110,10 +110,10 @@ def _ticket(content: dict[str, Any], leaves: list[Leaf], like: PyTree) -> Ticket
     weights = collections.pop("params")
     tree = _tree(nodes.get("params"), weights) if like is None else shaped_like(like, weights)
     trees = {name: _tree(nodes.get(name), named) for name, named in collections.items()}
-    named = {leaf.path.removeprefix("params/"): leaf for leaf in leaves if leaf.entry}
+    named, name_of = {leaf.path.removeprefix("params/"): leaf for leaf in leaves if leaf.entry}, leaf_namer(tree)
 
     def bits(path: Any, weight: Any) -> Any:
-        return packed_leaf(named[name], weight) if (name := leaf_name(path)) in named else weight
+        return packed_leaf(named[name], weight) if (name := name_of(path)) in named else weight
 
     packed = jax.tree_util.tree_map_with_path(bits, tree)
     told = content["selector"]
