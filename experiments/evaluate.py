@@ -30,6 +30,7 @@ from experiments.running.streamed import evaluate_stream
 from slotjax import data, models, training
 
 SPLITS = ("validation", "test")
+LONGEST = 1_000_000  # characters of a sample
 STREAM_BATCH = 64  # images per device
 BATCH = 256  # images for a function of NumPy arrays
 
@@ -91,10 +92,10 @@ def write(path: Path, count: int, prompt: str, seed: int) -> str:
         ValueError: if the ticket cannot be read, or its network is of no text, or for an empty prompt.
         OSError: if the file is not there.
     """
-    if not 1 <= count < 2**31:
-        raise ValueError(f"--sample: {count} was given, but it must be a whole number from 1 to {2**31 - 1}")
+    if not 1 <= count <= LONGEST:
+        raise ValueError(f"--sample: {count} was given, but it must be from 1 to {LONGEST}")
     if not 0 <= seed < 2**32:
-        raise ValueError(f"--seed: {seed} was given, but it must be a whole number from 0 to {2**32 - 1}")
+        raise ValueError(f"--seed: {seed} was given, but it must be from 0 to {2**32 - 1}")
     shipped = open_ticket(path)
     if shipped.settings.model not in models.TEXT_MODELS:
         raise ValueError(f"--sample: {path} has a network of images, {shipped.settings.model}, which writes no text")

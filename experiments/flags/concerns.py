@@ -77,6 +77,7 @@ def _needs() -> tuple[Need, ...]:
     return (
         *(Need((flag,), "method", tuple(n for n, m in METHODS.items() if flag in m.flags)) for flag in of_methods),
         *(Need((flag,), "model", _models_with(flag)) for flag in _OF_MODELS),
+        Need(("compute_dtype",), "model", tuple(models.MODELS)),
         Need(("where",), "model", models.TEXT_MODELS),
         Need(("biases_and_scales",), "affine", (True,), unless=lambda settings: settings.model in models.TEXT_MODELS),
         Need(_OF_STREAMS, "dataset", data.STREAMS),

@@ -56,7 +56,7 @@ class Shown(TypedDict, total=False):
     parameters: int
     learned_parameters: int
     connections: int
-    seconds_per_step: float
+    seconds_per_step: float | None
     dataset_sha256: str | None
     sizes: dict[str, int]
     latent: dict[str, float]

@@ -82,11 +82,11 @@ def _history(workdir: Path) -> list[dict[str, Any]]:
     return history
 
 
-def _seconds_per_step(history: list[dict[str, Any]]) -> float:
-    """The median of the epochs after the first, which compiles; evaluation included."""
+def _seconds_per_step(history: list[dict[str, Any]]) -> float | None:
+    """The median of the epochs after the first, which compiles; evaluation included. None if there are none."""
+    times = [record["time"]["seconds"] for record in history[2:]]
     steps = history[-1]["step"] / (len(history) - 1)
-    times = [record["time"]["seconds"] for record in history[2:] or history[1:]]
-    return round(statistics.median(times) / steps, 5)
+    return round(statistics.median(times) / steps, 5) if times else None
 
 
 def _flops(settings: Settings, history: list[dict[str, Any]], config: dict[str, Any]) -> float:

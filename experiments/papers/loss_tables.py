@@ -37,7 +37,7 @@ def loss_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
     """One row for each line and place of which the ledger has a run."""
     results = {(line.label, place): (line, result_at(figure, line, place, ledger)) for line, place in _places(panel)}
     known = [(line, place, result) for (_, place), (line, result) in results.items() if result]
-    step = next((_mean(result, "seconds_per_step") for line, _, result in known if line.flat), None)
+    step = next((_step_seconds(result) for line, _, result in known if line.flat), None)
     return markdown(_HEAD, [_row(figure, line, place, result, step) for line, place, result in known])
 
 
@@ -53,7 +53,8 @@ def _row(figure: Figure, line: Line, place: Any, result: Result, step: float | N
     weight, whole = _bytes(line, result), 4 * _mean(result, "parameters")
     per_connection = "32" if line.flat else f"{place:g}"
     shares = [one["learned_parameters"] / one["parameters"] for one in result.lines]
-    time = "" if step is None or line.result else f"{_mean(result, 'seconds_per_step') / step:.2f}"
+    own = None if line.result else _step_seconds(result)
+    time = f"{own / step:.2f}" if own and step else ""
     shown = [loss, f"{bits(result.mean):.3f}", f"{100 * statistics.mean(shares):.1f} %"]
     return [_label(line, place, result), per_connection, *shown, f"{weight:,.0f}", f"{weight / whole:.3f}", time]
 
@@ -72,6 +73,12 @@ def _bytes(line: Line, result: Result) -> float:
         rounded = line.result.split("/")[1]
         return statistics.mean(one["quantized"][rounded]["bytes"] for one in result.lines)
     return statistics.mean(one["sizes"]["float32" if line.flat else "ticket"] for one in result.lines)
+
+
+def _step_seconds(result: Result) -> float | None:
+    """The mean, of the runs that had an epoch after the one that compiles."""
+    told = [one["seconds_per_step"] for one in result.lines if one["seconds_per_step"]]
+    return statistics.mean(told) if told else None
 
 
 def _mean(result: Result, name: str) -> float:

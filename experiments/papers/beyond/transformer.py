@@ -103,7 +103,11 @@ TRANSFORMER = Figure(
             ),
         ),
     ),
-    claim="",
+    claim=(
+        "Every network starts from the same initializers, and trains for 2,000 steps of Adam but where a row says "
+        "otherwise. Learned weights that were rounded afterwards are what a ticket has to compete with: at the same "
+        "number of bits they need no seed, and no training by selection."
+    ),
     trials=3,
     result="last_test_loss",
     epochs=(1, 2, 4, 6, 8, EPOCHS),
@@ -156,7 +160,15 @@ TRAINING = Figure(
         Panel(title="How selections settle", lines=_COMPARED, over="curve/changed"),
         Panel(title="What rounding costs", lines=_COMPARED, over="latent"),
     ),
-    claim="",
+    claim=(
+        "A latent value has the gradient of the weight, and Adam moves it as it would move the weight; the option "
+        "nearest to it is the weight. The gradient of a score is that of the weight times its option, and Adam divides "
+        "it by its own size: so the option drops out, but for its sign. All scores of a connection whose options have "
+        "one sign rise and fall together, by steps that say nothing of how large the options are, and no rounding of a "
+        "learned weight comes of it. Factored scores with uniform initial scores are between the two: their latent "
+        "value grows against initial scores that do not know the options, until the largest or the smallest is chosen. "
+        "With options at another scale than that of the initializer, the nearest one is far, or all of them are small."
+    ),
     trials=3,
     result="last_test_loss",
 )
