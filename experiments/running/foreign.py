@@ -34,12 +34,15 @@ def foreign(model: str, image: tuple[int, int, int], classes: int) -> Functions:
         classes: how many there are.
 
     Raises:
+        ValueError: for images that are too small.
         ImportError: if the library is not installed.
 
-    >>> network = foreign("nnx_cnn", (8, 8, 1), 10)
+    >>> network = foreign("nnx_cnn", (9, 9, 1), 10)
     >>> sorted(jax.eval_shape(network.init, jax.random.key(0)))
     ['first', 'last', 'second']
     """
+    if min(image[:2]) < 9:
+        raise ValueError(f"--model: {model} needs larger images than {image}")
     own = _LIBRARIES[model](image, classes)
     shapes = jax.eval_shape(own.init, jax.random.key(0))
     structure: Any = jax.tree.structure(shapes)

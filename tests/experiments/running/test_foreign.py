@@ -61,3 +61,8 @@ def test_all_kernels_are_selected_at_their_own_scale_and_no_bias(model):
     variables = jax.eval_shape(selector.init, jax.random.key(0), weights)
     selected = named_leaves(jax.eval_shape(selector.selection, variables))
     assert sorted(leaf.size for leaf in selected.values()) == [48, 200, 1152]
+
+
+def test_images_that_are_too_small_are_refused():
+    with pytest.raises(ValueError, match=r"--model: nnx_cnn needs larger images than \(8, 9, 1\)"):
+        foreign("nnx_cnn", (8, 9, 1), 3)
