@@ -14,7 +14,7 @@ _RECIPE: dict[str, Any] = {
     "learning_rate": 2e-3,
     "schedule": "cosine",
     "batch_size": 100,
-    "epochs": 20,
+    "epochs": 40,
 }
 
 
