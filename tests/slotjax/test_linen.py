@@ -160,6 +160,7 @@ def test_apply_without_the_options_is_refused():
         slotjax.Dense(5).apply({"params": variables["params"]}, X, mutable=True)
 
 
+@pytest.mark.slow
 def test_apply_leaks_no_tracer():
     variables = slotjax.Dense(5).init(jax.random.key(0), X)
     with jax.checking_leaks():

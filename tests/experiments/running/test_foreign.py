@@ -22,6 +22,7 @@ def built(request):
     return request.param, functions, jax.jit(functions.init)(jax.random.key(0))
 
 
+@pytest.mark.quick("nnx_cnn")
 def test_all_libraries_have_as_many_parameters(built):
     _, _, weights = built
     kernels = sorted(leaf.size for leaf in jax.tree.leaves(weights))
@@ -53,6 +54,7 @@ def _convolution(features, kernel):
     return np.stack([np.stack(row, 1) for row in rows], 1)
 
 
+@pytest.mark.quick("linen_cnn", "equinox_cnn")
 @pytest.mark.parametrize("model", FOREIGN)
 def test_all_kernels_are_selected_at_their_own_scale_and_no_bias(model):
     settings = resolve(Request(model=model, k=4, initial="nearest"))

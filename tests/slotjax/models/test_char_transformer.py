@@ -17,6 +17,7 @@ def predict():
     return jax.jit(lambda text: SMALL.apply(weights, text))
 
 
+@pytest.mark.quick("3")
 @pytest.mark.parametrize("changed", [0, 3, 7])
 def test_no_logit_depends_on_a_byte_that_comes_after(predict, changed):
     text = jnp.arange(8, dtype=jnp.uint8)[None]

@@ -34,6 +34,7 @@ def test_it_is_the_standard_deviation_in_eight_bits(values, exponent):
     assert float(own_sigma(scaled)) == pytest.approx(np.std(scaled.astype(np.float64)), rel=2**-8 + 1e-3)
 
 
+@pytest.mark.quick("shape0")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_has_eight_bits(shape):
     for seed in range(5):

@@ -133,6 +133,7 @@ def test_theorem_1_of_edge_popup(rate, x64):
     assert np.all(loss_at(1e-5) < loss_at(0))
 
 
+@pytest.mark.slow
 def test_a_whole_swap_can_raise_the_loss_however_small_the_rate(x64):
     """Where the proof of theorem 1 stops."""
     _, _, loss_at = swaps(1e-3)

@@ -54,6 +54,7 @@ def biprop_in_numpy(scores, weight, fraction):
     return alpha * mask * np.sign(weight), weight * np.sign(scores)
 
 
+@pytest.mark.quick("shape1-0.9-float32-uniform", "shape3-1.0-bfloat16-constant")
 @pytest.mark.parametrize(("shape", "fraction", "dtype", "kind"), CASES)
 def test_biprop_equals_its_transcription(shape, fraction, dtype, kind):
     selector = slotjax.biprop(fraction, distribution=DRAWN[kind])
@@ -71,6 +72,7 @@ def test_biprop_equals_its_transcription(shape, fraction, dtype, kind):
     np.testing.assert_array_equal(seeded.select(again), chosen)
 
 
+@pytest.mark.quick("shape0-fractions0-float32-normal")
 @pytest.mark.parametrize(
     ("shape", "fractions", "dtype", "kind"),
     [
@@ -117,6 +119,7 @@ def test_the_divisor_is_rounded_down_and_what_is_kept_up():
     np.testing.assert_allclose(np.abs(weights).max(), 11 / 10 / math.sqrt(5), rtol=1e-6)
 
 
+@pytest.mark.quick("uniform")
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
 def test_sums_of_magnitudes_do_not_depend_on_the_order(kind):
     random = np.random.default_rng(0)
@@ -130,6 +133,7 @@ def test_sums_of_magnitudes_do_not_depend_on_the_order(kind):
     assert total_magnitude(jnp.zeros((2, 2)), jnp.ones((2, 2), bool)) == 0
 
 
+@pytest.mark.slow
 def test_sums_in_double_precision(x64):
     values = np.random.default_rng(0).normal(size=(123, 45))
     total = total_magnitude(jnp.asarray(values), jnp.ones((123, 45), bool))

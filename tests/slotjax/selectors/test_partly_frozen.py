@@ -32,6 +32,7 @@ def test_the_shares_are_those_of_a_transcription():
     np.testing.assert_array_equal(kept, (bits >= 2**30) & (bits < 2**30 + 2**31))
 
 
+@pytest.mark.quick("0.5")
 @pytest.mark.parametrize("fraction", [0.5, 0.1, 0.9])
 def test_edge_popup_ranks_what_is_frozen_last_and_first(fraction):
     selector, variables, pruned, kept = made(slotjax.edge_popup(fraction, distribution=NORMAL), **SHARES)
@@ -57,6 +58,7 @@ INNER = {
 }
 
 
+@pytest.mark.quick("multicoat")
 @pytest.mark.parametrize("name", INNER)
 def test_the_rest_is_the_selectors(name, tmp_path):
     inner = INNER[name]

@@ -94,6 +94,7 @@ def test_a_billion_parameters_take_no_frozen_bytes():
     assert sizes == [4 * 10**9 + 4 * 40, 8 * 40]
 
 
+@pytest.mark.slow
 def test_equal_weights_share_one_traced_function():
     params = {f"layer_{n}": PARAMS for n in range(20)}
     variables = SELECTORS["default"].init(KEY, params)

@@ -18,6 +18,7 @@ import safetensors.numpy
 import slotjax
 from slotjax.tickets import container, reader
 from tests import paper
+from tests.slotjax.tickets.made_tickets import VECTORS
 from tests.slotjax.tickets.trained_variables import trained
 
 
@@ -261,3 +262,19 @@ def test_deep_metadata_is_refused(tmp_path):
     (tmp_path / "deep").write_bytes(data)
     with pytest.raises(ValueError, match="cannot be read"):
         slotjax.load_ticket(tmp_path / "deep")
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        zlib.compress(bytes(255)),
+        zlib.compress(bytes(257)),
+        zlib.compress(bytes(256)) + b"more",
+        zlib.compress(bytes(256))[:-1],
+    ],
+)
+def test_a_stream_of_another_size_is_refused(stream):
+    leaf = reader.parse((VECTORS / "edge_popup-deflated.ticket").read_bytes())[1][0]
+    with pytest.raises(ValueError, match="are not 256 bytes, deflated"):
+        leaf._replace(data=np.frombuffer(stream, np.uint8)).packed()
+    assert leaf._replace(data=np.frombuffer(zlib.compress(bytes(256)) + bytes(9), np.uint8)).packed() == bytes(256)

@@ -142,6 +142,7 @@ def test_lists_tuples_and_keys_with_slashes_come_back_as_they_were(params, tmp_p
     chex.assert_trees_all_equal(ticket.collections, {"stats": [jnp.ones(2)]})
 
 
+@pytest.mark.slow
 def test_other_collections_come_back(tmp_path):
     selector = paper.slot_machine(3)
     statistics = {"batch_stats": {"norm": {"mean": jnp.arange(3.0), "count": jnp.int32(7)}}}
