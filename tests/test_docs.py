@@ -19,7 +19,7 @@ from absl import flags
 
 import experiments
 import slotjax
-from experiments import benchmark, evaluate, export, report, reproduce, search
+from experiments import benchmark, bits, evaluate, export, report, reproduce, search
 from experiments.flags import parse
 from slotjax import models, training
 
@@ -95,7 +95,7 @@ def test_the_readme_commands_have_valid_flags():
         assert parse.from_flags(values)[0].model in models.MODELS
 
 
-@pytest.mark.parametrize("program", [benchmark, evaluate, export, report, reproduce, search])
+@pytest.mark.parametrize("program", [benchmark, bits, evaluate, export, report, reproduce, search])
 def test_the_readme_commands_of_other_programs_have_valid_flags(program):
     name = program.__name__.removeprefix("experiments.")
     commands = re.findall(rf"python -m experiments\.{name}[^`\n]*", TEXT)

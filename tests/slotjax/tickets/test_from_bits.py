@@ -123,6 +123,8 @@ def test_bits_that_a_program_closes_over_stay_bits(lenet):
     ticket = slotjax.load_ticket(path)
     of_bits = sum(leaf.nbytes for leaf in jax.tree.leaves(ticket.packed))
     run = jax.jit(lambda images: from_bits(apply)(ticket.packed, images))
+    # Per weight one barrier for its bits, one for itself, and one for the number that hides what it waits for.
+    assert run.lower(images).as_text().count("stablehlo.optimization_barrier") == 9
     program = compiled(run, images)
     largest = max(leaf.nbytes for leaf in jax.tree.leaves(ticket.weights))
     assert of_bits <= constants(program) < of_bits + 1000
