@@ -97,7 +97,7 @@ _EDGE_POPUP = ("keep_fraction", "ranking", "options")
 _BIPROP, _MULTICOAT = ("keep_fraction", "options"), ("keep_fractions", "options")
 
 
-def _scaled(settings: Settings, share: float, *names: str) -> dict[str, Any]:
+def _scaled(settings: Settings, share: float | tuple[float, ...], *names: str) -> dict[str, Any]:
     """What a mask takes, its distribution scaled for the share of the weights that is kept if that is asked for."""
     arguments = _given(settings, *names)
     if settings.scale_for_kept:
@@ -115,7 +115,7 @@ def _biprop(settings: Settings) -> slotjax.Selector:
 
 
 def _multicoat(settings: Settings) -> slotjax.Selector:
-    return slotjax.multicoat(**_scaled(settings, settings.keep_fractions[0], *_MULTICOAT))
+    return slotjax.multicoat(**_scaled(settings, settings.keep_fractions, *_MULTICOAT))
 
 
 def _partly_frozen(settings: Settings) -> slotjax.Selector:

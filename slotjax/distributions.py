@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, get_args
 
 Fan = Literal["fan_in", "fan_out"]
@@ -250,11 +250,12 @@ def signed_xavier_constant(fan: Fan = "fan_in") -> Distribution:
     return Distribution("signed_constant", _deviation(1.0, fan))
 
 
-def scaled_for(keep_fraction: float, distribution: Distribution) -> Distribution:
+def scaled_for(keep_fraction: float | Sequence[float], distribution: Distribution) -> Distribution:
     """The distribution times `sqrt(1 / keep_fraction)`, so that the kept weights keep the variance of all.
 
     Args:
-        keep_fraction: share of the weights that will be kept, above 0 and at most 1.
+        keep_fraction: share of the weights that will be kept, above 0 and at most 1; or those of several coats, of
+            which `sum_n (2 n - 1) k_n`, the mean square of the number of coats, takes its place.
         distribution: what is scaled.
 
     Raises:
@@ -264,10 +265,13 @@ def scaled_for(keep_fraction: float, distribution: Distribution) -> Distribution
 
     >>> slotjax.distributions.scaled_for(0.25, slotjax.distributions.signed_kaiming_constant()).scale((8, 2))
     1.0
+    >>> slotjax.distributions.scaled_for((0.4, 0.2), slotjax.distributions.signed_kaiming_constant()).scale((8, 2))
+    0.5
     """
-    if not 0 < keep_fraction <= 1:
+    shares = keep_fraction if isinstance(keep_fraction, Sequence) else [keep_fraction]
+    if not shares or not all(0 < share <= 1 for share in shares):
         raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be above 0 and at most 1")
-    scale, factor = distribution.scale, math.sqrt(1 / keep_fraction)
+    scale, factor = distribution.scale, math.sqrt(1 / sum((2 * coat + 1) * share for coat, share in enumerate(shares)))
     scaled = OwnScale(factor * scale.factor) if isinstance(scale, OwnScale) else Multiple(scale, factor)
     return Distribution(distribution.kind, scaled)
 

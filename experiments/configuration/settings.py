@@ -132,7 +132,7 @@ class Request:
         "fan_in", flags.DEFINE_string, "Which fan the Kaiming and Xavier distributions count: fan_in or fan_out."
     )
     scale_for_kept: bool = flag(
-        False, flags.DEFINE_bool, "multiply random weights by sqrt(1 / keep_fraction), that of the first coat."
+        False, flags.DEFINE_bool, "scale random weights so that those that are kept have the variance of all."
     )
     score_scale: float | None = flag(
         None,

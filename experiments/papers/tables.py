@@ -45,7 +45,7 @@ def figure_tables(figure: Figure, ledger: Ledger) -> str:
     tables = [
         f"**{panel.title}**\n\n{panel_table(figure, panel, ledger)}"
         for panel in figure.panels
-        if has_data(figure, panel, ledger)
+        if (has_results if figure.kind == "methods" else has_data)(figure, panel, ledger)
     ]
     trials = "1 trial" if figure.trials == 1 else f"{figure.trials} trials: mean ({spread})"
     parts = [f"Test accuracy in percent {which}, {trials}.", *tables] if tables else []

@@ -46,8 +46,9 @@ def multicoat(
             example in the paper's code has 0.3, 0.0788 and 0.0315.
         options: random weights are `"stored"`, or `"seeded"` to recompute them wherever they are used.
         distribution: what random weights are drawn from. Default: `distributions.own_scale("signed_constant")`. The
-            paper's is `distributions.signed_kaiming_constant()`, scaled by `distributions.scaled_for` for the first
-            fraction. Stored ones may come from any function of `jax.nn.initializers` as well.
+            paper's is `distributions.signed_kaiming_constant()` times `sqrt(1 / k_1)`, and batch norm follows. Where
+            none does, `distributions.scaled_for(keep_fractions, ...)` keeps the size of activations. Stored ones may
+            come from any function of `jax.nn.initializers` as well.
         where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf. Default: as
             `slotjax.slot_machine` does.
 

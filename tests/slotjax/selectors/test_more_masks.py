@@ -98,6 +98,14 @@ def test_multicoated_supermasks_equal_their_transcription(shape, fractions, dtyp
     np.testing.assert_array_equal(seeded.select(again), chosen)
 
 
+def test_coats_can_keep_the_variance_of_a_weight():
+    fractions = (0.5, 0.3, 0.1)
+    scaled = distributions.scaled_for(fractions, distributions.kaiming_normal())
+    selector = slotjax.multicoat(fractions, distribution=scaled)
+    weights = selector.select(selector.init(KEY, jnp.zeros((60, 80))))
+    assert float(jnp.square(weights).mean()) == pytest.approx(2 / 60, rel=0.1)
+
+
 def test_one_coat_is_edge_popup():
     normal = DRAWN["normal"]
     both = slotjax.edge_popup(0.3, distribution=normal), slotjax.multicoat((0.3,), distribution=normal)
