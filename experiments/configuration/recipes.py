@@ -102,7 +102,7 @@ EDGE_POPUP: Recipe = {
 BIPROP: Recipe = {
     **EDGE_POPUP,
     "distribution": (("kaiming_normal", ALWAYS),),
-    "batch_size": ((256, IMAGENET), (60, ADAM), (256, VGG19_RESNETS), (128, ALWAYS)),
+    "batch_size": ((256, IMAGENET), (16, TRANSFORMER), (60, ADAM), (256, VGG19_RESNETS), (128, ALWAYS)),
     "weight_decay": ((2**-15, IMAGENET_RATES), (0.0, ADAM), (5e-4, VGG19_RESNETS), (1e-4, ALWAYS)),
 }
 MULTICOAT: Recipe = EDGE_POPUP
