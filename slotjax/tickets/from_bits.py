@@ -14,8 +14,8 @@ def from_bits(apply: Callable[..., Any]) -> Callable[..., Any]:
 
     Each weight is made where it is used, after what was computed before, and again wherever it is used again. So a
     program takes no more memory than the largest weight and its activations, if the layers are written out one after
-    another: a weight that stacks the layers of a `scan`, and one that is used within a loop or a `jax.checkpoint`, is
-    made whole. Bits that a compiled program closes over stay bits in it, also when `jax.export` writes it.
+    another: the weights that a `scan`, a loop or a `jax.checkpoint` uses are all made before it, those that stack its
+    layers whole. Bits that a compiled program closes over stay bits in it, also when `jax.export` writes it.
 
     Args:
         apply: a pure function of a pytree of weights and of pytrees of arrays.
