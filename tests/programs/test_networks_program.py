@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import evaluate, export
+from experiments.configuration.choices import CHOICES
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Request
 from experiments.flags.resolve import resolve
@@ -39,6 +40,7 @@ def patterns(tmp_path):
 def test_a_run_and_its_ticket_have_the_same_accuracy(model, profile, patterns, tmp_path, monkeypatch):
     tiny = {"tiny_resnet": lambda **settings: models.ResNet(blocks=(1,), small_images=True, **settings)}
     monkeypatch.setattr(models, "MODELS", {**models.MODELS, **tiny})
+    monkeypatch.setitem(CHOICES, "model", (*CHOICES["model"], *tiny))
     settings = resolve(
         Request(model=model, dataset=patterns, k=2, epochs=2, batch_size=16, learning_rate=0.1, **NETWORKS[model])
     )

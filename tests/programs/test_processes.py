@@ -154,7 +154,7 @@ def test_when_the_disk_of_one_is_full_it_says_so_and_the_other_ends_too(number, 
 def test_stored_options_that_are_split_over_both(digits, tmp_path):
     codes, said = finish_both(start_both(digits, tmp_path / "run", (["--shard_state"],) * 2))
     assert codes == [0, 0], said
-    assert "(the same)" in said[0][0]
+    assert ", before and after" in said[0][0]
 
 
 @pytest.mark.slow
