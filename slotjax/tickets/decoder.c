@@ -1,6 +1,6 @@
-/* Regenerates the weights of a flat file, which `flat.py` writes, a tile at a time: what firmware would do.
+/* Regenerates the weights of a flat file, which `reader.py --flat` writes, a tile at a time: what firmware would do.
  *
- *     python -m slotjax.tickets.flat --quantiles quantiles.h && cc -std=c99 -O2 -o decoder decoder.c
+ *     python reader.py --quantiles quantiles.h && cc -std=c99 -O2 -o decoder decoder.c
  *     ./decoder NETWORK.flat WEIGHTS.bin     the values of all arrays, one after another, little-endian
  *
  * FORMAT.md says what each step is for. Nothing but the C library is needed, and no memory beside a tile and the

@@ -1,7 +1,7 @@
 """Writes a ticket for machines that parse neither JSON nor zlib, as FORMAT.md has it in section 10.
 
-python -m slotjax.tickets.flat NETWORK.ticket NETWORK.flat    what decoder.c reads
-python -m slotjax.tickets.flat --quantiles quantiles.h        the table that decoder.c includes
+python reader.py --flat NETWORK.ticket NETWORK.flat    what decoder.c reads
+python reader.py --quantiles quantiles.h               the table that decoder.c includes
 """
 
 import struct
@@ -9,10 +9,14 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slotjax.tickets.reader import FLOATS, STEPS, Leaf, parse, quantiles, read_bytes
+if TYPE_CHECKING or __package__:
+    from slotjax.tickets.reader import FLOATS, STEPS, Leaf, parse, quantiles, read_bytes
+else:  # beside a copy of reader.py
+    from reader import FLOATS, STEPS, Leaf, parse, quantiles, read_bytes
 
 
 def flat(leaves: Sequence[Leaf]) -> Iterator[bytes]:
@@ -37,17 +41,13 @@ def _plain(leaf: Leaf) -> Leaf:
 
 def main(arguments: list[str]) -> None:
     """Does what the top of this file says."""
-    if len(arguments) != 2:
+    if len(arguments) != {"--flat": 3, "--quantiles": 2}.get("".join(arguments[:1])):
         sys.exit(__doc__)
     if arguments[0] == "--quantiles":
         text = f"static const int32_t quantiles[4096] = {{{', '.join(map(str, quantiles()))}}};\n"
         Path(arguments[1]).write_text(text)
         return
     try:
-        Path(arguments[1]).write_bytes(b"".join(flat(parse(read_bytes(arguments[0]))[1])))
+        Path(arguments[2]).write_bytes(b"".join(flat(parse(read_bytes(arguments[1]))[1])))
     except (OSError, ValueError, zlib.error) as error:
         sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

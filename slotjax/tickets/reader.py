@@ -1,6 +1,7 @@
 """Reads a ticket of slotjax, by FORMAT.md, with NumPy and the standard library alone; to be copied into any project.
 
-python reader.py NETWORK.ticket WEIGHTS.npz    every array, under its path (bfloat16 as its bits)
+python reader.py NETWORK.ticket WEIGHTS.npz            every array, under its path (bfloat16 as its bits)
+python reader.py --flat NETWORK.ticket NETWORK.flat    what decoder.c reads, with flat.py beside this file
 """
 
 import functools
@@ -9,6 +10,7 @@ import itertools
 import json
 import math
 import os
+import runpy
 import stat
 import statistics
 import sys
@@ -19,8 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MOST_OPTIONS = 2**24
-MOST_INFLATION = 32  # times that deflated indices may grow
+MOST_OPTIONS, MOST_INFLATION = 2**24, 32  # and how many times longer deflated indices may be than their stream
 STEPS = {"uniform": 2.0**-19, "normal": 2.0**-16, "signed_constant": 1.0, "uniform_sign": 1.0}
 FLOATS = {"float64": 1024, "float32": 128, "bfloat16": 128, "float16": 16}  # values are below 2 to that power
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "C64": "<c8", "BOOL": "?"}
@@ -90,8 +91,7 @@ class Leaf(NamedTuple):
         bits, kind = random_bits(self.entry["seed"], start, index), self.entry["kind"]
         unit = bits.view(np.int32) >> 12 if kind.startswith("uniform") else 1 - 2 * (bits >> 31).astype(np.int32)
         unit = np.sign(unit) if kind == "uniform_sign" else unit
-        if kind == "normal":
-            unit *= quantiles()[bits >> 19 & 0xFFF]
+        unit = unit * quantiles()[bits >> 19 & 0xFFF] if kind == "normal" else unit
         compute = np.dtype("float64" if self.dtype == "float64" else "float32")
         return _narrow(unit.astype(compute) * compute.type(self.entry["scale"] * STEPS[kind]), self.dtype)
 
@@ -288,10 +288,13 @@ def _times(values: Any, factor: Any, dtype: str) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1].startswith("-"):
-        sys.exit(__doc__)
     try:
-        arrays: Any = {leaf.path: leaf.values() for leaf in parse(read_bytes(sys.argv[1]))[1]}
-        np.savez(sys.argv[2], **arrays)
+        if sys.argv[1:2] in (["--flat"], ["--quantiles"]):
+            sys.modules["reader"] = sys.modules["__main__"]  # which flat.py, beside this file, imports
+            runpy.run_path(str(Path(__file__).with_name("flat.py")))["main"](sys.argv[1:])
+        elif len(sys.argv) == 3 and not sys.argv[1].startswith("-"):
+            np.savez(sys.argv[2], **{leaf.path: leaf.values() for leaf in parse(read_bytes(sys.argv[1]))[1]})  # type: ignore
+        else:
+            sys.exit(__doc__)
     except (OSError, ValueError, zlib.error) as error:
         sys.exit(f"error: {error}")

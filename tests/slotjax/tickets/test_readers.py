@@ -183,7 +183,8 @@ def test_double_precision_agrees(decoder, tmp_path):
 
 
 def test_the_reader_needs_nothing_but_numpy(tmp_path):
-    shutil.copy(READER, tmp_path / "reader.py")
+    for name in (READER, READER.replace("reader.py", "flat.py")):
+        shutil.copy(name, tmp_path)
     watch = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path('reader.py', run_name='__main__'); "
     watch += "assert not {'jax', 'slotjax', 'safetensors', 'ml_dtypes'} & set(sys.modules)"
     arguments = ["reader.py", VECTORS / "partition.ticket", "weights.npz"]
@@ -191,6 +192,9 @@ def test_the_reader_needs_nothing_but_numpy(tmp_path):
     with np.load(tmp_path / "weights.npz", allow_pickle=False) as arrays:
         found = {path: hashlib.sha256(bits(array)).hexdigest() for path, array in arrays.items()}
     assert found == STATED["partition.ticket"]
+    command = [sys.executable, "-I", "reader.py", "--flat", VECTORS / "partition.ticket", "partition.flat"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "partition.flat").read_bytes() == flat_of("partition")
 
 
 @pytest.mark.parametrize(("arguments", "message"), [(["a", "b"], "error: "), ([], "python reader.py NETWORK.ticket")])
