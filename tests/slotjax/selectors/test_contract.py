@@ -157,9 +157,8 @@ def test_the_contract(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [name for name in FIRST if not name.startswith(("learned", "random", "fixed", "partition"))]
-)
+# Of what is partly frozen, too little is free to come so near.
+@pytest.mark.parametrize("name", [name for name in FIRST if name.startswith(("slot", "edge", "super", "bi", "multi"))])
 def test_it_learns(name):
     assert learns(SELECTORS[name]())
 
