@@ -85,8 +85,10 @@ def test_random_values_follow_the_name_of_a_weight_and_not_its_place():
 
 
 def test_equal_shapes_under_different_names_have_different_options():
-    frozen = paper.slot_machine(3).init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "d": jnp.zeros((6, 4))})["frozen"]
-    assert not np.any(np.asarray(frozen["a"]["options"]) == np.asarray(frozen["d"]["options"]))
+    kernel = {"kernel": jnp.zeros((6, 4))}
+    frozen = paper.slot_machine(3).init(jax.random.key(0), {"a": kernel, "d": kernel, "a2": {"a": kernel}})["frozen"]
+    first, *others = (np.asarray(leaf["kernel"]["options"]) for leaf in (frozen["a"], frozen["d"], frozen["a2"]["a"]))
+    assert not any(np.any(first == other) for other in others)
 
 
 def test_shapes_are_enough():
