@@ -288,6 +288,11 @@ def test_the_decoder_says_what_does_not_fit(place, byte, message, decoder, tmp_p
     assert (finished.returncode, finished.stderr.startswith(f"error: {message}")) == (1, True), finished.stderr
 
 
+def test_ties_in_half_precision_go_to_the_even_one():
+    values = np.float32([1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 1 + 2**-8 + 2**-20])
+    np.testing.assert_array_equal(reader._narrow(values, "bfloat16"), np.uint16([0x3F80, 0x3F82, 0xBF80, 0x3F81]))
+
+
 def test_the_decoder_is_short():
     source = reader.__file__.replace("reader.py", "decoder.c")
     with open(source) as file:  # noqa: PTH123
