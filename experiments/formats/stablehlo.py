@@ -38,7 +38,7 @@ def stablehlo_logits(path: Path) -> Callable[[Any], Any]:
 
     Raises:
         ImportError: if flatbuffers is not installed.
-        ValueError: if it is no such file.
+        ValueError: if `write_stablehlo` did not write the file.
     """
     require("interop", "a StableHLO file", "flatbuffers")
     content = bytearray(path.read_bytes())

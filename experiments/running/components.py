@@ -40,7 +40,7 @@ class Network(NamedTuple):
         apply: the model, from images as the dataset has them to logits; with a key, augmented and with dropout.
         init: from a key to the weights that the model's own initializers draw.
         shapes: of its weights; where there are scales and biases, the arrays that they start from.
-        batch_stats: running statistics of batches before training, `{}` where there is no batch norm.
+        batch_stats: running statistics of batches before training; `{}` without batch norm.
     """
 
     apply: training.Apply

@@ -25,7 +25,7 @@ class Shipped(NamedTuple):
 
     @property
     def batch_stats(self) -> PyTree:
-        """Running statistics of batches, `{}` where there is no batch norm."""
+        """Running statistics of batches; `{}` without batch norm."""
         return self.ticket.collections.get("batch_stats", {})
 
 

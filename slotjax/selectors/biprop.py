@@ -51,7 +51,7 @@ def biprop(
     layer have one magnitude, `alpha = sum |w| / floor(keep_fraction n)`, the sum over those that are kept. The gradient
     is straight-through, `dL/ds = dL/dW * w * sign(s)`, with the random weight itself. Only the scores are trained.
 
-    What `variables` has of each selected weight is as in `slotjax.edge_popup`. `alpha` is no variable: it comes from
+    What `variables` has of each selected weight is as in `slotjax.edge_popup`. `alpha` is not stored: it comes from
     the random weights and the mask, by a sum in integers that is the same on every platform. A ticket holds it.
 
     Args:
@@ -104,8 +104,9 @@ class Biprop:
 
     def init(self, key: PRNGKeyArray, leaf: Any) -> tuple[Float[Array, "*shape"], Drawn]:
         """Scores and the random weight, or its seed."""
-        if not self._divisor(math.prod(leaf.shape)):
-            raise ValueError(f"keep_fraction: {self.keep_fraction} of its {math.prod(leaf.shape)} connections is none")
+        size = math.prod(leaf.shape)
+        if not self._divisor(size):
+            raise ValueError(f"keep_fraction: {self.keep_fraction} keeps none of its {size} connections")
         return mask_scores(key, leaf, self.distribution), self.source.init(key, leaf)
 
     def choose(self, weight: Weight, key: PRNGKeyArray | None) -> Bool[Array, "*shape"]:

@@ -99,7 +99,7 @@ def is_packed(leaf: Any) -> bool:
 
 
 def unpack_leaf(leaf: Any, after: Array | None = None) -> Array:
-    """The weight of one leaf, made after another array; an array stays as it is, but is no constant any more to XLA."""
+    """The weight of one leaf, made after another array. An array keeps its values, but is not a constant for XLA."""
     # Behind the first barrier, constant bits are not folded into weights; behind the second, making a weight is fused
     # with no use of it, so that the use rounds as it does with given weights.
     leaf = jax.lax.optimization_barrier(leaf)

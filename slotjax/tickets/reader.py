@@ -12,11 +12,11 @@ import math
 import os
 import runpy
 import stat
-import statistics
 import sys
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -268,8 +268,7 @@ def _mix(word: np.ndarray) -> np.ndarray:
 @functools.cache
 def quantiles() -> np.ndarray:
     """The middle quantiles of |N(0, 1)| in 4,096 equally likely parts, in multiples of 2^-16."""
-    inverse = statistics.NormalDist().inv_cdf
-    return np.array([round(inverse(0.5 + (part + 0.5) / 8192) * 2**16) for part in range(4096)], np.int32)
+    return np.array([round(NormalDist().inv_cdf(0.5 + (part + 0.5) / 8192) * 2**16) for part in range(4096)], np.int32)
 
 
 def _narrow(values: Any, dtype: str) -> np.ndarray:
@@ -293,7 +292,8 @@ if __name__ == "__main__":
             sys.modules["reader"] = sys.modules["__main__"]  # which flat.py, beside this file, imports
             runpy.run_path(str(Path(__file__).with_name("flat.py")))["main"](sys.argv[1:])
         elif len(sys.argv) == 3 and not sys.argv[1].startswith("-"):
-            np.savez(sys.argv[2], **{leaf.path: leaf.values() for leaf in parse(read_bytes(sys.argv[1]))[1]})  # type: ignore
+            arrays = parse(read_bytes(sys.argv[1]))[1]
+            np.savez(sys.argv[2], **dict[str, Any]((leaf.path, leaf.values()) for leaf in arrays))
         else:
             sys.exit(__doc__)
     except (OSError, ValueError, zlib.error) as error:

@@ -211,7 +211,7 @@ def test_a_file_that_is_no_export_is_named(digits_ticket, digits):
     assert "is not what experiments.export wrote" in errors
 
 
-@pytest.mark.skipif(bool(find_spec("jax2onnx")), reason="jax2onnx is installed")
+@pytest.mark.skipif(bool(find_spec("jax2onnx")), reason="where jax2onnx is installed, it writes the model instead")
 def test_without_jax2onnx_a_sentence_says_how_to_make_an_environment(digits_ticket, tmp_path):
     code, output, errors = call("export", f"--ticket={digits_ticket}", "--format=onnx", f"--out={tmp_path / 'o'}")
     assert (code, output, len(errors.splitlines())) == (1, "", 1)

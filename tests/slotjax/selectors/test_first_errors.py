@@ -68,7 +68,7 @@ MISTAKES = {
     ),
     "nothing kept to divide by": (
         lambda: slotjax.biprop(0.1, where=lambda name, leaf: leaf.ndim == 2).init(KEY, PARAMS),
-        "params: 'dense/kernel': keep_fraction: 0.1 of its 6 connections is none",
+        "params: 'dense/kernel': keep_fraction: 0.1 keeps none of its 6 connections",
     ),
     "a share for nothing": (
         lambda: slotjax.partly_frozen(slotjax.edge_popup(), 0.9, 0.1),
