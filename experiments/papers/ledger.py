@@ -63,6 +63,7 @@ class Shown(TypedDict, total=False):
     quantized: dict[str, dict[str, float]]
     values: dict[str, dict[str, list[float]]]
     hardware: Hardware
+    versions: dict[str, str]
 
 
 class Line(TypedDict, total=False):

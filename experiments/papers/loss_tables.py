@@ -6,7 +6,7 @@ from typing import Any
 from experiments.methods import method_of
 from experiments.papers.grid import Figure, Line, Panel, runs_at
 from experiments.papers.markdown import markdown
-from experiments.papers.results import Ledger, Result, has_results, result_at
+from experiments.papers.results import Ledger, Result, has_results, on_one_text, result_at
 from experiments.running.numbers import bits
 
 _HEAD = [
@@ -20,9 +20,9 @@ def loss_tables(figure: Figure, ledger: Ledger) -> list[str]:
     if figure.kind == "over_epochs":
         return []
     tables = [
-        f"**{panel.title}**\n\n{loss_table(figure, panel, ledger)}"
+        f"**{panel.title}**{_python(figure, panel, one_text)}\n\n{loss_table(figure, panel, one_text)}"
         for panel in figure.panels
-        if has_results(figure, panel, ledger)
+        if has_results(figure, panel, one_text := on_one_text(figure, panel, ledger))
     ]
     trials = "1 trial" if figure.trials == 1 else f"{figure.trials} trials: mean (least to greatest)"
     about = (
@@ -39,6 +39,13 @@ def loss_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
     known = [(line, place, result) for (_, place), (line, result) in results.items() if result]
     step = next((_step_seconds(result) for line, _, result in known if line.flat), None)
     return markdown(_HEAD, [_row(figure, line, place, result, step) for line, place, result in known])
+
+
+def _python(figure: Figure, panel: Panel, ledger: Ledger) -> str:
+    """The versions of Python, each of which brings a text of its own, of the runs of a panel."""
+    results = [result_at(figure, line, place, ledger) for line, place in _places(panel)]
+    told = [line.get("versions", {}).get("python") for result in results if result for line in result.lines]
+    return f", the library of Python {' and '.join(sorted(set(told)))}" if told and all(told) else ""
 
 
 def _places(panel: Panel) -> list[tuple[Line, Any]]:

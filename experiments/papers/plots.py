@@ -13,7 +13,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from experiments.files import write_figure
 from experiments.papers.grid import Figure, Line, Panel
-from experiments.papers.results import Ledger, Result, found_in, is_loss, mean_curve, operations, result_at
+from experiments.papers.results import Ledger, Result, found_in, is_loss, mean_curve, on_one_text, operations, result_at
 
 # Okabe and Ito's palette, told apart with any colour vision; markers and dashes tell them apart in grey.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -56,10 +56,10 @@ def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
         if panel is None:
             axes.remove()
             continue
-        _KINDS[figure.kind](axes, figure, panel, ledger)
+        _KINDS[figure.kind](axes, figure, panel, on_one_text(figure, panel, ledger))
         axes.set_title(panel.title)
         axes.grid(alpha=0.3)
-        if axes is not grid.flat[0]:
+        if axes is not grid.flat[0] and axes.get_ylabel() == grid.flat[0].get_ylabel():
             axes.set_ylabel("")
         # Below the axes, where it hides nothing.
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
@@ -122,6 +122,9 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
             axes.autoscale_view()
         _stars(axes, number, line.printed, beside)
     _name_axes(axes, figure)
+    if figure.axis == "bits per connection" and figure.kind == "against":
+        places = [place for line in panel.lines if not line.flat for place in line.runs]
+        axes.set_xlim(min(places) - 0.8, max(places) + 0.8)
     if figure.kind == "methods":
         places = sorted({place for line in panel.lines for place in line.runs})
         axes.set_xscale("log", base=2)

@@ -1,11 +1,13 @@
 """What the ledger has for the places of a figure."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at, runs_of
 from experiments.papers.ledger import LedgerLine
+from slotjax import models
 
 Ledger = dict[str, LedgerLine]
 _ACCURACIES = {"test_at_best_validation": "test_accuracy_at_best_validation", "last_test": "last_test_accuracy"}
@@ -67,6 +69,22 @@ def is_loss(figure: Figure) -> bool:
 def accuracy_of(figure: Figure, line: LedgerLine) -> float:
     """The accuracy of a run that counts in a figure, in percent; where losses count, that of the last epoch."""
     return 100 * line[_ACCURACIES.get(figure.result, "last_test_accuracy")]
+
+
+def on_one_text(figure: Figure, panel: Panel, ledger: Ledger) -> Ledger:
+    """The ledger without runs on other texts than most runs of a panel, for each Python brings a text of its own."""
+    runs = {run for line in panel.lines for place in line.runs for run in runs_at(line, place)}
+    keys = {key(Cell(run, seed)) for run in runs for seed in range(figure.trials)} & ledger.keys()
+    texts = Counter(_text(ledger[one]) for one in sorted(keys) if _text(ledger[one]))
+    if len(texts) < 2:
+        return ledger
+    most = texts.most_common(1)[0][0]
+    return {one: line for one, line in ledger.items() if _text(line) in (None, most)}
+
+
+def _text(line: LedgerLine) -> str | None:
+    """The hash of the text that a run was trained on; None of images."""
+    return line.get("dataset_sha256") if line["settings"].get("model") in models.TEXT_MODELS else None
 
 
 def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> list[LedgerLine]:

@@ -94,6 +94,16 @@ TRANSFORMER = Figure(
             ),
         ),
         Panel(
+            title="The best of three rates for all",
+            lines=(
+                _LEARNED,
+                Line(
+                    label="nearest, normal options",
+                    runs={6: tuple(nearest(64, learning_rate=rate, **_NORMAL) for rate in RATES)},
+                ),
+            ),
+        ),
+        Panel(
             title="From learned weights",
             lines=(
                 _LEARNED,

@@ -9,7 +9,7 @@ from experiments.papers import FIGURES
 from experiments.papers.beyond import transformer
 from experiments.papers.loss_tables import loss_table
 from experiments.papers.plots import panels_to_draw
-from experiments.papers.results import result_at
+from experiments.papers.results import on_one_text, result_at
 from experiments.papers.tables import figure_tables
 from tests.experiments.papers.made_up_ledger import four
 
@@ -54,18 +54,31 @@ def test_a_row_says_what_was_learned_what_it_weighs_and_what_a_step_costs():
 
 
 def test_what_is_given_is_measured_without_a_step_and_after_some():
-    found = rows(2, runs(transformer.given(16), 1.5, learned=60))
+    found = rows(3, runs(transformer.given(16), 1.5, learned=60))
     assert found["given, without a step, K = 16"][1] == "3.000, 1 of 3 trials"
     assert found["given, a tenth of the steps, K = 16"][1] == "1.500, 1 of 3 trials"
 
 
 def test_learned_weights_that_were_rounded_have_their_own_loss_and_bytes():
     rounded = {"4": {"loss": 1.25, "bytes": 240.0}}
-    found = rows(2, runs(transformer.learned(learning_rate=3e-3), 1.0, quantized=rounded))
+    found = rows(3, runs(transformer.learned(learning_rate=3e-3), 1.0, quantized=rounded))
     assert found["learned, then rounded to 4 bits and a scale for 32"][:5] == [
         *("4.5", "1.250, 1 of 3 trials", "1.803", "100.0 %", "240"),
     ]
     assert not any("8 bits" in label for label in found)
+
+
+def test_runs_on_different_texts_are_never_in_one_table():
+    common = runs(transformer.learned(learning_rate=3e-3), 1.0, dataset_sha256="a", versions={"python": "3.12.3"})
+    nearest = runs(transformer.nearest(64), 1.5, dataset_sha256="a", versions={"python": "3.12.3"})
+    other = runs(transformer.nearest(8), 1.25, dataset_sha256="b", versions={"python": "3.11.7"})
+    ledger = common | nearest | other
+    assert on_one_text(FIGURE, FIGURE.panels[0], ledger) == common | nearest
+    tables = figure_tables(FIGURE, ledger)
+    assert "**0.40 million parameters, kernels selected**, the library of Python 3.12.3" in tables
+    assert "1.250" not in tables
+    (picture,) = (panel for panel in panels_to_draw(FIGURE, other))
+    assert picture is FIGURE.panels[0]
 
 
 def test_without_runs_there_is_no_table_and_no_picture():
