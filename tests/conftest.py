@@ -7,15 +7,13 @@ import os
 import shutil
 import tempfile
 
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
-
 import hypothesis
 import jax
 import numpy as np
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.patterns import write_patterns
 from tests.small_imagenet import prepared  # noqa: F401 (a fixture)
 from tests.small_mnist import prepared_digits  # noqa: F401 (a fixture)
 
@@ -51,12 +49,23 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_configure(config):
-    """Compiles the quick tests with few optimizations of machine code, for compiling takes most of their time.
+    """Runs on four CPU devices, unless the device suite is asked for, and compiles the quick tests soonest.
 
-    Both sides of a comparison are compiled alike. Slow tests compile as users do; those that fuzz look at no numbers.
+    Few optimizations of machine code will do for these, for compiling takes most of their time. Both sides of a
+    comparison are compiled alike. Slow tests compile as users do; those that fuzz look at no numbers.
     """
-    if config.option.markexpr in ("not slow and not fuzz", "fuzz"):
+    if config.option.markexpr != "device":
+        use_cpu()
+    if config.option.markexpr in ("not slow and not fuzz and not device", "fuzz"):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FEW_OPTIMIZATIONS}".strip()
+
+
+def use_cpu():
+    """Four CPU devices, here and in the programs under test, which inherit the environment."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    devices = os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", int(devices))
 
 
 # No test is timed, and every run draws the same examples, so that code and not luck decides whether it passes.
@@ -134,14 +143,7 @@ def once(tmp_path_factory):
 def digits(once):
     """An npz file of 800 images that can be learned: each class is one pattern with noise."""
 
-    def make(directory):
-        random = np.random.default_rng(0)
-        patterns = random.integers(0, 200, (10, 28, 28))
-        labels = np.arange(800) % 10
-        images = (patterns[labels] + random.integers(0, 56, (800, 28, 28))).astype(np.uint8)
-        np.savez(directory / "digits.npz", x_train=images, y_train=labels)
-
-    return once("digits", make) / "digits.npz"
+    return once("digits", lambda directory: write_patterns(directory / "digits.npz")) / "digits.npz"
 
 
 DAMAGES = {
