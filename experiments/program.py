@@ -8,10 +8,12 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from experiments.output import OutputError, name_errors_of_output
+from experiments.vectors import prefer_wide_vectors
 
 
 def start(main: Callable[[list[str]], None]) -> None:
     """Calls `main` with the command line, whose flags are parsed by then; to be called after they are defined."""
+    prefer_wide_vectors()
     app.run(main, flags_parser=parsed)
 
 
