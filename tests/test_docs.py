@@ -112,7 +112,7 @@ def test_pages_name_only_what_exists(page):
         assert (ROOT / path).exists(), path
     for link in re.findall(r"\]\((?!http)([^)]+)\)", PAGES[page]):
         path, _, part = link.partition("#")
-        target = (ROOT / page).parent / path
+        target = (ROOT / page).parent / path if path else ROOT / page
         assert target.exists(), link
         titles = re.findall(r"^#+ (.+)$", target.read_text() if part else "", re.MULTILINE)
         assert not part or part in {title.lower().replace(" ", "-") for title in titles}, link
