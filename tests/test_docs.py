@@ -76,11 +76,14 @@ def test_the_readme_snippets_run_in_order(capsys, tmp_path, monkeypatch):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         for snippet in snippets("python"):
             exec(snippet, names)
-    accuracy = float(capsys.readouterr().out.splitlines()[0].removeprefix("accuracy "))
-    assert accuracy > 0.9
+    shown = next(text for text in snippets("text") if text.startswith("accuracy ")).splitlines()
+    accuracy, *table = capsys.readouterr().out.splitlines()[: len(shown)]
+    assert float(accuracy.removeprefix("accuracy ")) > 0.9
+    assert table == shown[1:]
     assert names["logits"].shape == (1, 10)
     assert np.any(names["logits"] != names["sampled"])
     assert names["predictions"].shape == (256, 2)
+    assert np.all(names["plain"].kernel[...] == names["network"].weights().kernel[...])
 
 
 def test_the_readme_commands_have_valid_flags():
