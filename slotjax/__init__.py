@@ -1,4 +1,15 @@
-"""Train networks without ever updating a weight: training selects among frozen random values."""
+"""Train networks without ever updating a weight: training selects among frozen random values.
+
+    selector = slotjax.slot_machine(k=8)
+    variables = selector.init(key, params)  # {"params": scores, which train, "frozen": random values, which do not}
+    weights = selector.select(variables)    # ordinary weights, for the unmodified model
+
+Every method is a function that returns a `Selector`: `slot_machine`, `edge_popup`, `supermask`, `biprop`, `multicoat`,
+`partly_frozen`, and, to compare with, `learned`, `random_selection` and `fixed`; `partition` mixes them. `summary` says
+what a selector would make of a model. `save_ticket` packs what was trained into a seed and a few bits per connection,
+and `load_ticket` gives back the weights. `slotjax.linen.Selected` and `slotjax.nnx.Selected` wrap whole modules.
+`slotjax.selectors.selector` shows how to write a method of your own.
+"""
 
 import importlib
 from typing import Any

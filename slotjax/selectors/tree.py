@@ -38,6 +38,10 @@ class TreeSelector:
     def __post_init__(self) -> None:
         check_where(self.where)
 
+    def __repr__(self) -> str:
+        # What made it says all; the rest follows from it and would fill a screen.
+        return f"<selector of {self.settings!r}>"
+
     def init(self, key: PRNGKeyArray, params: PyTree) -> Variables:
         """Random values and scores in place of the leaves that `where` picks."""
         check_init(key, params)
