@@ -3,7 +3,9 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -11,18 +13,38 @@ from experiments.output import OutputError, name_errors_of_output
 from experiments.vectors import prefer_wide_vectors
 
 
-def start(main: Callable[[list[str]], None]) -> None:
-    """Calls `main` with the command line, whose flags are parsed by then; to be called after they are defined."""
+class Help(app.HelpFlag):
+    """`--help` that prints a text of the program's own, in place of absl's list by the alphabet."""
+
+    def __init__(self, text: Callable[[flags.FlagValues], str]) -> None:
+        super().__init__()
+        self.allow_override, self._text = True, text  # absl has defined one by then
+
+    def parse(self, arg: Any) -> None:
+        """Prints it and ends the program, if the flag is given."""
+        if self._parse(arg):
+            print(f"{sys.modules['__main__'].__doc__}\n{self._text(flags.FLAGS)}\n")
+            print("Try --helpfull for the flags of absl.", flush=True)
+            sys.exit(0)
+
+
+def start(main: Callable[[list[str]], None], help_text: Callable[[flags.FlagValues], str] | None = None) -> None:
+    """Calls `main` with the command line, whose flags are parsed by then; to be called after they are defined.
+
+    `help_text` makes what `--help` prints below the program's docstring. Default: absl's list of flags.
+    """
     prefer_wide_vectors()
-    app.run(main, flags_parser=parsed)
+    app.run(main, flags_parser=partial(parsed, help_text=help_text))
 
 
-def parsed(arguments: list[str]) -> list[str]:
+def parsed(arguments: list[str], help_text: Callable[[flags.FlagValues], str] | None = None) -> list[str]:
     """The arguments that are no flags. A flag that cannot be parsed ends the program in one sentence.
 
     From here on, what cannot be printed is an OutputError.
     """
     name_errors_of_output()  # of which --help has the most
+    if help_text:
+        flags.DEFINE_flag(Help(help_text), flags.FLAGS)
     with one_sentence():
         try:
             return flags.FLAGS(arguments)

@@ -9,8 +9,10 @@ Times are of two CPU cores, without those of installing and starting.
 from absl import flags
 
 from experiments.flags import parse
+from experiments.flags.topics import help_by_topic
 from experiments.program import one_sentence, prepare, start
 from experiments.running.failure import RunError, Stopped
+from experiments.running.next_steps import next_steps
 from experiments.running.processes import ended_together, join
 from experiments.running.run import run
 from experiments.running.summary import table
@@ -24,12 +26,11 @@ def main(arguments: list[str]) -> None:
         join(execution)
     with ended_together(), one_sentence(RunError):
         try:
-            print(table(run(settings, execution), settings))
+            print(table(run(settings, execution), settings, next_steps(settings, execution)))
         except Stopped as stopped:
             print(stopped)
 
 
 if __name__ == "__main__":
     parse.define_flags()
-    flags.adopt_module_key_flags(parse)
-    start(main)
+    start(main, help_by_topic)

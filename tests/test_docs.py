@@ -21,6 +21,7 @@ import experiments
 import slotjax
 from experiments import benchmark, bits, evaluate, export, report, reproduce, search
 from experiments.flags import parse
+from experiments.flags.topics import TOPICS
 from slotjax import models, training
 
 ROOT = Path(__file__).parent.parent
@@ -119,6 +120,11 @@ def test_pages_name_only_what_exists(page):
         assert target.exists(), link
         titles = re.findall(r"^#+ (.+)$", target.read_text() if part else "", re.MULTILINE)
         assert not part or part in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}, link
+
+
+def test_the_page_of_the_programs_has_all_flags_by_topic():
+    rows = (f"| {topic} | {', '.join(f'`--{name}`' for name in names)} |" for topic, names in TOPICS.items())
+    assert "\n".join(rows) in PAGES["experiments/README.md"]
 
 
 def test_the_front_page_is_short():

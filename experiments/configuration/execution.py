@@ -26,7 +26,7 @@ class Execution:
     summary: bool = flag(
         False,
         flags.DEFINE_bool,
-        "print a table of the network first: what is selected, at which scale, and what it weighs.",
+        "Print a table of the network first: what is selected, at which scale, and what it weighs.",
     )
     profile: bool = flag(
         False,

@@ -76,8 +76,8 @@ class Request:
     initial: str = flag(
         "uniform",
         flags.DEFINE_string,
-        "initial scores, uniform (as in the paper) or nearest (those by which the option nearest to a random value is "
-        "the first choice).",
+        "initial scores, uniform (as in the paper), nearest (those by which the option nearest to a random value is "
+        "the first choice) or given (the same from the weights of --init_from).",
     )
     keep_fraction: float = flag(0.5, flags.DEFINE_float, "share of the weights that is kept.")
     keep_fractions: tuple[float, ...] = flag(

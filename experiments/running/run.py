@@ -167,29 +167,31 @@ def train(
     interruption: Interruption,
 ) -> dict[str, Any]:
     """Trains from the latest checkpoint, or from the start, to the last epoch."""
-    initial = _initial(experiment, jax.random.key(settings.seed), execution.shard_state)
-    if execution.shard_state:
-        experiment = experiment._replace(state_shardings=jax.tree.map(lambda array: array.sharding, initial.state))
-    trainer = trainer_of(experiment, settings, execution, workdir, interruption)
-    state, frozen, history = _start(initial, trainer, workdir, checkpoints, partial(_is_scheduled, settings, execution))
-    epochs = experiment.epochs
-    if holds_in_any_process(bool(interruption)):
-        raise Stopped(f"Stopped before epoch {len(history)}; the same command goes on from there.")
-    logs_of_first = Logs(workdir, history) if is_first() else contextlib.nullcontext()
-    text = settings.dataset in data.TEXTS
-    with logs_of_first as logs, Progress(epochs, done=len(history) - 1, text=text) as progress:
-        for number in range(len(history), epochs + 1):
-            state, record = _timed_epoch(trainer, state, frozen, experiment.schedule)
-            history.append(record)
-            if logs:
-                logs.write(record)
-            progress.show(record)
-            stop = holds_in_any_process(bool(interruption))
-            check_there(workdir)
-            if stop or _is_scheduled(settings, execution, number):
-                checkpoints.save(number, state, history)
-            if stop and number < epochs:
-                raise Stopped(f"Stopped after epoch {number}; the same command goes on from there.")
+    title, epochs = f"{settings.model} on {settings.dataset}, {describe(settings)}", experiment.epochs
+    with Progress(epochs, settings.dataset in data.TEXTS, f"{title}; results in {workdir}") as progress:
+        progress.doing("drawing random values,")
+        initial = _initial(experiment, jax.random.key(settings.seed), execution.shard_state)
+        if execution.shard_state:
+            experiment = experiment._replace(state_shardings=jax.tree.map(lambda array: array.sharding, initial.state))
+        trainer = trainer_of(experiment, settings, execution, workdir, interruption)
+        scheduled = partial(_is_scheduled, settings, execution)
+        state, frozen, history = _start(initial, trainer, workdir, checkpoints, scheduled, progress)
+        if holds_in_any_process(bool(interruption)):
+            raise Stopped(f"Stopped before epoch {len(history)}; the same command goes on from there.")
+        progress.begin(done=len(history) - 1)
+        with Logs(workdir, history) if is_first() else contextlib.nullcontext() as logs:
+            for number in range(len(history), epochs + 1):
+                state, record = _timed_epoch(trainer, state, frozen, experiment.schedule)
+                history.append(record)
+                if logs:
+                    logs.write(record)
+                progress.show(record)
+                stop = holds_in_any_process(bool(interruption))
+                check_there(workdir)
+                if stop or scheduled(number):
+                    checkpoints.save(number, state, history)
+                if stop and number < epochs:
+                    raise Stopped(f"Stopped after epoch {number}; the same command goes on from there.")
     check_there(workdir)
     _tidy(checkpoints, workdir)
     variables = {"params": state.params, "frozen": frozen}
@@ -197,7 +199,7 @@ def train(
     check_proof(history, proof, workdir)
     summary = summarize(history, experiment.selector, variables, proof, experiment.optimizer)
     if is_first():
-        draw_curves(history, f"{settings.model} on {settings.dataset}, {describe(settings)}", workdir / "curves.png")
+        draw_curves(history, title, workdir / "curves.png")
         write_json(workdir / "summary.json", summary)
     return summary
 
@@ -229,6 +231,7 @@ def _start(
     workdir: Path,
     checkpoints: training.Checkpoints,
     is_scheduled: Callable[[int], bool],
+    progress: Progress,
 ) -> Start:
     if not (workdir / "frozen").exists() and jax.tree.leaves(start.frozen):
         training.save_arrays(workdir / "frozen", start.frozen)
@@ -241,6 +244,7 @@ def _start(
     state, history = restored or (start.state, [])
     start = Start(state, _frozen(start.frozen, history, workdir), history)
     if not history:
+        progress.doing("compiling the evaluation,")
         return start._replace(history=[_untrained(start, trainer)])
     if int(state.epoch) != len(history) - 1:
         raise RunError(
@@ -252,7 +256,7 @@ def _start(
             "--workdir, or --overwrite to start again"
         )
     check_proof(history, slotjax.proof(start.frozen), workdir)
-    print(f"Resuming after epoch {len(history) - 1}.")
+    progress.say(f"Resuming after epoch {len(history) - 1}.")
     return start
 
 

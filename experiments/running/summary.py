@@ -1,5 +1,6 @@
 """The results of a run."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -63,8 +64,8 @@ def summarize(
     }
 
 
-def table(summary: dict[str, Any], request: Request) -> str:
-    """The summary, one row per line.
+def table(summary: dict[str, Any], request: Request, more: Mapping[str, str] | None = None) -> str:
+    """The summary, one row per line, and more rows if there are any.
 
     >>> accuracies = {"untrained_test_accuracy": 0.1, "best_validation_accuracy": 0.98, "best_epoch": 7}
     >>> rest = {"connections": 266200, "trained": "scores only", "test_accuracy_at_best_validation": 0.97, "seconds": 9}
@@ -82,6 +83,7 @@ def table(summary: dict[str, Any], request: Request) -> str:
         "training": f"{summary['seconds']:.1f} s",
         "what was trained": summary["trained"],
         "SHA-256 of all options": f"{proof}, before and after" if proof else "nothing is frozen",
+        **(more or {}),
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())

@@ -8,13 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import flags
+from absl import app, flags
 
 import slotjax
+from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Request
 from experiments.flags import parse as parsing
 from experiments.flags.resolve import resolve
+from experiments.flags.topics import TOPICS, help_by_topic
 from experiments.methods import describe, selector_of
+from experiments.program import parsed
 from experiments.running import run
 from experiments.running.components import Inputs, draw, load_source, network
 from slotjax import data
@@ -258,6 +261,19 @@ def test_drawing_in_one_program_gives_what_init_gives(request_, compilations):
 def test_drawing_keeps_weights_that_are_given():
     weights = {"kernel": jnp.arange(6.0).reshape(2, 3), "bias": jnp.ones(3)}
     chex.assert_trees_all_equal(draw(slotjax.learned(), jax.random.key(0), weights)["params"], weights)
+
+
+def test_help_has_every_flag_once_and_ten_of_them_first(capsys, monkeypatch):
+    values = flags.FlagValues()
+    parsing.define_flags(values)
+    flags.DEFINE_flag(app.HelpFlag(), values)
+    monkeypatch.setattr(flags, "FLAGS", values)
+    with pytest.raises(SystemExit) as end:
+        parsed(["train", "--help"], help_by_topic)
+    assert end.value.code == 0
+    named = re.findall(r"^  --(?:\[no\])?(\w+):", capsys.readouterr().out, re.MULTILINE)
+    assert sorted(named) == sorted(field.name for kind in (Request, Execution) for field in dataclasses.fields(kind))
+    assert named[:10] == [*next(iter(TOPICS.values()))]
 
 
 def test_the_help_says_the_recipes_numbers_and_whom_a_flag_concerns():
