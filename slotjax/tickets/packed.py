@@ -10,17 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from slotjax.options import Seeded, Shared, Stored, at_least_float32, explicit_sharding, rounded
+from slotjax.options import FrozenShare, Seeded, Shared, Stored, at_least_float32, explicit_sharding, rounded
 from slotjax.tickets.indices import planes, unpack_planes
 from slotjax.tickets.reader import Leaf, bits_per_index
 
-_KNOWN = {"shape", "dtype", "k", "seed", "kind", "scale", "zero", "factor", "packing"}
+_DRAWN = ("kind", "scale", "zero", "factor", "multiples")
+_KNOWN = {"shape", "dtype", "k", "seed", "packing", "frozen", *_DRAWN}
 
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["bits", "seed", "options"],
-    meta_fields=["shape", "dtype", "k", "kind", "scale", "zero", "factor"],
+    data_fields=["bits", "seed", "options", "freeze"],
+    meta_fields=["shape", "dtype", "k", "kind", "scale", "zero", "factor", "multiples", "pruned"],
 )
 @dataclasses.dataclass(frozen=True)
 class Packed:
@@ -38,6 +39,9 @@ class Packed:
         scale: of the distribution of drawn options.
         zero: whether option 0 is 0.
         factor: what every chosen value is multiplied by.
+        multiples: whether the options are 0, 1, 2, ... times option 1.
+        freeze: seed of the share that is frozen, `uint32 (2,)`; None if none is.
+        pruned: below how many of 2^32 the random bits of `freeze` make a connection 0, whatever its index.
 
     >>> bits = jnp.array([[0b10]], jnp.uint32)  # of connections 0 and 1, of which the second has option 1
     >>> options = jnp.array([0.5, 2.0])  # of both
@@ -56,6 +60,9 @@ class Packed:
     scale: float = 0.0
     zero: bool = False
     factor: float = 1.0
+    multiples: bool = False
+    freeze: Any = None
+    pruned: int = 0
 
 
 def packed_leaf(leaf: Leaf, weight: Array) -> Packed | Array:
@@ -63,12 +70,18 @@ def packed_leaf(leaf: Leaf, weight: Array) -> Packed | Array:
     entry, dtype = leaf.entry, jnp.dtype(leaf.dtype)
     if not entry.keys() <= _KNOWN:
         return weight
-    drawn = {name: entry[name] for name in ("kind", "scale", "zero", "factor") if name in entry}
+    drawn = {name: entry[name] for name in _DRAWN if name in entry}
+    if "frozen" in entry:
+        drawn |= {"freeze": _seed(entry["frozen"]), "pruned": entry["frozen"]["pruned"]}
     options = None if leaf.options is None else jax.device_put(leaf.options.copy().view(dtype))
-    seed = jax.device_put(np.array(entry["seed"], np.uint32)) if options is None else None
     index = np.concatenate([np.zeros(0, np.uint32), *(index for _, index in leaf.tiles())])
     bits = jax.device_put(planes(index, bits_per_index(entry["k"])))
+    seed = _seed(entry) if options is None else None
     return Packed(bits, seed, options, leaf.shape, dtype, entry["k"], **drawn)
+
+
+def _seed(entry: dict[str, Any]) -> Array:
+    return jax.device_put(np.array(entry["seed"], np.uint32))
 
 
 def unpack(packed: PyTree) -> PyTree:
@@ -108,13 +121,21 @@ def unpack_leaf(leaf: Any, after: Array | None = None) -> Array:
 
 def _weight(leaf: Packed) -> Array:
     index = unpack_planes(leaf.bits, math.prod(leaf.shape)).reshape(leaf.shape)
+    values = _chosen(leaf, jnp.minimum(index, 1) if leaf.multiples else index)
+    if leaf.multiples or leaf.factor != 1:
+        values = _times(values, index if leaf.multiples else jnp.asarray(leaf.factor))
+    if leaf.freeze is None:
+        return values
+    pruned, _ = FrozenShare(leaf.freeze, leaf.pruned, 0).masks(leaf.shape)
+    return jnp.where(pruned, jnp.zeros_like(values), values)
+
+
+def _chosen(leaf: Packed, index: Array) -> Array:
     if leaf.options is None:
-        values = _drawn(leaf, index)
-    elif leaf.options.ndim <= len(leaf.shape):
-        values = Shared(leaf.options, leaf.shape).at(index)
-    else:
-        values = Stored(leaf.options, leaf.zero).at(index)
-    return values if leaf.factor == 1 else _times(values, leaf.factor)
+        return _drawn(leaf, index)
+    if leaf.options.ndim <= len(leaf.shape):
+        return Shared(leaf.options, leaf.shape).at(index)
+    return Stored(leaf.options, leaf.zero).at(index)
 
 
 def _drawn(leaf: Packed, index: Array) -> Array:
@@ -123,10 +144,11 @@ def _drawn(leaf: Packed, index: Array) -> Array:
     return values if scale == leaf.scale else _doubled(values, 2 * values)
 
 
-def _times(values: Array, factor: float) -> Array:
+def _times(values: Array, factor: Array) -> Array:
     """Multiplied in float32 or float64, and rounded to the dtype once."""
     wide = values.astype(at_least_float32(values.dtype))
-    half, product = (wide * jnp.asarray(number, wide.dtype) for number in (factor / 2, factor))
+    factor = factor.astype(wide.dtype)
+    half, product = wide * (factor / 2), wide * factor
     return rounded(_doubled(half, product), values.dtype).astype(values.dtype)
 
 

@@ -14,7 +14,7 @@ from flax import nnx
 
 import slotjax
 from slotjax import models
-from slotjax.tickets import Packed, from_bits, indices, unpack
+from slotjax.tickets import Packed, from_bits, indices, reader, unpack
 from slotjax.tickets.packed import packed_leaf
 from slotjax.tickets.reader import Leaf
 from tests.slotjax.tickets.made_tickets import VECTORS, bits, constant
@@ -59,6 +59,11 @@ def constants(program):
     return sum(ITEM_SIZES.get(kind, 4) * math.prod(map(int, filter(None, sizes.split(",")))) for kind, sizes in found)
 
 
+def packed_leaves(tree):
+    leaves = jax.tree.leaves(tree, is_leaf=lambda leaf: isinstance(leaf, Packed))
+    return [leaf for leaf in leaves if isinstance(leaf, Packed)]
+
+
 def same(left, right):
     return jax.tree.structure(left) == jax.tree.structure(right) and all(
         one.dtype == other.dtype and bits(one) == bits(other)
@@ -69,6 +74,8 @@ def same(left, right):
 @pytest.mark.parametrize("path", sorted(VECTORS.glob("*.ticket")), ids=lambda path: path.stem)
 def test_bits_of_every_kind_unpack_to_the_weights(path):
     ticket = slotjax.load_ticket(path)
+    selected = sum(part.index_bytes is not None for part in slotjax.tickets.describe_ticket(path).parts)
+    assert len(packed_leaves(ticket.packed)) == selected
     assert same(jax.jit(unpack)(ticket.packed), ticket.weights)
     assert same(jax.jit(lambda: from_bits(lambda weights: weights)(ticket.packed))(), ticket.weights)
 
@@ -102,7 +109,7 @@ def test_a_tree_keeps_its_structure(tmp_path):
     slotjax.save_ticket(tmp_path / "ticket", selector, drawn(selector, state))
     for like in (None, state):
         ticket = slotjax.load_ticket(tmp_path / "ticket", like)
-        (leaf,) = jax.tree.leaves(ticket.packed, is_leaf=lambda leaf: isinstance(leaf, Packed))
+        (leaf,) = packed_leaves(ticket.packed)
         assert leaf.shape == (5, 4)
         assert same(jax.jit(unpack)(ticket.packed), ticket.weights)
 
@@ -178,6 +185,26 @@ def small(tmp_path_factory):
 def test_weights_may_be_used_in_any_way(use, small):
     x = jnp.asarray(np.random.default_rng(4).normal(size=(7, 9)), jnp.float32)
     assert same(small.apply(use, x), jax.jit(use)(small.weights, x))
+
+
+FROZEN_SHARES = {"seed": [3, 4], "pruned": 2**30, "kept": 2**29}
+PARTLY_FROZEN = {
+    "multiples": {"k": 4, "zero": True, "multiples": True},
+    "all eight indices": {"k": 8},
+}
+
+
+@pytest.mark.parametrize("entry", PARTLY_FROZEN.values(), ids=PARTLY_FROZEN)
+def test_partly_frozen_weights_are_few_bits_and_give_the_same_sums(entry):
+    entry = {"shape": [64, 9], "frozen": FROZEN_SHARES, "seed": [1, 2], "kind": "normal", "scale": 0.1, **entry}
+    index = np.random.default_rng(0).integers(0, entry["k"], reader.unfrozen(entry, 300))
+    data = indices.pack(index, reader.bits_per_index(entry["k"]))
+    leaf = Leaf("params/kernel", "float32", (64, 9), entry, data)
+    weight, x = jnp.asarray(leaf.values()), jnp.ones((9, 64))
+    packed = packed_leaf(leaf, weight)
+    assert packed.bits.nbytes == reader.bits_per_index(entry["k"]) * weight.size / 8
+    use = lambda kernel: x.mT + kernel  # noqa: E731
+    assert same(jax.jit(from_bits(use))(packed), jax.jit(use)(weight))
 
 
 def test_gradients_flow_through_weights_of_bits(small):
