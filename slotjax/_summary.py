@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from slotjax.options import Drawn, varies_about_zero
+from slotjax.options import Drawn, limit_of, varies_about_zero
 from slotjax.selectors import (
     Selector,
     decided,
@@ -159,11 +159,11 @@ def _reason(name: str, leaf: Any, known: bool) -> str:
 
 
 def _deviation(made: dict[str, Any], own: float | None) -> float | None:
-    """Of what is drawn: the own one, or that of a named distribution, whose uniform values have a limit."""
+    """Of what is drawn: the own one, or that of a named distribution, whose scale may be a limit."""
     if made.get("scale") == "own":
         return own
     scale = made.get("scale")
-    return scale / math.sqrt(3) if scale is not None and made["kind"] == "uniform" else scale
+    return None if scale is None else scale / float(limit_of(made["kind"], jnp.float32(1)))
 
 
 def _free(made: dict[str, Any]) -> float:

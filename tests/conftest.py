@@ -5,7 +5,15 @@ import fcntl
 import gc
 import os
 import shutil
+import sys
 import tempfile
+
+if "device" in sys.argv:  # after -m; pytest's workers have another command line, but the same environment
+    os.environ["SLOTJAX_ON_DEVICE"] = "true"
+if "SLOTJAX_ON_DEVICE" not in os.environ:
+    # Before JAX is imported, because some tests make arrays as they are imported. Programs under test inherit it.
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
 
 import hypothesis
 import jax
@@ -49,23 +57,12 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_configure(config):
-    """Runs on four CPU devices, unless the device suite is asked for, and compiles the quick tests soonest.
+    """Compiles the quick tests with few optimizations of machine code, for compiling takes most of their time.
 
-    Few optimizations of machine code will do for these, for compiling takes most of their time. Both sides of a
-    comparison are compiled alike. Slow tests compile as users do; those that fuzz look at no numbers.
+    Both sides of a comparison are compiled alike. Slow tests compile as users do; those that fuzz look at no numbers.
     """
-    if config.option.markexpr != "device":
-        use_cpu()
     if config.option.markexpr in ("not slow and not fuzz and not device", "fuzz"):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FEW_OPTIMIZATIONS}".strip()
-
-
-def use_cpu():
-    """Four CPU devices, here and in the programs under test, which inherit the environment."""
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    devices = os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
-    jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", int(devices))
 
 
 # No test is timed, and every run draws the same examples, so that code and not luck decides whether it passes.

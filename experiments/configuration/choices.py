@@ -15,6 +15,7 @@ Optimizer = Literal["sgd", "adam"]
 Distribution = Literal[
     "own",
     "own_uniform",
+    "own_bell",
     "own_normal",
     "glorot_uniform",
     "glorot_deviation",

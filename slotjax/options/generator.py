@@ -196,6 +196,12 @@ def _normal(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*s
     return _signed_constant(bits, dtype) * quantile
 
 
+def _bell(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
+    # The sum of the four bytes, two at a time.
+    pairs = (bits & jnp.uint32(0x00FF00FF)) + ((bits >> 8) & jnp.uint32(0x00FF00FF))
+    return ((pairs & jnp.uint32(0xFFFF)) + (pairs >> 16)).astype(jnp.int32).astype(dtype) - 510
+
+
 def _signed_constant(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Array, "*shape"]:
     return (1 - 2 * (bits >> 31).astype(jnp.int32)).astype(dtype)
 
@@ -207,6 +213,7 @@ def _uniform_sign(bits: UInt32[Array, "*shape"], dtype: DTypeLike) -> Float[Arra
 KINDS: dict[str, tuple[Unit, float]] = {
     "uniform": (_uniform, 2.0**-19),
     "normal": (_normal, 1.0),
+    "bell": (_bell, 2.0**-9),
     "signed_constant": (_signed_constant, 1.0),
     "uniform_sign": (_uniform_sign, 1.0),
 }

@@ -109,9 +109,12 @@ class Seeded:
 
 
 def limit_of(kind: str, deviation: Float[Array, ""]) -> Float[Array, ""]:
-    """The scale of a distribution of that kind and deviation: the limit of a uniform one, `sqrt(3)` times as large.
+    """The scale of a distribution of that kind and deviation: the limit of one that has a limit.
+
+    That is `sqrt(3)` deviations if it is uniform, and `sqrt(12)` if it is a bell.
 
     >>> print(slotjax.options.limit_of("uniform", jnp.float32(1)))
     1.7320508
     """
-    return deviation * jnp.asarray(math.sqrt(3), deviation.dtype) if kind == "uniform" else deviation
+    square = {"uniform": 3, "bell": 12}.get(kind)
+    return deviation * jnp.asarray(math.sqrt(square), deviation.dtype) if square else deviation

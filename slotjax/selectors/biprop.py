@@ -67,8 +67,8 @@ def biprop(
         A `Selector`; `selection` gives boolean masks, and keys change nothing.
 
     Raises:
-        ValueError: for arguments outside these ranges; from `init`, for a weight so small that
-            `floor(keep_fraction n)` is 0; from its functions, as with `slotjax.slot_machine`.
+        ValueError: for arguments outside these ranges, and for seeded values of the kind `"bell"`; from `init`, for a
+            weight so small that `floor(keep_fraction n)` is 0; from its functions, as with `slotjax.slot_machine`.
 
     Implements Algorithm 1 of Diffenderfer & Kailkhura, "Multi-Prize Lottery Ticket Hypothesis: Finding Accurate Binary
     Neural Networks by Pruning A Randomly Weighted Network" (ICLR 2021), with the divisor of their code. Scores start as
@@ -85,6 +85,11 @@ def biprop(
     check_keep_fraction(keep_fraction)
     check_one_of("options", options, get_args(Storage))
     check_distribution(distribution, options)
+    if options == "seeded" and isinstance(distribution, Distribution) and distribution.kind == "bell":
+        raise ValueError(
+            "distribution: a bell was given, but the seeded signs of biprop are those of uniform, normal or "
+            "signed_constant values; options='stored' takes it"
+        )
     return make_selector(Biprop(float(keep_fraction), options, distribution), where)
 
 

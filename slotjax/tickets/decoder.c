@@ -13,7 +13,7 @@
 
 #include "quantiles.h"
 
-enum { TILE = 4096, FLOAT64 = 0, FLOAT32 = 1, BFLOAT16 = 2, FLOAT16 = 3, NORMAL = 1, STORED = 3, PLAIN = 4, SIGN = 5 };
+enum { TILE = 4096, FLOAT64 = 0, FLOAT32 = 1, BFLOAT16 = 2, FLOAT16 = 3, NORMAL = 1, STORED = 3, PLAIN = 4, SIGN = 5, BELL = 6 };
 
 typedef struct {
     uint32_t path, rank, k, seed[2], bits;
@@ -89,10 +89,13 @@ static uint32_t random_bits(const uint32_t seed[2], uint32_t option, uint64_t co
 static int32_t unit(unsigned kind, uint32_t r) {
     int32_t sign = r >> 31 ? -1 : 1;
     if (kind == 0) return (int32_t)(r >> 12) - (r >> 31 ? 1 << 20 : 0);
+    if (kind == BELL) return (int32_t)((r & 255) + (r >> 8 & 255) + (r >> 16 & 255) + (r >> 24)) - 510;
     return kind == NORMAL ? sign * quantiles[r >> 19 & 0xFFF] : kind == SIGN && r < 4096 ? 0 : sign;
 }
 
-static double step(unsigned kind) { return kind == 0 ? 1.0 / 524288 : kind == NORMAL ? 1.0 / 65536 : 1.0; }
+static double step(unsigned kind) {
+    return kind == 0 ? 1.0 / 524288 : kind == NORMAL ? 1.0 / 65536 : kind == BELL ? 1.0 / 512 : 1.0;
+}
 
 /* ---- half precision ---- */
 
@@ -168,7 +171,7 @@ static Array head(void) {
     if (array.count >> 37) fail("an array is too large");
     go_to(place + array.path);
     if (array.data > size - place || array.options > size - place - array.data) fail("the file is cut off");
-    if (array.kind > SIGN || array.dtype > 4 || array.zero > 2) fail("an array is of an unknown kind");
+    if (array.kind > BELL || array.dtype > 4 || array.zero > 2) fail("an array is of an unknown kind");
     if (array.kind == PLAIN) {
         if (array.options || array.data != array.count * array.item) fail("an array has another size than its shape");
         return array;

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MOST_OPTIONS, MOST_INFLATION = 2**24, 32  # and how many times longer deflated indices may be than their stream
-STEPS = {"uniform": 2.0**-19, "normal": 2.0**-16, "signed_constant": 1.0, "uniform_sign": 1.0}
+STEPS = {"uniform": 2.0**-19, "normal": 2.0**-16, "signed_constant": 1.0, "uniform_sign": 1.0, "bell": 2.0**-9}
 FLOATS = {"float64": 1024, "float32": 128, "bfloat16": 128, "float16": 16}  # values are below 2 to that power
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "C64": "<c8", "BOOL": "?"}
 STORED |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
@@ -91,6 +91,7 @@ class Leaf(NamedTuple):
         bits, kind = random_bits(self.entry["seed"], start, index), self.entry["kind"]
         unit = bits.view(np.int32) >> 12 if kind.startswith("uniform") else 1 - 2 * (bits >> 31).astype(np.int32)
         unit = np.sign(unit) if kind == "uniform_sign" else unit
+        unit = bits.astype("<u4").view("u1").reshape(-1, 4).sum(1, "int32") - 510 if kind == "bell" else unit
         unit = unit * quantiles()[bits >> 19 & 0xFFF] if kind == "normal" else unit
         compute = np.dtype("float64" if self.dtype == "float64" else "float32")
         return _narrow(unit.astype(compute) * compute.type(self.entry["scale"] * STEPS[kind]), self.dtype)
@@ -202,7 +203,7 @@ def _check_weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray
         raise ValueError(f"a weight of shape {entry['shape']} has {packed.size} bytes of indices")
     if options is None:
         in_range = [type(word) is int and 0 <= word < 2**32 for word in entry["seed"]]
-        if entry["kind"] not in [*STEPS][: 3 + is_new] or in_range != [True, True]:
+        if entry["kind"] not in [*STEPS][: 3 + 2 * is_new] or in_range != [True, True]:
             raise ValueError(f"a kind is {entry['kind']!r} and a seed {entry['seed']!r}; see FORMAT.md")
     elif options.shape not in ((1 if multiples else k - zero, *entry["shape"]), *([] if zero else [(k,)])):
         raise ValueError(f"a weight of shape {entry['shape']} has options of shape {options.shape}")

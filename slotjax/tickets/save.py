@@ -110,7 +110,7 @@ def save_ticket(
 
 
 def _is_new(entry: dict[str, Any]) -> bool:
-    return not {"multiples", "frozen"}.isdisjoint(entry) or entry.get("kind") == "uniform_sign"
+    return not {"multiples", "frozen"}.isdisjoint(entry) or entry.get("kind") in ("uniform_sign", "bell")
 
 
 def _free(book: Codebook, index: np.ndarray) -> np.ndarray:

@@ -89,6 +89,21 @@ def test_normal_options_are_normal():
     assert len(np.unique(options)) == 8192
 
 
+def test_a_bell_is_the_sum_of_four_uniform_bytes():
+    seed = jnp.array([1, 2], jnp.uint32)
+    units = np.asarray(slotjax.options.Seeded(seed, 4, "bell", 512.0, (500, 100), jnp.float32).values(), int)
+    byte = np.full(256, 1 / 256)
+    expected = np.convolve(np.convolve(byte, byte), np.convolve(byte, byte))
+    counts = np.bincount(units.ravel() + 510, minlength=1021)
+    edges = np.arange(110, 911, 20)  # with the ends beyond
+    observed, wanted = (np.add.reduceat(one, [0, *edges]) for one in (counts, units.size * expected))
+    assert scipy.stats.chisquare(observed, wanted).pvalue > 1e-3
+    neighbours = (units[0], units[1]), (units[:, 1:], units[:, :-1]), (units[:, 1:] & 1, units[:, :-1] & 1)
+    for one, other in neighbours:
+        table = np.histogram2d(one.ravel(), other.ravel(), bins=2 if one.max() == 1 else [-511, -100, 0, 100, 511])[0]
+        assert scipy.stats.chi2_contingency(table).pvalue > 1e-3
+
+
 def test_signed_constants_are_either_sign_of_one_value():
     options = slotjax.options.draw_options(
         jax.random.key(0), 4, (784, 300), jnp.float32, slotjax.distributions.signed_kaiming_constant()
@@ -101,7 +116,9 @@ def test_signed_constants_are_either_sign_of_one_value():
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="kind: 'cauchy' was given, but it must be one of uniform, normal, signed_con"):
+    with pytest.raises(
+        ValueError, match="kind: 'cauchy' was given, but it must be one of uniform, normal, bell, signed"
+    ):
         paper.slot_machine(distribution=slotjax.distributions.Distribution("cauchy", lambda shape: 1.0))
 
 

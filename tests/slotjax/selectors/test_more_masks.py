@@ -54,6 +54,11 @@ def biprop_in_numpy(scores, weight, fraction):
     return alpha * mask * np.sign(weight), weight * np.sign(scores)
 
 
+def test_seeded_signs_of_a_bell_are_refused():
+    with pytest.raises(ValueError, match="distribution: a bell was given, but the seeded signs of biprop are those of"):
+        slotjax.biprop(options="seeded", distribution=distributions.own_scale("bell"))
+
+
 @pytest.mark.quick("shape1-0.9-float32-uniform", "shape3-1.0-bfloat16-constant")
 @pytest.mark.parametrize(("shape", "fraction", "dtype", "kind"), CASES)
 def test_biprop_equals_its_transcription(shape, fraction, dtype, kind):
