@@ -34,7 +34,7 @@ from slotjax.selectors import (
 )
 from slotjax.tickets import Ticket, load_ticket, save_ticket
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Conv",

@@ -127,6 +127,12 @@ def test_the_page_of_the_programs_has_all_flags_by_topic():
     assert "\n".join(rows) in PAGES["experiments/README.md"]
 
 
+def test_the_citation_and_the_changelog_are_of_this_version():
+    assert f"\nversion: {slotjax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    first = re.search(r"^## (\d\S*) \(\d{4}-\d\d-\d\d\)$", (ROOT / "slotjax/CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first[1] == slotjax.__version__
+
+
 def test_the_front_page_is_short():
     assert len(PAGES["README.md"].splitlines()) <= 180
 
