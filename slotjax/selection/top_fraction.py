@@ -1,8 +1,7 @@
-"""The largest entries of arrays, without sorting: an exact search for the threshold, bit by bit.
+"""The largest entries of arrays, without sorting.
 
-Non-negative floats are ordered as the integers that have the same bits. So the count-th largest is the largest integer
-that at least `count` of them reach, and two bits of it are found by one pass that counts against three candidates: 16
-passes over float32, 8 over bfloat16, whatever the values are. Of many thresholds at once, a pass finds one bit of each.
+Non-negative floats are ordered as the integers that have the same bits, so the threshold of the largest magnitudes is
+searched for among integers (`threshold.py`).
 """
 
 import math
@@ -10,15 +9,17 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt
+from jaxtyping import Array, Bool, Float, Int
 
-_FEW = 2  # thresholds of which a pass finds two bits each; of more, twice as many passes for one bit take less time
+from slotjax.selection.threshold import Bracket, narrowest, reached
+
+_USUAL = 2.0**-6  # magnitude of scores; where they are larger or smaller, the search takes a pass or two more
 
 
 def top_fraction(scores: Float[Array, "*shape"], keep_fraction: float) -> Bool[Array, "*shape"]:
     """The mask of the entries with the largest magnitude: exactly `kept_count(n, keep_fraction)` of n.
 
-    Entries of equal magnitude are kept in row-major order. The time is that of reading the scores some ten times.
+    Entries of equal magnitude are kept in row-major order. The time is that of reading the scores some seven times.
 
     Args:
         scores: any shape, and any float dtype of 16 bits or more.
@@ -100,27 +101,28 @@ def _largest(scores: list[Float[Array, "..."]], keep_fractions: Sequence[float])
 def _masks_of(scores: list[Float[Array, "..."]], counts: Sequence[int], size: int) -> list[list[Bool[Array, "..."]]]:
     """For each of the counts, from 1 to one less than there are, the masks of so many."""
     widest = max((array.dtype for array in scores), key=lambda dtype: jnp.finfo(dtype).bits)
-    keys = [_magnitude(array.astype(widest)) for array in scores]
-    thresholds = _nth_largest(keys, counts, jnp.finfo(widest).bits)
-    both = [key for threshold in thresholds for key in (threshold, threshold + jnp.asarray(1, threshold.dtype))]
-    reached = _reached(keys, both)
-    found = zip(thresholds, reached[::2], reached[1::2], counts, strict=True)
-    return [_reaching(keys, *one, size) for one in found]
+    keys, guess = [_magnitude(array.astype(widest)) for array in scores], _magnitude(jnp.asarray(_USUAL, widest))
+
+    def search(count):
+        return narrowest(keys, count, guess, octave=2.0 ** jnp.finfo(widest).nmant)
+
+    found = jax.lax.map(search, jnp.asarray(counts, jnp.int32))
+    each = [jax.tree.map(lambda leaf, place=place: leaf[place], found) for place in range(len(counts))]
+    return [_reaching(keys, bracket, count, size) for bracket, count in zip(each, counts, strict=True)]
 
 
-def _reaching(
-    keys: list[UInt[Array, "..."]], threshold: UInt[Array, ""], reaching: Array, above: Array, count: int, size: int
-) -> list[Bool[Array, "..."]]:
-    """The masks of the `count` largest, of which so many reach a threshold, and so many are above it.
+def _reaching(keys: list[Int[Array, "..."]], bracket: Bracket, count: int, size: int) -> list[Bool[Array, "..."]]:
+    """The masks of the `count` largest.
 
-    Rarely do more reach it than are needed, and only then the order of those that are equal to it matters.
+    Rarely do more reach the threshold than are needed, and only then the order of those that are equal to it matters.
     """
+    threshold = bracket.low
 
     def in_order():
-        equal = _first([key == threshold for key in keys], count - above, size)
+        equal = _first([key == threshold for key in keys], count - bracket.reach_high, size)
         return [(key > threshold) | first for key, first in zip(keys, equal, strict=True)]
 
-    return jax.lax.cond(reaching > count, in_order, lambda: [key >= threshold for key in keys])
+    return jax.lax.cond(bracket.reach_low > count, in_order, lambda: [key >= threshold for key in keys])
 
 
 def _first(masks: list[Bool[Array, "..."]], count: Array, size: int) -> list[Bool[Array, "..."]]:
@@ -130,44 +132,19 @@ def _first(masks: list[Bool[Array, "..."]], count: Array, size: int) -> list[Boo
         order = jnp.uint32(start) - jax.lax.iota(jnp.uint32, mask.size).reshape(mask.shape)
         keys.append(jnp.where(mask, order, jnp.uint32(0)))
         start -= mask.size
-    (threshold,) = _nth_largest(keys, [count], bits=32)
+    passes = (size.bit_length() + 1) // 2
+
+    def two_bits(number, found):
+        shift = (2 * (passes - 1 - number)).astype(jnp.uint32)
+        counts = reached(keys, [found + (jnp.uint32(step) << shift) for step in (1, 2, 3)])
+        return found + (sum((one >= count).astype(jnp.uint32) for one in counts) << shift)
+
+    threshold = jax.lax.fori_loop(0, passes, two_bits, jnp.uint32(0))
     return [(key >= threshold) & mask for key, mask in zip(keys, masks, strict=True)]
 
 
-def _nth_largest(
-    keys: list[UInt[Array, "..."]], counts: Sequence[int | Array], bits: int
-) -> tuple[UInt[Array, ""], ...]:
-    """For each of the counts, at least 1, the `count`-th largest of all entries, integers of so many bits."""
-    dtype, width = keys[0].dtype, 2 if len(counts) <= _FEW else 1
-    steps = [jnp.asarray(step, dtype) for step in range(1, 2**width)]
-
-    def some_bits(number, thresholds):
-        shift = (bits - width * (1 + number)).astype(dtype)
-        candidates = [threshold + (step << shift) for threshold in thresholds for step in steps]
-        reached = iter(_reached(keys, candidates))
-        return tuple(
-            threshold + (sum((next(reached) >= count).astype(dtype) for _ in steps) << shift)
-            for threshold, count in zip(thresholds, counts, strict=True)
-        )
-
-    return jax.lax.fori_loop(0, bits // width, some_bits, (jnp.zeros((), dtype),) * len(counts))
-
-
-def _reached(keys: list[UInt[Array, "..."]], candidates: list[UInt[Array, ""]]) -> list[Array]:
-    """How many of all entries reach each candidate."""
-    return [sum(counts) for counts in zip(*(_counts(key, candidates) for key in keys), strict=True)]
-
-
-def _counts(key: UInt[Array, "..."], candidates: list[UInt[Array, ""]]) -> list[Array]:
-    # One reduction of several operands reads the scores once; several sums would each read them anew.
-    reached = [(key >= candidate).astype(jnp.int32) for candidate in candidates]
-    zeros = [jnp.int32(0)] * len(reached)
-    add = lambda some, others: [one + other for one, other in zip(some, others, strict=True)]  # noqa: E731
-    return jax.lax.reduce(reached, zeros, add, tuple(range(key.ndim)))
-
-
-def _magnitude(scores: Float[Array, "..."]) -> UInt[Array, "..."]:
+def _magnitude(scores: Float[Array, "..."]) -> Int[Array, "..."]:
     """Integers in the order of the magnitudes, of 32 bits for half precision as well, which are faster to compare."""
-    unsigned = {16: jnp.uint16, 32: jnp.uint32, 64: jnp.uint64}[jnp.finfo(scores.dtype).bits]
-    key = jax.lax.bitcast_convert_type(jnp.abs(scores), unsigned)
-    return key.astype(jnp.uint32) if unsigned == jnp.uint16 else key
+    integer = {16: jnp.int16, 32: jnp.int32, 64: jnp.int64}[jnp.finfo(scores.dtype).bits]
+    key = jax.lax.bitcast_convert_type(jnp.abs(scores), integer)
+    return key.astype(jnp.int32) if integer == jnp.int16 else key
