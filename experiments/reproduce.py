@@ -10,6 +10,7 @@ a finetuning that the ledger lacks starts from it. `python -m experiments.report
 """
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from experiments.papers.train_cell import train_cell
 from experiments.program import one_sentence, prepare, start
 from experiments.running.failure import RunError, Stopped
 from experiments.running.interruption import Interruption
+from slotjax import data
 
 
 def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
@@ -71,6 +73,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 
 _MOST = {"budget_minutes": 1_000_000, "epochs_scale": 1_000_000, "examples": 2**31 - 1, "trials": 2**31 - 1}
+_DATASETS = 2  # that stay in memory
 _PATIENCE = 10  # seconds, where all that is left is in other processes' hands
 
 
@@ -78,9 +81,10 @@ def train_missing(cells: list[Cell], directories: Directories, budget_minutes: f
     """Runs the cells that the ledger lacks, one after another; returns what went wrong, by key.
 
     Checkpoints that an earlier process did not come to remove are removed first.
-    Cells that other processes work on are tried again when all others are done.
+    Cells that other processes work on are tried again when all others are done. Datasets are read once.
     """
     failures: dict[str, str] = {}
+    load = functools.lru_cache(_DATASETS)(data.load)
     for cell in cells:
         remove_unneeded_checkpoints(cell, directories)
     with Interruption() as interruption, _alarm(budget_minutes):
@@ -90,7 +94,7 @@ def train_missing(cells: list[Cell], directories: Directories, budget_minutes: f
             cells = [
                 cell
                 for cell in left
-                if not interruption and not _train_unless_busy(cell, directories, interruption, failures)
+                if not interruption and not _train_unless_busy(cell, directories, interruption, failures, load)
             ]
             if cells and len(cells) == len(left) and not interruption:
                 time.sleep(_PATIENCE)
@@ -98,11 +102,15 @@ def train_missing(cells: list[Cell], directories: Directories, budget_minutes: f
 
 
 def _train_unless_busy(
-    cell: Cell, directories: Directories, interruption: Interruption, failures: dict[str, str]
+    cell: Cell,
+    directories: Directories,
+    interruption: Interruption,
+    failures: dict[str, str],
+    load: Callable[..., data.Dataset],
 ) -> bool:
     """Trains a cell's network; returns False if it must be tried again because another process works on it."""
     try:
-        train_cell(cell, directories, interruption)
+        train_cell(cell, directories, interruption, load)
     except Busy:
         return False
     except Stopped as stopped:

@@ -1,6 +1,7 @@
 """Trains the network of one cell, and writes its line of the ledger."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 from jax.sharding import Mesh
@@ -19,14 +20,19 @@ from experiments.papers.grid import Cell, key, settings_of, start_epoch_of
 from experiments.papers.ledger_line import ledger_line, observed_epochs
 from experiments.running.interruption import Interruption
 from experiments.running.run import run
-from slotjax import training
+from slotjax import data, training
 
 
-def train_cell(cell: Cell, directories: Directories, interruption: Interruption | None = None) -> None:
+def train_cell(
+    cell: Cell,
+    directories: Directories,
+    interruption: Interruption | None = None,
+    load: Callable[..., data.Dataset] | None = None,
+) -> None:
     """Trains a cell's network, or goes on with it, and adds its line to the ledger.
 
     What a finetuning starts from is trained first, if it was not on this machine. Checkpoints that nothing needs any
-    more are removed.
+    more are removed. `load` reads datasets, by default `slotjax.data.load`.
 
     Raises:
         Busy: if another process works on it, or on what it starts from.
@@ -45,14 +51,14 @@ def train_cell(cell: Cell, directories: Directories, interruption: Interruption 
                 if not directories.is_finished(cell):
                     _forget_without_checkpoints(start, (epoch,) if epoch else (), directories)
             if not directories.is_finished(start):
-                train_cell(start, directories, interruption)
+                train_cell(start, directories, interruption, load)
         print(f"== {describe_cell(cell)}", flush=True)
         settings = dataclasses.replace(settings_of(cell), init_from=_source(cell, directories))
         execution = Execution(
             data_dir=directories.data_dir, workdir=str(directories.workdir(cell)), keep_epochs=kept_epochs(cell)
         )
         try:
-            summary = run(settings, execution, interruption, _mesh(settings))
+            summary = run(settings, execution, interruption, _mesh(settings), load)
             ledger.append(ledger_line(cell, settings, summary, directories), directories.ledger)
         finally:
             jax.clear_caches()

@@ -49,7 +49,7 @@ class Network(NamedTuple):
     batch_stats: PyTree
 
 
-def load_source(settings: Settings, data_dir: str | None) -> Source:
+def load_source(settings: Settings, data_dir: str | None, load: Callable[..., data.Dataset] | None = None) -> Source:
     """The dataset, or a stream of one that fits into no memory.
 
     >>> from experiments.flags.resolve import Request, resolve
@@ -60,7 +60,7 @@ def load_source(settings: Settings, data_dir: str | None) -> Source:
     """
     if settings.dataset in data.STREAMS:
         return data.load_imagenet(data_dir, settings.image_size, settings.examples)
-    dataset = data.load(settings.dataset, data_dir, settings.examples)
+    dataset = (load or data.load)(settings.dataset, data_dir, settings.examples)
     if settings.train_on_all:
         both = zip(dataset.train, dataset.validation, strict=True)
         dataset = dataset._replace(train=data.Split(*map(np.concatenate, both)))

@@ -55,8 +55,13 @@ class Start(NamedTuple):
     history: training.History
 
 
+@named_lack_of_memory()
 def run(
-    settings: Settings, execution: Execution, interruption: Interruption | None = None, mesh: Mesh | None = None
+    settings: Settings,
+    execution: Execution,
+    interruption: Interruption | None = None,
+    mesh: Mesh | None = None,
+    load: Callable[..., data.Dataset] | None = None,
 ) -> dict[str, Any]:
     """Trains one network, or goes on with the run in the workdir, or reads its summary if it is finished.
 
@@ -65,6 +70,7 @@ def run(
         execution: what does not.
         interruption: one that listens already. Default: one of its own.
         mesh: the devices. Default: all.
+        load: what reads a dataset that fits into memory. Default: `slotjax.data.load`.
 
     Returns:
         The content of `summary.json`.
@@ -75,20 +81,13 @@ def run(
             suffice.
         Stopped: after SIGTERM or SIGINT, when the epoch (of a stream, the step) is done and saved.
     """
-    with named_lack_of_memory():
-        return _run(settings, execution, interruption, mesh)
-
-
-def _run(
-    settings: Settings, execution: Execution, interruption: Interruption | None, mesh: Mesh | None
-) -> dict[str, Any]:
     try:
         check_sources(settings, execution)
         summary = find_run(settings, execution)
         if summary is not None:
             print(f"The run in {execution.workdir} is finished; nothing was trained.")
             return summary
-        source = load_source(settings, execution.data_dir)
+        source = load_source(settings, execution.data_dir, load)
         experiment = build(settings, source, mesh)
         workdir, lock = _open(settings, execution, experiment)
     except (ImportError, ValueError, OSError) as error:

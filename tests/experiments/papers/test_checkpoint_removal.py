@@ -127,7 +127,7 @@ def trained(monkeypatch):
     """The workdirs of what `train_cell` trains, in place of training: a run then leaves the files that runs leave."""
     workdirs = []
 
-    def run(settings, options, interruption, mesh):
+    def run(settings, options, interruption, mesh, load):
         workdir = Path(options.workdir)
         if not (workdir / "summary.json").exists():
             workdirs.append(workdir)
