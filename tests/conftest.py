@@ -25,7 +25,9 @@ from tests.patterns import write_patterns
 from tests.small_imagenet import prepared  # noqa: F401 (a fixture)
 from tests.small_mnist import prepared_digits  # noqa: F401 (a fixture)
 
-FEW_OPTIMIZATIONS = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+FEW_OPTIMIZATIONS = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+)
 
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     # What one process of a test run has compiled, no other compiles again: neither pytest's workers nor the programs
@@ -57,11 +59,13 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_configure(config):
-    """Compiles the quick tests with few optimizations of machine code, for compiling takes most of their time.
+    """Compiles with few optimizations of machine code, for compiling takes most of the tests' time.
 
-    Both sides of a comparison are compiled alike. Slow tests compile as users do; those that fuzz look at no numbers.
+    Both sides of a comparison are compiled alike. With SLOTJAX_OPTIMIZED set, tests compile as users do.
     """
-    if config.option.markexpr in ("not slow and not fuzz and not device", "fuzz"):
+    if not {"SLOTJAX_OPTIMIZED", "SLOTJAX_ON_DEVICE"} & os.environ.keys() and FEW_OPTIMIZATIONS not in os.environ.get(
+        "XLA_FLAGS", ""
+    ):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FEW_OPTIMIZATIONS}".strip()
 
 
@@ -90,11 +94,9 @@ install_import_hook([f"slotjax.{module}" for module in checked], "beartype.beart
 
 
 @pytest.fixture(scope="module", autouse=True)
-def forget():
-    """Drops what JAX compiled for a file's tests: gigabytes of it slow every later collection of garbage."""
-    yield
-    jax.clear_caches()
-    gc.collect()
+def keep():
+    """Keeps what JAX compiled for the files before, but out of every later collection of garbage."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
