@@ -95,7 +95,7 @@ def test_process_0_logs_and_the_other_is_silent(unbroken):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("victim", [0, 1])
 def test_when_one_dies_the_other_says_so_and_starting_both_again_resumes(victim, unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
     kill(start_both(digits, workdir), [victim], workdir, 3)
@@ -109,7 +109,7 @@ def running_both(digits, workdir, epochs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [1])  # all ask all others, in one way
 def test_when_one_is_asked_to_stop_both_save_the_same_epoch(number, unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
     processes = running_both(digits, workdir, 3)
@@ -158,7 +158,7 @@ def test_stored_options_that_are_split_over_both(digits, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [5])  # which kills both
 def test_kills_of_one_or_both_at_random_moments(seed, unbroken, digits, tmp_path):
     workdir, moments = tmp_path / "run", random.Random(seed)
     victims = moments.choice([[0], [1], [0, 1]])

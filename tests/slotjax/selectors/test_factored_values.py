@@ -40,9 +40,12 @@ def test_neither_storage_changes_what_is_drawn(kind, selection, scores):
     weights, all_scores, key = [], [], jax.random.key(2)
     for machine in ({}, {"scores": scores, "options": "stored"}, {"scores": scores, "options": "seeded"}):
         selector = paper.slot_machine(20, selection, distribution=distribution, **machine)
-        variables = selector.init(key, {"kernel": jnp.zeros((30, 40)), "conv": jnp.zeros((3, 3, 4, 5))})
-        weights.append((selector.select(variables), selector.select(variables, key), selector.selection(variables)))
-        all_scores.append(selector.scores(variables))
+        variables = jax.jit(
+            lambda s=selector: s.init(key, {"kernel": jnp.zeros((30, 40)), "conv": jnp.zeros((3, 3, 4, 5))})
+        )()
+        see = jax.jit(lambda v, s=selector: ((s.select(v), s.select(v, key), s.selection(v)), s.scores(v)))
+        for made, one in zip((weights, all_scores), see(variables), strict=True):
+            made.append(one)
     for other in (1, 2):
         chex.assert_trees_all_equal(weights[0], weights[other])
         chex.assert_trees_all_equal(all_scores[0], all_scores[other])

@@ -17,7 +17,7 @@ SELECTOR = slotjax.slot_machine(k=8)
 
 @pytest.fixture(scope="module", params=INITS)
 def params(request):
-    return INITS[request.param](jax.random.key(0))
+    return jax.jit(INITS[request.param])(jax.random.key(0))
 
 
 @pytest.mark.slow
@@ -36,6 +36,7 @@ def test_every_weight_is_drawn_with_its_own_deviation(params):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("params", ["Linen CNN", "NNX MLP", "Equinox MLP", "Haiku MLP"], indirect=True)
 def test_the_same_under_jit_and_vmap(params):
     names = set(SELECTOR.codebooks(SELECTOR.init(KEY, params)))
     chosen = dataclasses.replace(SELECTOR, where=lambda name, leaf: name in names)
