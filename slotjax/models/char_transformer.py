@@ -28,7 +28,7 @@ class CharTransformer(nn.Module):
 
     >>> model = slotjax.models.CharTransformer(width_multiplier=0.25, layers=2)
     >>> text = jnp.frombuffer(b"import", jnp.uint8)[None]
-    >>> variables = model.init(jax.random.key(0), text)
+    >>> variables = jax.jit(model.init)(jax.random.key(0), text)
     >>> model.apply(variables, text).shape, variables["params"]["layers"]["wide"]["kernel"].shape
     ((1, 6, 256), (2, 24, 96))
     """
@@ -65,7 +65,7 @@ class Layer(nn.Module):
 
     >>> layer = slotjax.models.char_transformer.Layer(heads=1, dtype=None)
     >>> hidden, mask = jnp.ones((1, 2, 24)), jnp.tril(jnp.ones((1, 1, 2, 2), bool))
-    >>> layer.init_with_output(jax.random.key(0), hidden, mask)[0][0].shape
+    >>> jax.jit(layer.init_with_output)(jax.random.key(0), hidden, mask)[0][0].shape
     (1, 2, 24)
     """
 

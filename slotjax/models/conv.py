@@ -24,8 +24,9 @@ class Conv(nn.Module):
 
     Implements Table 1 of Aladago & Torresani (2021) and of Ramanujan et al. (2020).
 
-    >>> variables = slotjax.models.Conv(widths=(64,)).init(jax.random.key(0), jnp.ones((1, 32, 32, 3)))
-    >>> [weight.shape for weight in jax.tree.leaves(variables)][:3]
+    >>> model = slotjax.models.Conv(widths=(64,))
+    >>> shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((1, 32, 32, 3)))
+    >>> [weight.shape for weight in jax.tree.leaves(shapes)][:3]
     [(3, 3, 3, 64), (3, 3, 64, 64), (16384, 256)]
     """
 

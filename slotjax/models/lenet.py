@@ -17,8 +17,8 @@ class LeNet(nn.Module):
 
     Implements Table 1 of Aladago & Torresani (2021), after LeCun et al. (1998).
 
-    >>> variables = slotjax.models.LeNet().init(jax.random.key(0), jnp.ones((1, 28, 28, 1)))
-    >>> [weight.shape for weight in jax.tree.leaves(variables)]
+    >>> shapes = jax.eval_shape(slotjax.models.LeNet().init, jax.random.key(0), jnp.ones((1, 28, 28, 1)))
+    >>> [weight.shape for weight in jax.tree.leaves(shapes)]
     [(784, 300), (300, 100), (100, 10)]
     """
 
