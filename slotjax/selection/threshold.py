@@ -61,6 +61,14 @@ def narrowest(
     return jax.lax.while_loop(is_wide, narrow, (whole, guess, spread))[0]
 
 
+def by_sorting(keys: list[Integer[Array, "..."]], counts: Int[Array, " n"]) -> Bracket:
+    """The narrowest brackets of several counts, on their first axis."""
+    ordered = jnp.sort(jnp.concatenate([key.ravel() for key in keys]))
+    low = ordered[ordered.size - counts]
+    below, up_to = (jnp.searchsorted(ordered, low, side=side).astype(jnp.int32) for side in ("left", "right"))
+    return Bracket(low, low + 1, ordered.size - below, ordered.size - up_to)
+
+
 def _left(bracket: Bracket, tried: Int[Array, " n"], counts: Int[Array, " n"], count: int | Array) -> Bracket:
     """What is left of a bracket, from how many entries reach the thresholds that were tried."""
     low, high, reach_low, reach_high = bracket

@@ -1,4 +1,4 @@
-"""The largest entries of arrays, without sorting.
+"""The largest entries of arrays, on a CPU or TPU without sorting.
 
 Non-negative floats are ordered as the integers that have the same bits, so the threshold of the largest magnitudes is
 searched for among integers (`threshold.py`).
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from slotjax.selection.threshold import Bracket, narrowest, reached
+from slotjax.selection.threshold import Bracket, by_sorting, narrowest, reached
 
 _USUAL = 2.0**-6  # magnitude of scores; where they are larger or smaller, the search takes a pass or two more
 
@@ -103,10 +103,16 @@ def _masks_of(scores: list[Float[Array, "..."]], counts: Sequence[int], size: in
     widest = max((array.dtype for array in scores), key=lambda dtype: jnp.finfo(dtype).bits)
     keys, guess = [_magnitude(array.astype(widest)) for array in scores], _magnitude(jnp.asarray(_USUAL, widest))
 
-    def search(count):
-        return narrowest(keys, count, guess, octave=2.0 ** jnp.finfo(widest).nmant)
+    wanted = jnp.asarray(counts, jnp.int32)
 
-    found = jax.lax.map(search, jnp.asarray(counts, jnp.int32))
+    def search():
+        return jax.lax.map(lambda one: narrowest(keys, one, guess, octave=2.0 ** jnp.finfo(widest).nmant), wanted)
+
+    def sort():
+        return by_sorting(keys, wanted)
+
+    # A GPU sorts in a fifth of the time that it takes to start a dozen small passes.
+    found = jax.lax.platform_dependent(cuda=sort, rocm=sort, default=search)
     each = [jax.tree.map(lambda leaf, place=place: leaf[place], found) for place in range(len(counts))]
     return [_reaching(keys, bracket, count, size) for bracket, count in zip(each, counts, strict=True)]
 

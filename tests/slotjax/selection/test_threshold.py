@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from slotjax.selection.threshold import narrowest
+from slotjax.selection import top_masks
+from slotjax.selection.threshold import by_sorting, narrowest
 
 SIZE = 999
 RANDOM = np.random.default_rng(0)
@@ -36,6 +37,26 @@ def test_the_bracket_is_that_of_sorting(name, search):
             assert (reach_low, reach_high) == (np.sum(keys >= low), np.sum(keys >= high))
             assert reach_high < count <= reach_low
             assert reach_low == count or (low == nth and high == low + 1)
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_sorting_finds_the_narrowest_bracket(name):
+    keys, counts = KEYS[name].astype(np.int32), np.array([1, 2, 300, 500, SIZE - 1], np.int32)
+    found = by_sorting([jnp.asarray(keys[:600]), jnp.asarray(keys[600:])], jnp.asarray(counts))
+    nth = np.sort(keys)[-counts]
+    np.testing.assert_array_equal(found.low, nth)
+    np.testing.assert_array_equal(found.high, nth + 1)
+    np.testing.assert_array_equal(found.reach_low, (keys >= nth[:, None]).sum(1))
+    np.testing.assert_array_equal(found.reach_high, (keys > nth[:, None]).sum(1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_masks_are_the_same_by_sorting(dtype, monkeypatch):
+    scores = [jnp.asarray(np.round(RANDOM.normal(size=shape), 1), dtype) for shape in ((30, 7), (11,))]
+    expected = top_masks(scores, 0.3)
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *, cuda, rocm, default: cuda())
+    for one, other in zip(top_masks(scores, 0.3), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_64_bits(x64):
