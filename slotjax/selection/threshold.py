@@ -65,8 +65,8 @@ def by_sorting(keys: list[Integer[Array, "..."]], counts: Int[Array, " n"]) -> B
     """The narrowest brackets of several counts, on their first axis."""
     ordered = jnp.sort(jnp.concatenate([key.ravel() for key in keys]))
     low = ordered[ordered.size - counts]
-    below, up_to = (jnp.searchsorted(ordered, low, side=side).astype(jnp.int32) for side in ("left", "right"))
-    return Bracket(low, low + 1, ordered.size - below, ordered.size - up_to)
+    reach_low, reach_high = (jnp.stack(reached(keys, [*some])) for some in (low, low + 1))
+    return Bracket(low, low + 1, reach_low, reach_high)
 
 
 def _left(bracket: Bracket, tried: Int[Array, " n"], counts: Int[Array, " n"], count: int | Array) -> Bracket:
