@@ -1,5 +1,6 @@
 """Tables of losses, with what a network weighs as a file, how much of it was learned, and what a step costs."""
 
+import dataclasses
 import statistics
 from typing import Any
 
@@ -38,7 +39,13 @@ def loss_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
     results = {(line.label, place): (line, result_at(figure, line, place, ledger)) for line, place in _places(panel)}
     known = [(line, place, result) for (_, place), (line, result) in results.items() if result]
     step = next((_step_seconds(result) for line, _, result in known if line.flat), None)
-    return markdown(_HEAD, [_row(figure, line, place, result, step) for line, place, result in known])
+    return markdown(
+        _HEAD,
+        [
+            [_label(line, place, result, _tried(figure, line, place, ledger)), *_row(figure, line, place, result, step)]
+            for line, place, result in known
+        ],
+    )
 
 
 def _python(figure: Figure, panel: Panel, ledger: Ledger) -> str:
@@ -63,13 +70,20 @@ def _row(figure: Figure, line: Line, place: Any, result: Result, step: float | N
     own = None if line.result else _step_seconds(result)
     time = f"{own / step:.2f}" if own and step else ""
     shown = [loss, f"{bits(result.mean):.3f}", f"{100 * statistics.mean(shares):.1f} %"]
-    return [_label(line, place, result), per_connection, *shown, f"{weight:,.0f}", f"{weight / whole:.3f}", time]
+    return [per_connection, *shown, f"{weight:,.0f}", f"{weight / whole:.3f}", time]
 
 
-def _label(line: Line, place: Any, result: Result) -> str:
-    """Of several runs in one place, with the rate of the best."""
-    count = len(runs_at(line, place))
-    best = f", rate {result.run.settings.learning_rate:g}, best of {count} on the validation split" if count > 1 else ""
+def _tried(figure: Figure, line: Line, place: Any, ledger: Ledger) -> int:
+    """Of how many runs in one place the ledger has a trial."""
+    alone = (dataclasses.replace(line, runs={place: run}) for run in runs_at(line, place))
+    return sum(result_at(figure, one, place, ledger) is not None for one in alone)
+
+
+def _label(line: Line, place: Any, result: Result, tried: int) -> str:
+    """Of several runs in one place, with the rate of the best of those that were tried."""
+    best = f", best of {tried} on the validation split" if tried > 1 else ""
+    if len(runs_at(line, place)) > 1:
+        best = f", rate {result.run.settings.learning_rate:g}{best}"
     settings = result.run.settings
     return line.label + (f", K = {settings.k}" if "k" in method_of(settings).flags else "") + best
 

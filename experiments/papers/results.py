@@ -72,10 +72,13 @@ def accuracy_of(figure: Figure, line: LedgerLine) -> float:
 
 
 def on_one_text(figure: Figure, panel: Panel, ledger: Ledger) -> Ledger:
-    """The ledger without runs on other texts than most runs of a panel, for each Python brings a text of its own."""
-    runs = {run for line in panel.lines for place in line.runs for run in runs_at(line, place)}
-    keys = {key(Cell(run, seed)) for run in runs for seed in range(figure.trials)} & ledger.keys()
-    texts = Counter(_text(ledger[one]) for one in sorted(keys) if _text(ledger[one]))
+    """The ledger with the runs on one text, for each Python brings its own: that of which the panel has most places."""
+    places = [
+        {_text(ledger[one]) for run in runs_at(line, place) for one in _keys(figure, run) if one in ledger}
+        for line in panel.lines
+        for place in line.runs
+    ]
+    texts = Counter(text for known in places for text in sorted(filter(None, known)))
     if len(texts) < 2:
         return ledger
     most = texts.most_common(1)[0][0]
@@ -133,10 +136,14 @@ def mean_curve(curves: Iterable[list[float]]) -> tuple[list[float], list[float],
 
 
 def _result(figure: Figure, name: str, run: Run, ledger: Ledger) -> Result | None:
-    keys = [key(Cell(run, seed)) for seed in range(figure.trials)]
-    found = {one: _value(name, ledger[one]) for one in keys if one in ledger}
+    found = {one: _value(name, ledger[one]) for one in _keys(figure, run) if one in ledger}
     values = {one: value for one, value in found.items() if value is not None}
     return Result(run, [ledger[one] for one in values], [*values.values()]) if values else None
+
+
+def _keys(figure: Figure, run: Run) -> list[str]:
+    """Of the trials of a run."""
+    return [key(Cell(run, seed)) for seed in range(figure.trials)]
 
 
 def _value(name: str, line: LedgerLine) -> float | None:

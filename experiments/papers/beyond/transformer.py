@@ -39,7 +39,7 @@ def uniform(k: int, **settings: Any) -> Run:
 
 def given(k: int, **settings: Any) -> Run:
     """The same, from learned weights, for a tenth of the steps that those took."""
-    settings = {"distribution": "own_normal", "epochs": EPOCHS // 10, "learning_rate": 5e-4, **settings}
+    settings = {"distribution": "own_bell", "epochs": EPOCHS // 10, "learning_rate": 5e-4, **settings}
     return _run(k=k, initial="given", start=learned(learning_rate=RATES[1]), **settings)
 
 
@@ -63,6 +63,7 @@ _QUANTIZED = tuple(
     for bits in (3, 4, 6, 8)
 )
 _NORMAL: dict[str, Any] = {"distribution": "own_normal"}
+_BELL: dict[str, Any] = {"distribution": "own_bell"}
 
 TRANSFORMER = Figure(
     name="beyond.transformer",
@@ -94,13 +95,12 @@ TRANSFORMER = Figure(
             ),
         ),
         Panel(
-            title="The best of three rates for all",
+            title="At a rate of 0.01",
             lines=(
-                _LEARNED,
-                Line(
-                    label="nearest, normal options",
-                    runs={6: tuple(nearest(64, learning_rate=rate, **_NORMAL) for rate in RATES)},
-                ),
+                Line(label="learned weights", runs={"any": learned(learning_rate=RATES[2])}, flat=True),
+                _line("nearest, normal options", nearest, 64, learning_rate=RATES[2], **_NORMAL),
+                _line("nearest, bell options", nearest, 8, 64, learning_rate=RATES[2], **_BELL),
+                _line("nearest, bell options, all selected", nearest, 64, learning_rate=RATES[2], where="all", **_BELL),
             ),
         ),
         Panel(

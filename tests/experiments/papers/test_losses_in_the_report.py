@@ -39,7 +39,7 @@ def test_the_best_rate_is_that_of_the_validation_split():
     ledger = runs(low, 1.5, validation=1.9) | runs(middle, 1.6, validation=1.8)
     assert result_at(FIGURE, LEARNED, "any", ledger).mean == 1.6
     (label,) = rows(0, ledger)
-    assert label == "learned weights, rate 0.003, best of 3 on the validation split"
+    assert label == "learned weights, rate 0.003, best of 2 on the validation split"
 
 
 def test_a_row_says_what_was_learned_what_it_weighs_and_what_a_step_costs():
