@@ -75,7 +75,9 @@ _SLOT_MACHINE = ("k", "selection", "scores", "options", "share", "sparse", "init
 
 def _slot_machine(settings: Settings) -> slotjax.Selector:
     # With uniform initial scores and SGD exactly the paper's K scores; otherwise weight decay is of latent values.
-    return slotjax.slot_machine(**_given(settings, *_SLOT_MACHINE))
+    arguments = _given(settings, *_SLOT_MACHINE)
+    arguments["distribution"] = arguments["distribution"] or slotjax.distributions.own_scale("uniform")
+    return slotjax.slot_machine(**arguments)
 
 
 def _describe_slot_machine(request: Request) -> str:

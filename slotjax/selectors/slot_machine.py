@@ -100,8 +100,9 @@ def slot_machine(
         selection: `"greedy"` or `"probabilistic"`. Both are greedy when `select` gets no key.
         scores: `"factored"` or `"explicit"`.
         options: `"seeded"` to recompute them wherever they are used, or `"stored"`; both are the same values.
-        distribution: what options are drawn from. Default: `distributions.own_scale()`. Stored options may come from
-            any function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per option.
+        distribution: what options are drawn from. Default: `distributions.own_scale("bell")`. Stored options may come
+            from any function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per
+            option.
         score_scale: lambda; uniform initial scores are `U(0, lambda sigma)`, with sigma the scale of the options.
             Default: 0.1 for weights of two dimensions and 1 for more, and 1 for all at their own scale.
         share: which connections have the same options, `(K,)` in all: none (`"connection"`), those of a `"layer"`, or
@@ -140,7 +141,7 @@ def slot_machine(
     >>> variables["params"]["kernel"].shape, variables["frozen"]["kernel"]["options"].shape
     ((8, 784, 300), (8, 784, 300))
     """
-    distribution = own_scale() if distribution is None else distribution
+    distribution = own_scale("bell") if distribution is None else distribution
     k = int(k) if isinstance(k, Integral) and not isinstance(k, bool) else k
     exact = initial == "uniform" if exact is None else exact
     settings = SlotMachine(k, selection, scores, options, distribution, score_scale, share, sparse, initial, exact)

@@ -135,10 +135,10 @@ MISTAKES = {
     ),
     "another kind": (
         lambda: _select(slotjax.slot_machine(distribution=distributions.own_scale("normal")), jax.jit),
-        "was made with kind='uniform', but this selector has kind='normal'",
+        "was made with kind='bell', but this selector has kind='normal'",
     ),
     "another scale": (
-        lambda: _select(slotjax.slot_machine(distribution=distributions.kaiming_uniform()), jax.jit),
+        lambda: _select(slotjax.slot_machine(distribution=distributions.Distribution("bell", lambda _: 0.1)), jax.jit),
         "was made with scale='own', but this selector has scale=",
     ),
     "another method": (

@@ -45,9 +45,9 @@ def explicit(**arguments):
 
 
 MADE = {
-    "own-uniform-k8": lambda: (slotjax.slot_machine(k=8), params()),
+    "own-uniform-k8": lambda: (slotjax.slot_machine(k=8, distribution=own_scale("uniform")), params()),
     "own-normal-k3-bfloat16": lambda: (slotjax.slot_machine(k=3, distribution=own_scale("normal")), params("bfloat16")),
-    "own-bell-k8": lambda: (slotjax.slot_machine(k=8, distribution=own_scale("bell")), params()),
+    "own-bell-k8": lambda: (slotjax.slot_machine(k=8), params()),
     "uniform-k1000-float16": lambda: (explicit(k=1000, distribution=constant("uniform", 1e-5)), params("float16")),
     "signed-k2": lambda: (slotjax.slot_machine(k=2, distribution=constant("signed_constant")), params()),
     "stored-k5": lambda: (
@@ -86,7 +86,10 @@ MADE = {
         slotjax.partly_frozen(slotjax.supermask(options="seeded"), 0.4, 0.3),
         params(shape=(64, 3)),
     ),
-    "partly-slots-k5": lambda: (slotjax.partly_frozen(slotjax.slot_machine(5), 0.3, 0.3), params("bfloat16")),
+    "partly-slots-k5": lambda: (
+        slotjax.partly_frozen(slotjax.slot_machine(5, distribution=own_scale("uniform")), 0.3, 0.3),
+        params("bfloat16"),
+    ),
     "random": lambda: (slotjax.random_selection(constant("uniform")), params(shape=(3, 2))),
     "learned": lambda: (slotjax.learned(), params("bfloat16", (3, 2))),
     "partition": lambda: (partition(), parts()),

@@ -13,7 +13,14 @@ from slotjax.tickets import container, describe_ticket, reader
 from tests.slotjax.tickets.made_tickets import MADE, VECTORS
 
 # Of format 3.
-NEW = ("biprop-uniform", "multicoat-k4", "multicoat-stored-bfloat16", "partly-supermask", "partly-slots-k5")
+NEW = (
+    "own-bell-k8",
+    "biprop-uniform",
+    "multicoat-k4",
+    "multicoat-stored-bfloat16",
+    "partly-supermask",
+    "partly-slots-k5",
+)
 
 
 @pytest.mark.parametrize("name", [*MADE, "format1"])

