@@ -17,11 +17,13 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 from absl import flags
 
 from experiments.configuration.choices import CHOICES
@@ -75,6 +77,14 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 _MOST = {"budget_minutes": 1_000_000, "epochs_scale": 1_000_000, "examples": 2**31 - 1, "trials": 2**31 - 1}
 _DATASETS = 2  # that stay in memory
 _PATIENCE = 10  # seconds, where all that is left is in other processes' hands
+
+
+def keep_compiled(directory: Path) -> None:
+    """Has JAX keep there what it compiles, unless it has a directory for that: runs that differ in a seed are alike."""
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(directory.resolve()))
+        # Where this process was killed as it wrote, JAX compiles anew.
+        warnings.filterwarnings("ignore", "Error reading persistent compilation cache")
 
 
 def train_missing(cells: list[Cell], directories: Directories, budget_minutes: float | None) -> dict[str, str]:
@@ -187,6 +197,7 @@ def main(arguments: list[str]) -> None:
             print(overview(figures, directories, values))
             return
         cells = cells_of(figures, *_cell_flags(values))
+        keep_compiled(directories.runs / "compiled")
         failures = train_missing(cells, directories, values.budget_minutes)
     if failures:
         sys.exit(f"error: {len(failures)} of the runs could not be finished")
