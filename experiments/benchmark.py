@@ -13,11 +13,12 @@ import math
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from absl import flags
 from tqdm import tqdm
 
+from experiments.configuration.choices import Dtype
 from experiments.files import write_whole
 from experiments.program import one_sentence, prepare, start
 from experiments.running.environment import environment
@@ -36,6 +37,13 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_list("ks", ["2", "8", "64", "256"], "Options per connection.", flag_values=values)
     flags.DEFINE_bool("masks", True, "Edge-popup and supermasks as well, as K = 1.", flag_values=values)
     flags.DEFINE_enum("selection", "greedy", ["greedy", "probabilistic"], "How options are chosen.", flag_values=values)
+    flags.DEFINE_enum(
+        "dtype",
+        "float32",
+        get_args(Dtype),
+        "What networks are computed in. PyTorch has rows in float32 alone.",
+        flag_values=values,
+    )
     flags.DEFINE_integer("rounds", 7, "Turns of every variant.", 1, 2**31 - 1, flag_values=values)
     flags.DEFINE_float(
         "memory_gb", 8.0, "Variants whose arrays need more are left out.", lower_bound=0.0, flag_values=values
@@ -82,10 +90,11 @@ def main(arguments: list[str]) -> None:
     ks = [None] * values.masks + [int(k) for k in values.ks]
     for network, k in tqdm([(network, k) for network in values.networks for k in ks], file=sys.stderr):
         with one_sentence(RunError), named_lack_of_memory("--networks: measuring", "a smaller --memory_gb may help"):
-            rows += measure(network, k, values.selection, values.rounds, values.memory_gb * 1e9)
+            rows += measure(network, k, values.selection, values.rounds, values.memory_gb * 1e9, values.dtype)
         content: dict[str, Any] = {
             "rows": [row._asdict() for row in rows],
             "selection": values.selection,
+            "dtype": values.dtype,
             **environment(),
         }
         write_whole(out / "benchmark.json", json.dumps(content, indent=1) + "\n")

@@ -1,8 +1,11 @@
 """What the benchmark compares."""
 
 import jax
+import jax.numpy as jnp
+import pytest
 
 from experiments.speed import measure
+from slotjax import data
 
 
 def test_every_variant_can_be_made_of_a_network_that_has_shapes_only():
@@ -11,3 +14,12 @@ def test_every_variant_can_be_made_of_a_network_that_has_shapes_only():
     assert len(selectors) == 7
     for selector in selectors.values():
         assert jax.eval_shape(selector.init, jax.random.key(0), shapes)["params"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_networks_are_computed_in_the_dtype_and_scores_in_float32(dtype):
+    (variant,) = measure._variants("lenet", measure.MNIST, {}, 1e9, dtype).values()
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(variant.state.params)} == {"float32"}
+    batches = data.Split(jnp.zeros((1, 4, 28, 28, 1)), jnp.zeros((1, 4), jnp.int32))
+    program = str(jax.make_jaxpr(variant.loop)(variant.state, variant.frozen, batches))
+    assert ("bf16[4,300]" in program) == (dtype == "bfloat16")
