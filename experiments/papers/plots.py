@@ -19,7 +19,7 @@ from experiments.papers.results import Ledger, Result, found_in, is_loss, mean_c
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS, DASHES = ("o", "s", "^", "D", "v", "P", "X"), ("-", "--", "-.", ":")
 FEW = 4  # places up to which an axis stays linear
-APART = 0.05  # inches between the error bars of two lines at one place
+APART, TOGETHER = 0.05, 0.15  # inches at most between the error bars of two lines at one place, and of all
 SHOWN = 3  # weights whose values are shown: the first two convolutions and the first dense layer
 
 
@@ -28,12 +28,15 @@ def panels_to_draw(figure: Figure, ledger: Ledger) -> list[Panel]:
     if figure.kind in ("table", "networks"):
         return []
     recorded = figure.kind if figure.kind in ("changes", "values") else "key"
+    # What every panel has is there to compare with; alone it is no panel.
+    first, *others = figure.panels
+    common = [line for line in first.lines if others and all(line in panel.lines for panel in others)]
     return [
         panel
         for panel in figure.panels
         if any(
             found_in(one, panel.over or recorded)
-            for line in panel.lines
+            for line in [one for one in panel.lines if one not in common] or panel.lines
             for place in line.runs
             if (result := result_at(figure, line, place, ledger))
             for one in result.lines
@@ -47,7 +50,7 @@ def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
     if figure.kind == "values":
         _draw_values(figure, ledger, path)
         return
-    columns = min(4, len(panels))
+    columns = min(2, len(panels))  # as wide as pages show pictures, so that nothing shrinks
     rows = math.ceil(len(panels) / columns)
     labels = max(len(panel.lines) for panel in panels)
     picture = Picture(figsize=(max(5.0, 4.2 * columns), (3.8 + 0.18 * labels) * rows), layout="constrained")
@@ -59,7 +62,7 @@ def draw(figure: Figure, ledger: Ledger, path: Path) -> None:
         _KINDS[figure.kind](axes, figure, panel, on_one_text(figure, panel, ledger))
         axes.set_title(panel.title)
         axes.grid(alpha=0.3)
-        if axes is not grid.flat[0] and axes.get_ylabel() == grid.flat[0].get_ylabel():
+        if axes not in grid[:, 0] and axes.get_ylabel() == grid.flat[0].get_ylabel():
             axes.set_ylabel("")
         # Below the axes, where it hides nothing.
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
@@ -143,7 +146,7 @@ def _share_a_place(line: Line, other: Line) -> bool:
 
 def _beside(axes: Axes, number: int, lines: int) -> Transform:
     """Coordinates a little beside those of other lines, so that error bars at one place do not hide each other."""
-    inches = APART * (number - (lines - 1) / 2)
+    inches = min(APART, TOGETHER / lines) * (number - (lines - 1) / 2)
     return axes.transData + ScaledTranslation(inches, 0, axes.figure.dpi_scale_trans)
 
 
@@ -260,12 +263,12 @@ def _draw_values(figure: Figure, ledger: Ledger, path: Path) -> None:
     names = [*[name for name in values if "Conv" in name][:2], *[name for name in values if "Dense" in name][:1]]
     shown = (names or list(values))[:SHOWN]
     columns = {"offered": "before training", **{str(epoch): f"epoch {epoch}" for epoch in figure.epochs}}
-    picture = Picture(figsize=(3.2 * len(columns), 2.6 * len(shown)), layout="constrained")
+    picture = Picture(figsize=(2.4 * len(columns), 2.2 * len(shown)), layout="constrained")
     grid = picture.subplots(len(shown), len(columns), squeeze=False, sharex="row")
     for name, row in zip(shown, grid, strict=True):
         for (column, when), axes in zip(columns.items(), row, strict=True):
             axes.stairs(values[name][column], values[name]["edges"], fill=True, color=COLORS[0])
-            axes.set_title(f"{name}, {when}", fontsize=9)
+            axes.set_title(f"{name}, {when}", fontsize=8)
             axes.set_yticks([])
     _save(picture, figure, [*figure.panels], path)
 
