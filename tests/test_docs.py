@@ -25,7 +25,8 @@ from experiments.flags.topics import TOPICS
 from slotjax import models, training
 
 ROOT = Path(__file__).parent.parent
-PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "slotjax/README.md", "experiments/README.md")}
+NAMES = ("README.md", "slotjax/README.md", "experiments/README.md", "experiments/tutorials/README.md")
+PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 TEXT = "\n".join(PAGES.values())
 MODULES = sorted(
     module.name

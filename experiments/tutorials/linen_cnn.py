@@ -1,9 +1,15 @@
-"""A Linen network trains by selecting its weights: one call makes a module of scores and frozen values of it."""
+"""A Linen network trains by selecting its weights: one call makes a module of scores and frozen values of it.
+
+python -m experiments.tutorials.linen_cnn [filters.png]
+"""
+
+import sys
 
 import flax.linen as nn
 import jax
 import numpy as np
 import optax
+from matplotlib.figure import Figure
 
 import slotjax
 
@@ -19,11 +25,25 @@ class Cnn(nn.Module):
         return nn.Dense(10)(hidden.reshape(len(images), -1))
 
 
-def main(steps: int = 300) -> float:
+def draw(path: str, **kernels: jax.Array) -> None:
+    """Draws the filters of some convolutions, a row for each."""
+    picture = Figure(figsize=(9, 1.6), layout="constrained")
+    grid = picture.subplots(len(kernels), 16)
+    for (name, kernel), row in zip(kernels.items(), grid, strict=True):
+        for axes, values in zip(row, np.moveaxis(np.asarray(kernel)[:, :, 0], -1, 0), strict=True):
+            axes.imshow(values, cmap="gray", vmin=-0.35, vmax=0.35)
+            axes.set_xticks([])
+            axes.set_yticks([])
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    picture.savefig(path, dpi=100)
+
+
+def main(steps: int = 300, picture: str | None = None) -> float:
     """Trains on handwritten digits, and gives the test accuracy."""
     digits = slotjax.data.load("mnist_sample")
     images, test_images = (split.images.astype(np.float32) / 255 for split in (digits.train, digits.test))
-    model = slotjax.linen.Selected(Cnn(), slotjax.slot_machine(k=8))
+    selector = slotjax.slot_machine(k=8)
+    model = slotjax.linen.Selected(Cnn(), selector)
     variables = model.init(jax.random.key(0), images[:1])
     scores, frozen = variables["params"], variables["frozen"]
     optimizer = optax.adam(2e-3)
@@ -43,9 +63,12 @@ def main(steps: int = 300) -> float:
         scores, state = step(scores, state, images[batch], digits.train.labels[batch])
     logits = jax.jit(model.apply)({"params": scores, "frozen": frozen}, test_images)
     accuracy = float((logits.argmax(1) == digits.test.labels).mean())
-    print(f"test accuracy {accuracy:.2%} with weights that are all as they were drawn")
+    print(f"test accuracy {accuracy:.2%} with kernels whose values are all as they were drawn")
+    if picture:
+        before, after = (selector.select({"params": one, "frozen": frozen}) for one in (variables["params"], scores))
+        draw(picture, untrained=before["Conv_0"]["kernel"], trained=after["Conv_0"]["kernel"])
     return accuracy
 
 
 if __name__ == "__main__":
-    main()
+    main(picture=next(iter(sys.argv[1:]), None))

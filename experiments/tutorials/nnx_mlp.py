@@ -44,7 +44,7 @@ def main(steps: int = 300) -> float:
     plain = model.weights()  # an Mlp again, with the selected weights
     plain.eval()
     accuracy = float((plain(test_images).argmax(1) == digits.test.labels).mean())
-    print(f"test accuracy {accuracy:.2%} with weights that are all as they were drawn")
+    print(f"test accuracy {accuracy:.2%} with kernels whose values are all as they were drawn")
     return accuracy
 
 

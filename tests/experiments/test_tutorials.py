@@ -2,9 +2,12 @@
 
 import importlib
 import pkgutil
+import re
+from pathlib import Path
 
 import jax
 import pytest
+from PIL import Image
 
 from experiments import tutorials
 
@@ -31,4 +34,26 @@ def test_a_tutorial(name, capsys):
         result = importlib.import_module(f"experiments.tutorials.{name}").main(steps=steps)
     for value in result if isinstance(result, list) else [result]:
         assert (value if least > 0 else -value) > least
-    assert capsys.readouterr().out.count("\n") >= 1
+    assert masked(capsys.readouterr().out) == masked(shown(name))
+
+
+def shown(name):
+    """What the page says that a tutorial prints."""
+    page = (Path(tutorials.__file__).parent / "README.md").read_text()
+    return re.search(rf"tutorials\.{name}[^`]*```\n\n```text\n(.*?)```", page, re.DOTALL)[1]
+
+
+def masked(text):
+    """Without its measurements, which depend on the steps and a little on the processor."""
+    return re.sub(r"\d[\d,.]*(?=%| bytes| nats)", "#", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["linen_cnn", "packed"])
+def test_a_tutorial_draws_what_the_page_shows(name, tmp_path, capsys):
+    path = tmp_path / "picture.png"
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        importlib.import_module(f"experiments.tutorials.{name}").main(steps=2, picture=str(path))
+    shown_there = Path(tutorials.__file__).parent / f"{name}.png"
+    with Image.open(path) as drawn, Image.open(shown_there) as picture:
+        assert drawn.size == picture.size
