@@ -172,6 +172,8 @@ def flags_of(run: Run) -> str:
 
     >>> flags_of(Run(Request(method="supermask", rescale=True, learning_rate=50.0)))
     '`--method=supermask --rescale --learning_rate=50`'
+    >>> flags_of(Run(Request(method="multicoat", keep_fractions=(0.5, 0.25))))
+    '`--method=multicoat --keep_fractions=0.5,0.25`'
     """
     default = dataclasses.asdict(Request())
     given = {name: value for name, value in dataclasses.asdict(run.settings).items() if value != default[name]}
@@ -181,7 +183,10 @@ def flags_of(run: Run) -> str:
 
 
 def _flag(name: str, value: Any) -> str:
-    return f"--{name}" if value is True else f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"
+    if value is True:
+        return f"--{name}"
+    parts = value if isinstance(value, tuple) else (value,)
+    return f"--{name}=" + ",".join(f"{part:g}" if isinstance(part, float) else f"{part}" for part in parts)
 
 
 def _place(figure: Figure, place: Any) -> list[str]:
