@@ -65,6 +65,28 @@ _QUANTIZED = tuple(
 _NORMAL: dict[str, Any] = {"distribution": "own_normal"}
 _BELL: dict[str, Any] = {"distribution": "own_bell"}
 
+FRONT = Figure(
+    name="beyond.bits",
+    title="Never trained, against learned, over bits per connection",
+    kind="against",
+    axis="bits per connection",
+    panels=(
+        Panel(
+            title="Transformer of 0.40 million parameters",
+            lines=(
+                _LEARNED,
+                _line("the nearest of K uniform options", nearest, 2, 8, 64, 256),
+                _line("the nearest of K normal options", nearest, 8, 64, 256, **_NORMAL),
+                Line(label="edge-popup, half kept", runs={1: edge_popup()}),
+            ),
+        ),
+    ),
+    claim="The figure of the front page, from the runs of `beyond.transformer`. 2, 8, 64 and 256 options take 1, 3, 6 "
+    "and 8 bits.",
+    trials=3,
+    result="last_test_loss",
+)
+
 TRANSFORMER = Figure(
     name="beyond.transformer",
     title="A transformer that is never trained, on text",
@@ -183,4 +205,4 @@ TRAINING = Figure(
     result="last_test_loss",
 )
 
-FIGURES = (TRANSFORMER, TRAINING, LARGE)
+FIGURES = (FRONT, TRANSFORMER, TRAINING, LARGE)
