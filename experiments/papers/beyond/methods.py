@@ -51,9 +51,9 @@ METHODS = Figure(
     ),
     claim=(
         "Biprop with weights of one magnitude is edge-popup; its own are normal, and a score has the gradient of the "
-        "weight times its random value. So connections of small weights hardly learn whether they are kept. That is part "
-        "of what it is behind, for edge-popup with normal weights falls behind too. Where 35 % are pruned and 35 % kept for ever, only 30 % are "
-        "left to choose from."
+        "weight times its random value. So connections of small weights hardly learn whether they are kept. That is "
+        "part of what it is behind, for edge-popup with normal weights falls behind too. Where 35 % are pruned and "
+        "35 % kept for ever, only 30 % are left to choose from."
     ),
     trials=3,
 )
