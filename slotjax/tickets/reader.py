@@ -21,14 +21,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MOST_OPTIONS, MOST_INFLATION = 2**24, 32  # and how many times longer deflated indices may be than their stream
+TILE, MOST_OPTIONS, MOST_INFLATION = 2**14, 2**24, 32  # connections at a time; deflated indices over their stream
 STEPS = {"uniform": 2.0**-19, "normal": 2.0**-16, "signed_constant": 1.0, "uniform_sign": 1.0, "bell": 2.0**-9}
 FLOATS = {"float64": 1024, "float32": 128, "bfloat16": 128, "float16": 16}  # values are below 2 to that power
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "C64": "<c8", "BOOL": "?"}
 STORED |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
 NATIVE = {np.dtype(code).name for code in STORED.values()}
 BYTES = ("float8_", "float6_", "float4_", "int4", "uint4", "int2", "uint2")  # dtypes of one byte, by their beginning
-TILE = 2**14  # connections at a time
 
 
 class Leaf(NamedTuple):
@@ -88,7 +87,7 @@ class Leaf(NamedTuple):
         return rows[np.maximum(index, zero) - zero, start + np.arange(index.size) if rows.shape[1] > 1 else 0]
 
     def _drawn(self, start: int, index: np.ndarray) -> np.ndarray:
-        bits, kind = random_bits(self.entry["seed"], start, index), self.entry["kind"]
+        kind, bits = self.entry["kind"], random_bits(self.entry["seed"], start, index)
         unit = bits.view(np.int32) >> 12 if kind.startswith("uniform") else 1 - 2 * (bits >> 31).astype(np.int32)
         unit = np.sign(unit) if kind == "uniform_sign" else unit
         unit = bits.astype("<u4").view("u1").reshape(-1, 4).sum(1, "int32") - 510 if kind == "bell" else unit
