@@ -94,8 +94,13 @@ install_import_hook([f"slotjax.{module}" for module in checked], "beartype.beart
 
 
 @pytest.fixture(scope="module", autouse=True)
-def keep():
-    """Keeps what JAX compiled for the files before, but out of every later collection of garbage."""
+def forget(compilations):
+    """Drops what JAX compiled once it is a thousand programs, a gigabyte; less is kept out of collecting garbage."""
+    if len(compilations) > 1000:
+        gc.unfreeze()
+        jax.clear_caches()
+        gc.collect()
+        compilations.clear()
     gc.freeze()
 
 
