@@ -12,8 +12,8 @@ from slotjax import training
 
 STEPS = 2000
 PARAMS = {"kernel": 0.1 * jax.random.normal(jax.random.key(0), (12, 8)), "bias": jnp.zeros(8)}
-SELECTOR = slotjax.slot_machine(k=64)
-VARIABLES = SELECTOR.init(jax.random.key(1), PARAMS)
+SELECTOR = slotjax.slot_machine(k=64, where=lambda name, leaf: name == "kernel")
+VARIABLES = jax.jit(lambda: SELECTOR.init(jax.random.key(1), PARAMS))()
 WARM_UP = optax.warmup_cosine_decay_schedule(0, 1e-2, 100, STEPS)
 
 

@@ -135,7 +135,7 @@ KEY = jax.random.key(1)
 def moved(variables):
     """Variables as after some training."""
     random = np.random.default_rng(0)
-    move = lambda leaf: leaf + jnp.asarray(0.3 * random.normal(size=leaf.shape), leaf.dtype)  # noqa: E731
+    move = lambda leaf: jnp.asarray(np.asarray(leaf) + (0.3 * random.normal(size=leaf.shape)).astype(leaf.dtype))  # noqa: E731
     return {"params": jax.tree.map(move, variables["params"]), "frozen": variables["frozen"]}
 
 

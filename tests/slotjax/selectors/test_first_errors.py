@@ -202,7 +202,8 @@ def _select(selector, transform=lambda function: function, maker=None, stack=0):
     chosen = lambda name, leaf: leaf.ndim == 2  # noqa: E731
     maker = dataclasses.replace(maker, where=chosen)
     keys = jax.random.split(KEY, stack)
-    variables = jax.vmap(lambda key: maker.init(key, PARAMS))(keys) if stack else maker.init(KEY, PARAMS)
+    init = jax.jit(jax.vmap(maker.init, (0, None)) if stack else maker.init)
+    variables = init(keys if stack else KEY, PARAMS)
     return transform(selector.select)(variables)
 
 

@@ -19,10 +19,10 @@ SHAPE = (31, 12)
 def made(inner, **shares):
     """A selector, its variables, and which connections are pruned and kept."""
     selector = slotjax.partly_frozen(inner, **shares)
-    variables = selector.init(KEY, jnp.zeros(SHAPE))
+    variables = jax.jit(selector.init)(KEY, jnp.zeros(SHAPE))
     drawn = variables["frozen"]
     share = FrozenShare(drawn["freeze"], drawn.made["pruned"], drawn.made["kept"])
-    return selector, variables, *map(np.asarray, share.masks(SHAPE))
+    return selector, variables, *map(np.asarray, jax.jit(lambda: share.masks(SHAPE))())
 
 
 def test_the_shares_are_those_of_a_transcription():
@@ -63,7 +63,7 @@ INNER = {
 def test_the_rest_is_the_selectors(name, tmp_path):
     inner = INNER[name]
     selector, variables, pruned, kept = made(inner, **SHARES)
-    plain = inner.init(KEY, jnp.zeros(SHAPE))
+    plain = jax.jit(inner.init)(KEY, jnp.zeros(SHAPE))
     for one, other in zip(*map(jax.tree.leaves, (plain["params"], variables["params"])), strict=True):
         np.testing.assert_array_equal(one, other)
     value, book = np.asarray(selector.select(variables)), selector.codebooks(variables)[""]
