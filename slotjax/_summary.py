@@ -90,7 +90,8 @@ class Summary(NamedTuple):
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         frozen, trainable = (sum(getattr(row, name) for row in self.rows) for name in ("frozen", "trainable"))
         total = f"{sum(row.size for row in self.rows):,} parameters, {100 * self.learned_share:.2f} % of them learned"
-        weighs = f"ticket about {self.ticket_bytes:,} bytes; {frozen:,} bytes frozen, {trainable:,} trainable"
+        size = f"ticket about {self.ticket_bytes:,} bytes and its header"
+        weighs = f"{size}; {frozen:,} bytes frozen, {trainable:,} trainable"
         return "\n".join([*lines, f"{total}; {weighs}", *_warnings(self.rows)])
 
 
@@ -114,7 +115,7 @@ def summary(selector: Selector, params: PyTree) -> Summary:
     name    shape    selected                     sigma  own    start    bits  frozen  trainable
     bias    (20,)    no: fewer than 2 dimensions         0               32    0       80
     kernel  (30,20)  slot_machine, K = 8          0.098  0.098  nearest  3     12      2404
-    620 parameters, 3.23 % of them learned; ticket about 305 bytes; 12 bytes frozen, 2,484 trainable
+    620 parameters, 3.23 % of them learned; ticket about 305 bytes and its header; 12 bytes frozen, 2,484 trainable
     """
     leaves = named_leaves(params)
     if needs_values(selector) and not any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves.values()):
