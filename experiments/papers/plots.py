@@ -28,7 +28,7 @@ def panels_to_draw(figure: Figure, ledger: Ledger) -> list[Panel]:
     if figure.kind in ("table", "networks"):
         return []
     recorded = figure.kind if figure.kind in ("changes", "values") else "key"
-    # What every panel has is there to compare with; alone it is no panel.
+    # A line that stands in every panel, such as learned weights, is a reference: a panel needs another one beside it.
     first, *others = figure.panels
     common = [line for line in first.lines if others and all(line in panel.lines for panel in others)]
     return [

@@ -34,7 +34,7 @@ def next_steps(settings: Settings, execution: Execution) -> dict[str, str]:
 
 
 def python() -> str:
-    """How this Python is called from here, as shortly as possible."""
+    """How this Python is called from here, as briefly as possible."""
     if shutil.which("python") == sys.executable:
         return "python"
     here = Path(sys.executable)

@@ -65,8 +65,8 @@ def by_sorting(keys: list[Integer[Array, "..."]], counts: Int[Array, " n"]) -> B
     """The narrowest brackets of several counts, on their first axis."""
     ordered = jnp.sort(jnp.concatenate([key.ravel() for key in keys]))
     low = ordered[ordered.size - counts]
-    reach_low, reach_high = (jnp.stack(reached(keys, [*some])) for some in (low, low + 1))
-    return Bracket(low, low + 1, reach_low, reach_high)
+    reach = jnp.stack(reached(keys, [*low, *(low + 1)]))  # all by one pass
+    return Bracket(low, low + 1, reach[: counts.size], reach[counts.size :])
 
 
 def _left(bracket: Bracket, tried: Int[Array, " n"], counts: Int[Array, " n"], count: int | Array) -> Bracket:

@@ -102,7 +102,6 @@ def _masks_of(scores: list[Float[Array, "..."]], counts: Sequence[int], size: in
     """For each of the counts, from 1 to one less than there are, the masks of so many."""
     widest = max((array.dtype for array in scores), key=lambda dtype: jnp.finfo(dtype).bits)
     keys, guess = [_magnitude(array.astype(widest)) for array in scores], _magnitude(jnp.asarray(_USUAL, widest))
-
     wanted = jnp.asarray(counts, jnp.int32)
 
     def search():

@@ -10,7 +10,7 @@ def accelerator():
     """The first device of JAX's default backend."""
     first = jax.devices()[0]
     if first.platform == "cpu":
-        pytest.skip("there is no accelerator: JAX's default backend is cpu")
+        pytest.skip("needs an accelerator, but JAX found only CPUs")
     return first
 
 

@@ -102,7 +102,7 @@ def options_of(selector, params):
 
 
 @pytest.mark.parametrize(
-    ("distribution", "deviations"), [("own", 3**0.5), ("own_uniform", 3**0.5), ("own_normal", None)]
+    ("distribution", "deviations"), [("own", 3**0.5), ("own_uniform", 3**0.5), ("own_bell", None), ("own_normal", None)]
 )
 def test_own_distributions_have_the_deviation_of_the_weights(distribution, deviations):
     settings = resolve(Request(distribution=distribution, k=16, initial="nearest"))
