@@ -42,7 +42,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step(digits, tmp_path)
 def test_a_run_that_was_killed_and_then_asked_to_stop_ends_bitwise_as_the_unbroken_one(unbroken, digits, tmp_path):
     workdir = tmp_path / "run"
     assert kill_after(start(digits, workdir, EPOCHS), workdir, 3, 0.05)
-    epoch = stop(digits, workdir, signal.SIGTERM, 7)
+    epoch = stop(digits, workdir, signal.SIGTERM, 5)
     assert f"Resuming after epoch {epoch}." in assert_resumes(digits, workdir, unbroken)
 
 

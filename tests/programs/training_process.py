@@ -14,7 +14,7 @@ import numpy as np
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
-EPOCHS = "--epochs=12"
+EPOCHS = "--epochs=8"
 STORED = ("--scores=explicit", "--options=stored")
 
 
