@@ -26,7 +26,7 @@ def test_every_tutorial_is_tried():
     assert {module.name for module in pkgutil.iter_modules(tutorials.__path__)} == set(LEARNED)
 
 
-@pytest.mark.quick("own_method", "nnx_mlp")
+@pytest.mark.quick("own_method")
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_tutorial(name, capsys):
     steps, least = LEARNED[name]

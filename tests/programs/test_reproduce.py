@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES, EPOCHS, SCALE = 256, 10, 0.05
 # Untrained, and K = 2 for ten epochs.
 ONE = ("--only=slot.figure2", "--models=lenet", f"--epochs_scale={SCALE}", f"--examples={EXAMPLES}")
-SHORT = ("--models=lenet", "--epochs_scale=0.03", f"--examples={EXAMPLES}", "--trials=1")
+SHORT = ("--models=lenet", "--epochs_scale=0.01", f"--examples={EXAMPLES}", "--trials=1")
 SEVERAL = ("--only=beyond.mnist", *SHORT)
 
 
@@ -234,7 +234,7 @@ def test_two_processes_share_the_work(prepared_digits, tmp_path):
     assert [process.returncode for process in processes] == [0, 0], outputs
     begun = [text for output, _ in outputs for text in output.splitlines() if text.startswith("== ")]
     found = lines(tmp_path)
-    expected = len(cells_of(chosen_figures(names), 1, ["lenet"], 0.03))
+    expected = len(cells_of(chosen_figures(names), 1, ["lenet"], 0.01))
     assert len(found) == len({line["key"] for line in found}) == expected
     assert all("== " in output for output, _ in outputs)
     assert len(begun) == len(set(begun)) == expected

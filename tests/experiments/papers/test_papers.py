@@ -30,6 +30,7 @@ INPUTS = {
 }
 
 
+@pytest.mark.quick("1")
 @pytest.mark.parametrize("scale", [1, 0.01])
 def test_every_run_has_settings_that_are_allowed(scale):
     for run in RUNS:

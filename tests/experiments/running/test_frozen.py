@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 def settings(digits, **others):
-    given = {"dataset": f"npz:{digits}", "k": 4, "batch_size": 64, "epochs": 2, "options": "stored"}
+    given = {"dataset": f"npz:{digits}", "k": 4, "batch_size": 64, "epochs": 2, "options": "stored", "examples": 128}
     return resolve(Request(**given | others))
 
 
@@ -131,7 +131,7 @@ def test_a_run_is_not_resumed_with_options_other_than_it_started_with(unbroken, 
     shutil.copytree(unbroken, workdir)
     (workdir / "summary.json").unlink()
     monkeypatch.setattr(slotjax, "proof", lambda frozen: "0" * 64)
-    own = ["--k=4", "--batch_size=64", "--epochs=2", "--options=stored", "--keep_epochs=1,2"]
+    own = ["--k=4", "--batch_size=64", "--epochs=2", "--options=stored", "--keep_epochs=1,2", "--examples=128"]
     code, output, errors = call("train", f"--dataset=npz:{digits}", f"--workdir={workdir}", *own)
     assert (code, output) == (1, "")
     assert re.fullmatch(r"error: --workdir: the options that are drawn now are not those that the run in .*\n", errors)

@@ -1,6 +1,7 @@
 """Bad arguments, and the mistakes of a first hour: each is one sentence that says what to do."""
 
 import dataclasses
+import functools
 import json
 import re
 import subprocess
@@ -198,13 +199,14 @@ def _a_fifth_frozen():
 
 def _select(selector, transform=lambda function: function, maker=None, stack=0):
     """Selects with one selector of variables that another made, or the same of a stack of them."""
-    maker = selector if stack else maker or slotjax.slot_machine(8)
-    chosen = lambda name, leaf: leaf.ndim == 2  # noqa: E731
-    maker = dataclasses.replace(maker, where=chosen)
-    keys = jax.random.split(KEY, stack)
-    init = jax.jit(jax.vmap(maker.init, (0, None)) if stack else maker.init)
-    variables = init(keys if stack else KEY, PARAMS)
-    return transform(selector.select)(variables)
+    return transform(selector.select)(_made(selector if stack else maker or slotjax.slot_machine(8), stack))
+
+
+@functools.cache
+def _made(selector, stack):
+    init = dataclasses.replace(selector, where=lambda name, leaf: leaf.ndim == 2).init
+    keys = jax.random.split(KEY, stack) if stack else KEY
+    return jax.jit(jax.vmap(init, (0, None)) if stack else init)(keys, PARAMS)
 
 
 def _sentence(mistake):
