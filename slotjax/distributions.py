@@ -118,8 +118,8 @@ def own_scale(kind: Kind = "uniform", factor: float = 1.0) -> Distribution:
     with large steps wants larger weights than it starts from. Then a factor helps, with a start that stays narrow:
     `slot_machine(k=64, initial="given", distribution=own_scale("bell", factor=2))`.
 
-    A bell is nearly normal. On two CPU cores, choosing among 8 or 64 of its values took up to a quarter longer than among
-    uniform ones. Normal ones are looked up in a table, which took 4 and 15 times as long.
+    A bell is nearly normal. On two CPU cores, choosing among 8 or 64 of its values took up to a quarter longer than
+    among uniform ones. Normal ones are looked up in a table, which took 4 and 15 times as long.
 
     Args:
         kind: `"uniform"`, `"bell"`, `"normal"` or `"signed_constant"`.

@@ -6,12 +6,10 @@ import pytest
 
 from tests.device.accelerator import accelerator  # noqa: F401 (a fixture)
 from tests.patterns import write_patterns
-from tests.programs.training_process import assert_resumes, finish, kill_after, metrics, start
+from tests.programs.training_process import EPOCHS, assert_resumes, finish, kill_after, metrics, start
 
 pytest.importorskip("tensorboardX", reason="tensorboardX is not installed, which the training program needs")
 pytestmark = pytest.mark.device
-
-EPOCHS = "--epochs=12"  # as `assert_resumes` has it
 
 
 @pytest.fixture
