@@ -26,7 +26,8 @@ from experiments.running.failure import RunError, named_lack_of_memory
 from slotjax import models
 from slotjax.tickets import from_bits
 
-SHAPES = {"lenet": (28, 28, 1)}  # all others: those of CIFAR-10
+IMAGES = Inputs((32, 32, 3), "float32", 10)
+INPUTS = {"lenet": Inputs((28, 28, 1), "float32", 10), "char_transformer": Inputs((128,), "uint8", 256)}
 DISTRIBUTION = slotjax.distributions.glorot_uniform()
 
 
@@ -40,9 +41,9 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 def compare(name: str, k: int, batch: int, rounds: int) -> str:
     """One line: what each takes of memory, and per image of time."""
-    inputs = Inputs(SHAPES.get(name, (32, 32, 3)), "float32", 10)
+    inputs = INPUTS.get(name, IMAGES)
     built = network(resolve(Request(model=name)), inputs)
-    ticket, images = _ticket(built, k), jnp.ones((batch, *inputs.image_shape))
+    ticket, images = _ticket(built, k), jnp.ones((batch, *inputs.image_shape), inputs.dtype)
 
     def logits(weights: PyTree, images: jax.Array) -> jax.Array:
         return built.apply(weights, built.batch_stats, images)[0]
