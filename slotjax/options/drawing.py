@@ -1,5 +1,6 @@
 """Drawing options and initial scores, once or as they are needed: at which scale, and of which dtype."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -119,8 +120,13 @@ def initial_scores(
     >>> slotjax.options.initial_scores(jax.random.key(0), 8, (300, 100), jnp.float32, 0.1).shape
     (8, 300, 100)
     """
-    unit, step = unit_score(all_bits(draw_seed(key), k, shape), dtype), jnp.asarray(limit, dtype) * SCORE_STEP
-    return unit * step
+    return _scores(key, k, shape, dtype, jnp.asarray(limit, dtype) * SCORE_STEP)
+
+
+# Outside of any other, one program instead of one for every operation.
+@functools.partial(jax.jit, static_argnums=(1, 2, 3), inline=True)
+def _scores(key: PRNGKeyArray, k: int, shape: tuple[int, ...], dtype: DTypeLike, step: Float[Array, ""]) -> Array:
+    return unit_score(all_bits(draw_seed(key), k, shape), dtype) * step
 
 
 def check_distribution(distribution: Any, options: str = "stored") -> None:

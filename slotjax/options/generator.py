@@ -44,6 +44,11 @@ def draw_seed(key: PRNGKeyArray) -> Seed:
     >>> slotjax.options.draw_seed(jax.random.key(0)).shape
     (2,)
     """
+    return _draw_seed(key)
+
+
+@functools.partial(jax.jit, inline=True)
+def _draw_seed(key: PRNGKeyArray) -> Seed:
     # Folded, because initializers of options use the keys that are folded from 0 upwards.
     return jax.random.bits(jax.random.fold_in(key, _FOLD), (2,), jnp.uint32)
 

@@ -1,6 +1,7 @@
 """Options that are drawn again from a seed wherever they are used."""
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -21,6 +22,7 @@ from slotjax.options.generator import (
     unit_option,
 )
 from slotjax.options.options import OneByOne
+from slotjax.options.placement import explicit_sharding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +71,11 @@ class Seeded:
 
     def at(self, index: Int[Array, "*shape"] | UInt32[Array, ""]) -> Float[Array, "*shape"]:
         """The option of every connection that its index names."""
-        words = option_words(self.seed, index.astype(jnp.uint32))
-        values = self._floats(random_bits(connection_words(self.seed, self.shape, like=self.like), words))
-        return jnp.where(index == 0, jnp.zeros_like(values), values) if self.zero else values
+        return _at(index, **self._fields())
 
     def values(self) -> Float[Array, "k *shape"]:
         """All options."""
-        values = self._floats(all_bits(self.seed, self.k, self.shape, self.like))
-        return values.at[0].set(0) if self.zero else values
+        return _values(**self._fields())
 
     def one_by_one(self, dtype: DTypeLike) -> OneByOne:
         """The random bits of each option; its initial score comes from the same ones."""
@@ -98,6 +97,10 @@ class Seeded:
             step=step,
         )
 
+    def _fields(self) -> dict[str, Any]:
+        like = self.like if explicit_sharding(self.like) else None
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | {"like": like}
+
     def _halves(self, unit: Any, step: Float[Array, ""]) -> Any:
         """Options themselves in place of units, because rounded options are not multiples of a step."""
         return lambda bits, dtype: rounded(unit(bits, dtype) * step, self.dtype)
@@ -106,6 +109,25 @@ class Seeded:
         compute = at_least_float32(self.dtype)
         unit, step = unit_option(self.kind)
         return rounded(unit(bits, compute) * jnp.asarray(self.sigma * step, compute), self.dtype).astype(self.dtype)
+
+
+# Outside of any other, one program for each instead of one for every operation.
+_compiled = functools.partial(jax.jit, static_argnames=("k", "kind", "shape", "dtype", "zero"), inline=True)
+
+
+@_compiled
+def _at(index: Int[Array, "*shape"] | UInt32[Array, ""], **fields: Any) -> Float[Array, "*shape"]:
+    options = Seeded(**fields)
+    words = option_words(options.seed, index.astype(jnp.uint32))
+    values = options._floats(random_bits(connection_words(options.seed, options.shape, like=options.like), words))
+    return jnp.where(index == 0, jnp.zeros_like(values), values) if options.zero else values
+
+
+@_compiled
+def _values(**fields: Any) -> Float[Array, "k *shape"]:
+    options = Seeded(**fields)
+    values = options._floats(all_bits(options.seed, options.k, options.shape, options.like))
+    return values.at[0].set(0) if options.zero else values
 
 
 def limit_of(kind: str, deviation: Float[Array, ""]) -> Float[Array, ""]:
