@@ -142,6 +142,7 @@ def test_split_and_merge():
     chex.assert_trees_all_equal(merged.variables(), model.variables())
 
 
+@pytest.mark.slow
 def test_train_and_eval_are_those_of_the_plain_module():
     """Batch statistics, dropout for the same rngs, and both modes, eager and under jit."""
     model, plain = selected(), with_weights(Network(), MACHINE.select(MACHINE.init(KEY, params_of(Network()))))

@@ -24,6 +24,7 @@ def size(tree):
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+@pytest.mark.quick("lenet-shape0-266200", "conv2-shape1-4300992", "cifar_resnet18-shape6-11164352")
 @pytest.mark.parametrize(
     ("name", "shape", "count"),
     [

@@ -2,19 +2,22 @@
 
 import hashlib
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
+import scipy
 
 from slotjax.options import generator as seeded
 from tests import reference
 
 SEEDS = [(0, 0), (1, 0), (0, 1), (0xFFFFFFFF, 0xFFFFFFFF), (0x12345678, 0x9ABCDEF0)]
 
+all_bits = jax.jit(seeded.all_bits, static_argnums=(1, 2))
+
 
 def bits(seed, k, shape):
-    return np.asarray(seeded.all_bits(jnp.array(seed, jnp.uint32), k, shape))
+    return np.asarray(all_bits(jnp.array(seed, jnp.uint32), k, shape))
 
 
 def test_known_answers():
@@ -101,8 +104,12 @@ def test_uniform_numbers_are_uniform(dtype, x64):
     assert scipy.stats.chisquare(np.bincount(low, minlength=256)).pvalue > 1e-3
 
 
+@jax.jit
+def units(bits):
+    return seeded._uniform(bits, jnp.float32), seeded.unit_score(bits, jnp.float32)
+
+
 def split(bits):
     """The 20 bits of options and of initial scores, as integers from 0."""
-    option = np.asarray(seeded._uniform(jnp.asarray(bits), jnp.float32)).astype(np.int64) + 2**19
-    score = np.asarray(seeded.unit_score(jnp.asarray(bits), jnp.float32)).astype(np.int64)
-    return {"option": option, "score": score}
+    option, score = units(jnp.asarray(bits))
+    return {"option": np.asarray(option).astype(np.int64) + 2**19, "score": np.asarray(score).astype(np.int64)}

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -21,12 +21,12 @@ def draw(k, shape, seed=0, dtype=np.float32):
     return random.normal(size=(k, *shape)).astype(dtype), random.normal(size=(k, *shape)).astype(dtype)
 
 
-@pytest.mark.quick("shape2-3", "shape0-8")
+@pytest.mark.quick("shape2-3")
 @pytest.mark.parametrize("k", K)
 @pytest.mark.parametrize("shape", [(), (7,), (5, 4), (3, 3, 2, 4)])
 def test_greedy_is_numpy_argmax(k, shape):
     scores, _ = draw(k, shape)
-    np.testing.assert_array_equal(slotjax.selection.greedy(jnp.asarray(scores)), reference.greedy(scores))
+    np.testing.assert_array_equal(jax.jit(slotjax.selection.greedy)(jnp.asarray(scores)), reference.greedy(scores))
 
 
 @pytest.mark.slow
@@ -44,7 +44,7 @@ def test_probabilistic_is_the_inverse_of_the_cumulative_distribution(k, x64):
     scores, _ = draw(k, (50, 40), dtype=np.float64)
     key = jax.random.key(1)
     uniform = np.asarray(uniform_numbers(draw_seed(key), (50, 40), jnp.dtype(np.float64)))
-    index = slotjax.selection.probabilistic(jnp.asarray(scores), key)
+    index = jax.jit(slotjax.selection.probabilistic)(jnp.asarray(scores), key)
     np.testing.assert_array_equal(index, reference.probabilistic(scores, uniform))
 
 
@@ -123,7 +123,7 @@ def test_the_gradient_of_every_score_is_exactly_eq_3(k, x64):
         weights = slotjax.selection.straight_through(scores, jnp.asarray(options), slotjax.selection.greedy(scores))
         return jnp.sum(weights * weight_gradient)
 
-    gradient = jax.grad(loss)(jnp.asarray(scores))
+    gradient = jax.jit(jax.grad(loss))(jnp.asarray(scores))
     np.testing.assert_array_equal(gradient, reference.score_gradients(options, weight_gradient))
 
 

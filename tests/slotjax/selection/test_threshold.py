@@ -39,10 +39,15 @@ def test_the_bracket_is_that_of_sorting(name, search):
             assert reach_low == count or (low == nth and high == low + 1)
 
 
+@pytest.fixture(scope="module")
+def sort():
+    return jax.jit(lambda keys, counts: by_sorting([keys[:600], keys[600:]], counts))
+
+
 @pytest.mark.parametrize("name", KEYS)
-def test_sorting_finds_the_narrowest_bracket(name):
+def test_sorting_finds_the_narrowest_bracket(name, sort):
     keys, counts = KEYS[name].astype(np.int32), np.array([1, 2, 300, 500, SIZE - 1], np.int32)
-    found = by_sorting([jnp.asarray(keys[:600]), jnp.asarray(keys[600:])], jnp.asarray(counts))
+    found = sort(keys, counts)
     nth = np.sort(keys)[-counts]
     np.testing.assert_array_equal(found.low, nth)
     np.testing.assert_array_equal(found.high, nth + 1)
@@ -50,12 +55,13 @@ def test_sorting_finds_the_narrowest_bracket(name):
     np.testing.assert_array_equal(found.reach_high, (keys > nth[:, None]).sum(1))
 
 
+@pytest.mark.quick("float32")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_masks_are_the_same_by_sorting(dtype, monkeypatch):
     scores = [jnp.asarray(np.round(RANDOM.normal(size=shape), 1), dtype) for shape in ((30, 7), (11,))]
-    expected = top_masks(scores, 0.3)
+    expected = jax.jit(lambda scores: top_masks(scores, 0.3))(scores)
     monkeypatch.setattr(jax.lax, "platform_dependent", lambda *, cuda, rocm, default: cuda())
-    for one, other in zip(top_masks(scores, 0.3), expected, strict=True):
+    for one, other in zip(jax.jit(lambda scores: top_masks(scores, 0.3))(scores), expected, strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -87,7 +87,7 @@ def test_given_weights_are_the_latent_value_that_training_starts_from():
         np.testing.assert_allclose(distance, np.abs(options - np.asarray(PARAMS["kernel"])).min(0), atol=1e-7)
 
 
-@pytest.mark.quick("AdamW")
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [optax.sgd(0.1), optax.adamw(1e-2, weight_decay=0.5)], ids=["SGD", "AdamW"])
 def test_training_holds_a_where_scores_are_not_exact(optimizer):
     selector = slotjax.slot_machine(k=8, initial="uniform")

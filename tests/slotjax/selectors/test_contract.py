@@ -141,7 +141,7 @@ def moved(variables):
 
 # The first entry of every method, and the default of slot machines.
 FIRST = list({name.split("-")[0]: name for name in reversed(SELECTORS)}.values())
-QUICK = ("edge_popup", "supermask", "random", "learned", "fixed")
+QUICK = ("edge_popup", "learned", "fixed")
 DEFAULT = next(name for name in SELECTORS if "factored-seeded-connection-False-nearest" in name)
 
 

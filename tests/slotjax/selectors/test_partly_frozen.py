@@ -58,7 +58,7 @@ INNER = {
 }
 
 
-@pytest.mark.quick("multicoat")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INNER)
 def test_the_rest_is_the_selectors(name, tmp_path):
     inner = INNER[name]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
+import scipy
 
 import slotjax
 from tests import paper, reference
@@ -87,7 +87,7 @@ def test_a_sparse_slot_machine_needs_a_second_option():
         paper.slot_machine(1, sparse=True)
 
 
-@pytest.mark.quick("connection-seeded-explicit", "layer-stored-factored")
+@pytest.mark.quick("layer-stored-factored")
 @pytest.mark.parametrize("scores", get_args(slotjax.selectors.Scores))
 @pytest.mark.parametrize("options", get_args(slotjax.options.Storage))
 @pytest.mark.parametrize("share", get_args(slotjax.selectors.Share))

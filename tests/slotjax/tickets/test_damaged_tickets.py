@@ -70,7 +70,9 @@ def little_memory():
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.fuzz)])
+@pytest.mark.parametrize(
+    "count", [pytest.param(150, marks=pytest.mark.slow), pytest.param(10_000, marks=pytest.mark.fuzz)]
+)
 def test_no_corruption_goes_unnoticed(count, ticket, tmp_path):
     """A ValueError in one sentence, or the very same weights, and never much memory."""
     random, data = np.random.default_rng(0), ticket.read_bytes()

@@ -71,6 +71,7 @@ def same(left, right):
     )
 
 
+@pytest.mark.quick("own-bell-k8", "stored-k5", "partition", "partly-supermask", "multicoat-k4")
 @pytest.mark.parametrize("path", sorted(VECTORS.glob("*.ticket")), ids=lambda path: path.stem)
 def test_bits_of_every_kind_unpack_to_the_weights(path):
     ticket = slotjax.load_ticket(path)
@@ -85,6 +86,7 @@ def test_a_weight_that_is_made_in_a_way_not_known_here_is_not_packed():
     assert packed_leaf(leaf, weight := jnp.ones((2, 3))) is weight
 
 
+@pytest.mark.slow
 def test_double_precision_unpacks_to_the_weights(x64, tmp_path):
     selector = slotjax.supermask(options="seeded", rescale=True, distribution=constant("normal"))
     slotjax.save_ticket(tmp_path / "ticket", selector, drawn(selector, {"kernel": jnp.zeros((5, 7))}))
@@ -94,6 +96,7 @@ def test_double_precision_unpacks_to_the_weights(x64, tmp_path):
     assert same(jax.jit(unpack)(ticket.packed), ticket.weights)
 
 
+@pytest.mark.quick("1-1", "77-3", "32-10")
 @pytest.mark.parametrize("width", [1, 3, 10])
 @pytest.mark.parametrize("count", [1, 31, 32, 77])
 def test_planes_hold_every_index_in_as_many_bits_as_it_needs(width, count):
@@ -103,6 +106,7 @@ def test_planes_hold_every_index_in_as_many_bits_as_it_needs(width, count):
     np.testing.assert_array_equal(indices.unpack_planes(jnp.asarray(planes), count), index)
 
 
+@pytest.mark.slow
 def test_a_tree_keeps_its_structure(tmp_path):
     selector = slot_machine(4)
     state = nnx.State({"layers": [nnx.Param(jnp.zeros((5, 4)))]})
@@ -139,6 +143,7 @@ def test_bits_that_a_program_closes_over_stay_bits(lenet):
     assert same(run(images), ticket.apply(apply, images))
 
 
+@pytest.mark.slow
 def test_an_exported_program_is_as_large_as_its_bits_and_runs_without_slotjax(lenet, tmp_path):
     pytest.importorskip("flatbuffers", reason="jax.export writes with flatbuffers; install slotjax[interop]")
     path, apply, images = lenet
@@ -181,6 +186,7 @@ def small(tmp_path_factory):
     return slotjax.load_ticket(path)
 
 
+@pytest.mark.quick("product", "twice", "branch", "loop", "checkpoint")
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 def test_weights_may_be_used_in_any_way(use, small):
     x = jnp.asarray(np.random.default_rng(4).normal(size=(7, 9)), jnp.float32)

@@ -141,6 +141,7 @@ def test_what_no_selector_says_is_none(told):
     assert settings.remade(told) is None
 
 
+@pytest.mark.slow
 def test_a_deep_forgery_takes_no_long_time():
     told = through_json(HALF)
     for _ in range(100):

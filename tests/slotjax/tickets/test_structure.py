@@ -72,7 +72,7 @@ TREES = {
 }
 
 
-@pytest.mark.quick("state", "value beside another", "integer keys")
+@pytest.mark.quick("state", "value beside another")
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
 def test_a_tree_comes_back_as_it_was(tree, tmp_path):
     again = saved(tree, tmp_path)

@@ -155,6 +155,7 @@ def test_other_collections_come_back(tmp_path):
     assert (ticket.settings["k"], ticket.settings["selection"]) == (3, "greedy")
 
 
+@pytest.mark.slow
 def test_names_that_are_numbers_come_back_as_json_has_them(tmp_path):
     selector = paper.slot_machine(3)
     slotjax.save_ticket(tmp_path / "ticket", selector, trained(selector), metadata={"accuracy": {9: 0.5, 10: 0.6}})

@@ -124,6 +124,7 @@ def stray_copy(directory):
     shutil.copytree(directory / "2", directory / "150")
 
 
+@pytest.mark.quick("stray_copy")
 @pytest.mark.parametrize("stray", [stray_file, stray_directory, stray_copy])
 def test_something_else_among_the_checkpoints_stops_nothing(stray, tmp_path):
     save(tmp_path / "run", ACCURACIES, [1, 2])
