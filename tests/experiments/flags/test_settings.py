@@ -92,7 +92,7 @@ def test_the_defaults_are_the_papers(arguments, learning_rate, weight_decay):
         ("--where=biases", "--where: 'biases' was given, but it must be one of kernels, all"),
         ("--model=char_transformer", "--model: char_transformer needs --dataset=stdlib, but that is mnist_sample"),
         ("--dataset=stdlib", "--dataset: stdlib needs --model=char_transformer, but that is lenet"),
-        ("--keep_epochs=201", "--keep_epochs: (201,) was given, but --epochs is 200"),
+        ("--keep_epochs=61", "--keep_epochs: (61,) was given, but --epochs is 60"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(argument, message):
@@ -103,12 +103,14 @@ def test_a_value_that_is_not_allowed_is_named(argument, message):
 @pytest.mark.parametrize(
     ("arguments", "schedule", "epochs", "distribution"),
     [
-        ([], "warm_restarts", 200, "glorot_uniform"),
-        (["--method=learned"], "warm_restarts", 200, "glorot_uniform"),
+        ([], "warm_restarts", 60, "glorot_uniform"),
+        (["--dataset=mnist"], "warm_restarts", 200, "glorot_uniform"),
+        (["--method=learned", "--dataset=mnist"], "warm_restarts", 200, "glorot_uniform"),
         (["--method=learned", "--init_from=runs/x"], "warm_restarts", 100, "glorot_uniform"),
-        (["--method=edge_popup"], "cosine", 100, "signed_kaiming_constant"),
-        (["--method=biprop"], "cosine", 100, "kaiming_normal"),
-        (["--method=multicoat"], "cosine", 100, "signed_kaiming_constant"),
+        (["--method=edge_popup"], "cosine", 60, "signed_kaiming_constant"),
+        (["--method=edge_popup", "--dataset=mnist"], "cosine", 100, "signed_kaiming_constant"),
+        (["--method=biprop", "--dataset=mnist"], "cosine", 100, "kaiming_normal"),
+        (["--method=multicoat", "--dataset=mnist"], "cosine", 100, "signed_kaiming_constant"),
         (["--method=supermask", "--epochs=7", "--schedule=constant"], "constant", 7, "signed_kaiming_constant"),
         (["--method=random", "--distribution=xavier_normal"], "constant", 1, "xavier_normal"),
     ],

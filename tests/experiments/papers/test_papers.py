@@ -174,14 +174,14 @@ def test_times_are_expected_from_runs_of_the_same_kind():
     def line(seconds, **settings):
         return {"settings": {"model": "lenet", "method": "slot_machine", **settings}, "seconds": seconds, "epochs": 10}
 
-    cell = Cell(Run(Request(k=64)), 0)  # of 200 epochs
+    cell = Cell(Run(Request(k=64, dataset="mnist")), 0)  # of 200 epochs
     assert expected_seconds(cell, []) is None
     assert expected_seconds(cell, [line(5.0)]) == 100
     assert expected_seconds(cell, [line(5.0), line(20.0, k=64), line(40.0, k=64)]) == 600
     paused = line(20_000.0, k=64)
     assert expected_seconds(cell, [line(20.0, k=64), line(40.0, k=64), paused]) == 800
     assert expected_seconds(cell._replace(scale=0.5), [line(5.0)]) == 50
-    wide = Cell(Run(Request(k=64, width_multiplier=2.0)), 0)  # four times the work
+    wide = Cell(Run(Request(k=64, dataset="mnist", width_multiplier=2.0)), 0)  # four times the work
     assert expected_seconds(wide, [line(5.0)]) == 400
     assert expected_seconds(wide, [line(5.0), line(30.0, width_multiplier=2.0), line(50.0, k=64)]) == 4000
     other = dataclasses.replace(cell.run.settings, model="conv2")
