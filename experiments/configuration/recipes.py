@@ -4,7 +4,7 @@ Slot machines, learned weights and finetuning: section 4.1 of Aladago & Torresan
 in their Table 1. Edge-popup and supermasks: sections 4.1 and 4.4 of Ramanujan et al. (2020), which gives the latter the
 absurd rate of 200 as Zhou et al. do. Adam, of learned weights: section 4.1 there. ImageNet: the configuration that they
 released. Biprop and multicoated supermasks: what their authors released. Nearest initial scores, which are not in the
-papers, train like weights. On the 3,500 training digits of the sample, which no paper has, networks end after 60 epochs.
+papers, train like weights. The 3,500 training digits of the sample, which no paper has, need 60 epochs.
 """
 
 from collections.abc import Callable, Mapping

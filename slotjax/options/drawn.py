@@ -68,7 +68,8 @@ class Drawn(Mapping[str, Any]):
             raise MisfitError(
                 f"was made for a weight of shape {made['shape']}, but is of shape {expected['shape']}: of stacked "
                 "variables `select` is jax.vmap(selector.select), and a part of a weight, as in jax.shard_map, has to "
-                "be selected as a whole first or needs options='stored'"
+                "be selected as a whole first or needs options='stored'; a method of your own gives source.options() "
+                "a `like` of the weight's shape"
             )
         differing = [name for name, value in expected.items() if name in made and made[name] != value]
         if differing:

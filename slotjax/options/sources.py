@@ -1,7 +1,7 @@
 """Where the options of a selector's weights come from: drawn into arrays, drawn again from a seed, or shared."""
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -210,11 +210,15 @@ def own_options(
         zero: whether option 0 of every connection is 0.
 
     Raises:
-        ValueError: for a distribution that cannot be drawn from, or not from a seed.
+        ValueError: for a distribution that cannot be drawn from, or not from a seed, and for no option.
 
     >>> slotjax.options.own_options("seeded", 3, slotjax.distributions.glorot_normal()).names
     frozenset({'seed'})
     """
+    if options not in get_args(Storage):
+        raise ValueError(f"options: {options!r} was given, but it must be one of {', '.join(get_args(Storage))}")
+    if k < 1:
+        raise ValueError(f"k: {k} was given, but it must be at least 1")
     distribution = own_scale() if distribution is None else distribution
     check_distribution(distribution, options)
     if isinstance(distribution, Distribution) and options == "seeded":

@@ -33,6 +33,7 @@ A selector chooses the weights of a network, over any parameter pytree. A method
             return weight.trainable
 
         def codebook(self, weight):
+            # `like` has the shape of the weight, as this score has; of K scores it is weight.trainable[0].
             return Codebook(self.source.options(weight.frozen, like=weight.trainable))
 
     def one_of_two(options="seeded", distribution=None, where=None):

@@ -85,7 +85,7 @@ def test_its_ticket_has_its_loss_and_writes_text(run, tmp_path):
 )
 def test_other_methods_train_and_what_is_given_starts_there(run, arguments, trained, tmp_path):
     start = [f"--init_from={run[0]}@2"] if "--initial=given" in arguments else []
-    options = [one for one in SHORT if one != "--k=4" or start] + ["--k=64"] * bool(start)
+    options = [one for one in SHORT if one != "--k=4" or start] + ["--k=16"] * bool(start)
     code, output, errors = call("train", *options, *arguments, *start, "--epochs=1", f"--workdir={tmp_path / 'run'}")
     assert code == 0, errors
     assert trained in table(output)["what was trained"]

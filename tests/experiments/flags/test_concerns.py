@@ -138,4 +138,8 @@ def test_settings_that_do_something_are(tmp_path):
 
 def test_the_keys_of_the_ledger_stay_as_they_are():
     learned = Request(method="learned", k=64, model="conv2", dataset="cifar10")
-    assert [key(Cell(Run(Request(epochs=200)), 0)), key(Cell(Run(learned), 1))] == ["f6a5eb0bde935213", "47b10c08cd2cee39"]
+    cells = Cell(Run(Request(epochs=200)), 0), Cell(Run(learned), 1)
+    assert [*map(key, cells)] == [
+        "f6a5eb0bde935213",
+        "47b10c08cd2cee39",
+    ]

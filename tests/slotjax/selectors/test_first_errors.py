@@ -153,6 +153,8 @@ MISTAKES = {
         lambda: _select(slotjax.slot_machine(8), jax.jit, stack=8),
         r"was made for a weight of shape \(3, 2\), but is of shape \(8, 3, 2\)",
     ),
+    "options of no kind": (lambda: slotjax.options.own_options("none", 3), "options: 'none' was given, but it must be"),
+    "no option": (lambda: slotjax.options.own_options("seeded", 0), "k: 0 was given, but it must be at least 1"),
     "a number among the leaves": (lambda: EVERYTHING.init(KEY, {"rate": 0.1}), "'rate': it is float"),
 }
 MISTAKES |= {
