@@ -1,7 +1,16 @@
 """Selectors: ways of choosing the weights of a network, one file per method."""
 
 from slotjax.selectors.biprop import biprop
-from slotjax.selectors.deciding import decided, drawn_names, names_a_scale, needs_values, varying_names, within
+from slotjax.selectors.checks import check_selector, check_variables, is_array, kind_of
+from slotjax.selectors.deciding import (
+    decided,
+    drawn_names,
+    names_a_scale,
+    needs_values,
+    some_vary,
+    varying_names,
+    within,
+)
 from slotjax.selectors.edge_popup import Ranking, edge_popup
 from slotjax.selectors.factorable import Optimizer, check_factorable, hold_shares, is_factorable
 from slotjax.selectors.factored import is_factored
@@ -44,6 +53,8 @@ __all__ = [
     "Where",
     "biprop",
     "check_factorable",
+    "check_selector",
+    "check_variables",
     "decided",
     "default_where",
     "drawn_about_zero",
@@ -52,8 +63,10 @@ __all__ = [
     "every_leaf",
     "fixed",
     "hold_shares",
+    "is_array",
     "is_factorable",
     "is_factored",
+    "kind_of",
     "leaf_namer",
     "learned",
     "make_selector",
@@ -69,6 +82,7 @@ __all__ = [
     "random_selection",
     "random_values",
     "slot_machine",
+    "some_vary",
     "supermask",
     "unnest",
     "varying_names",

@@ -88,6 +88,24 @@ def varying_names(tree: PyTree) -> set[str]:
     return {name for name, leaf in named_leaves(tree).items() if drawn_about_zero(name, leaf)}
 
 
+def some_vary(names: set[str], tree: PyTree) -> set[str]:
+    """The names of leaves that vary, of which some must be among those that could be selected.
+
+    Raises:
+        ValueError: if none is.
+
+    >>> slotjax.selectors.some_vary({"kernel"}, {"kernel": jnp.array([[1.0, -1.0]])})
+    {'kernel'}
+    """
+    kernels = [name for name, leaf in named_leaves(tree).items() if matrices_and_kernels(name, leaf)]
+    if kernels and names.isdisjoint(kernels):
+        raise ValueError(
+            f"params: the values of {kernels} do not vary about zero, so no weight has a scale of its own; give the "
+            "module an initializer that draws them, or distribution="
+        )
+    return names
+
+
 def drawn_names(init: Callable[[Any], PyTree], keys: PyTree) -> set[str]:
     """The names of the leaves of `init(keys)` that depend on the keys.
 

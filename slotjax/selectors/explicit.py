@@ -68,6 +68,8 @@ class ExplicitScores:
                 else "has no scores, so it was not a slot machine that made them"
             )
         given = weight.trainable.shape
+        if given == weight.frozen.made.get("shape"):
+            raise MisfitError("has a weight in 'params', but it must have scores, as `init` returned them")
         check_made(weight, self.source, given[1:])
         check_names(weight, self.source.names)
         if given[:1] != (self.k,):

@@ -9,6 +9,7 @@ import optax
 from jaxtyping import PyTree
 
 from slotjax.options import at_least_float32
+from slotjax.selectors.checks import kind_of
 from slotjax.selectors.factored import is_factored
 from slotjax.selectors.selector import Where, matrices_and_kernels
 from slotjax.selectors.tree import leaf_namer
@@ -73,6 +74,9 @@ def check_factorable(optimizer: Optimizer, params: PyTree, where: Where = matric
     Traceback (most recent call last):
     ValueError: optimizer: it does not move the K scores of 'kernel' along one line...
     """
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        given = kind_of(optimizer)
+        raise ValueError(f"optimizer: {given} was given, but it must be an optimizer, such as optax.sgd(0.1)")
     with jax.ensure_compile_time_eval(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         leaves, treedef = _small_leaves(params, where)
         step = jax.jit(lambda *arguments: _step(optimizer, *arguments))

@@ -90,6 +90,8 @@ class FactoredScores:
         """Raises for the variables of another selector, and for scores and options that do not fit each other."""
         if isinstance(weight.trainable, dict) and set(weight.trainable) != {"u", "a"}:
             raise MisfitError("has no scores, so it was not a slot machine that made them")
+        if np.shape(weight.trainable) == weight.frozen.made.get("shape"):
+            raise MisfitError("has a weight in 'params', but it must have scores, as `init` returned them")
         if not isinstance(weight.trainable, dict):
             raise MisfitError(
                 "has explicit scores, which cannot be turned into factored ones, because K trained scores need not lie "

@@ -8,9 +8,10 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from slotjax.distributions import Distribution
 from slotjax.options import Codebook, Initializer, draw_options, dtype_of, sigma_at_init
+from slotjax.selectors.checks import check_init, check_variables, check_where
 from slotjax.selectors.each import each_named, fold_name
 from slotjax.selectors.selector import Frozen, Selector, Variables, Where, default_where
-from slotjax.selectors.tree import check_init, check_where, init_selected
+from slotjax.selectors.tree import init_selected
 
 
 def learned(distribution: Distribution | Initializer | None = None, *, where: Where | None = None) -> Selector:
@@ -65,6 +66,7 @@ class Learned:
 
     def select(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
         """The weights themselves."""
+        check_variables(variables)
         if jax.tree.leaves(variables["frozen"]):
             raise ValueError("variables: 'frozen' holds random values, but learned weights have none")
         return variables["params"]

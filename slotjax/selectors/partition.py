@@ -10,8 +10,9 @@ from jax.tree_util import tree_flatten_with_path, tree_unflatten
 from jaxtyping import PRNGKeyArray, PyTree
 
 from slotjax.options import Codebook
+from slotjax.selectors.checks import check_init, kind_of
 from slotjax.selectors.selector import Selector, Variables
-from slotjax.selectors.tree import check_init, leaf_namer, weights_and_leaves
+from slotjax.selectors.tree import leaf_namer, weights_and_leaves
 
 Rules = tuple[tuple[re.Pattern[str], Selector], ...]
 
@@ -38,6 +39,9 @@ def partition(selectors: Mapping[str, Selector]) -> Selector:
     >>> jax.tree.map(jnp.shape, mixed.init(key, params)["params"])
     {'Dense_0': {'kernel': {'a': (), 'u': (3, 4)}}, 'Dense_1': {'kernel': (4, 2)}}
     """
+    if not isinstance(selectors, Mapping):
+        given = kind_of(selectors)
+        raise ValueError(f"selectors: {given} was given, but it must be a dictionary of patterns and their selectors")
     for pattern, selector in selectors.items():
         if not isinstance(selector, Selector):
             raise ValueError(

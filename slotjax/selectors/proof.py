@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree, UInt32
 
-from slotjax.options import Drawn, MisfitError, Options, Seeded, Shared, Stored, checksum, limit_of
+from slotjax.options import Drawn, Options, Seeded, Shared, Stored, checksum, limit_of
 from slotjax.selectors.tree import random_values
 
 
@@ -35,6 +36,8 @@ def proof(frozen: PyTree) -> str | None:
     >>> hashes[0] == hashes[1], hashes[0] == hashes[2]
     (True, False)
     """
+    if isinstance(frozen, Mapping) and "frozen" in frozen:
+        raise ValueError("frozen: all collections were given, but it must be one; give variables['frozen']")
     weights = {name: drawn for name, drawn in sorted(random_values(frozen).items()) if drawn}
     if not weights:
         return None
@@ -72,7 +75,7 @@ def _options(drawn: Drawn) -> Options:
         if name in drawn:
             return Stored(jnp.asarray(drawn[name])[None])
     if "seed" not in drawn:
-        raise MisfitError(f"holds {sorted(drawn)}, which are not random values")
+        raise ValueError(f"frozen: {sorted(drawn)} are not random values; give variables['frozen']")
     sigma: Any = limit_of(made["kind"], drawn["sigma"]) if made["scale"] == "own" else made["scale"]
     dtype = jnp.dtype(made["dtype"])
     return Seeded(drawn["seed"], made["k"], made["kind"], sigma, made["shape"], dtype, made["zero"])

@@ -211,10 +211,11 @@ def drawn_about_zero(name: str, leaf: Any) -> bool:
     if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct):
         raise ValueError(
             f"params: the values of {name!r} are not known here, but by default they decide whether it is selected and "
-            "at which scale; call `init` on the weights outside of jax.jit, or give where= (under jax.jit), or "
-            "distribution= (for shapes)"
+            "at which scale; call `init` on the weights outside of jax.jit, or give where= (under jax.jit or "
+            "nnx.jit), or distribution= (for shapes)"
         )
-    return bool(varies_about_zero(leaf))
+    with jax.ensure_compile_time_eval():  # a constant under jax.jit has values too
+        return bool(varies_about_zero(leaf))
 
 
 def default_where(distribution: Any) -> Where:

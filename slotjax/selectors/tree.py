@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_unflatten
 from jaxtyping import PRNGKeyArray, PyTree
 
 from slotjax.options import Codebook, Drawn
+from slotjax.selectors.checks import check_init, check_picked, check_select, check_variables, check_where
 from slotjax.selectors.each import Each
 from slotjax.selectors.selector import (
     Frozen,
@@ -49,10 +49,12 @@ class TreeSelector:
 
     def select(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
         """The weights."""
+        check_select(variables, key)
         return with_selected(variables, self.method.value(_some_weights(variables), key))
 
     def selection(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
         """Indices or masks."""
+        check_select(variables, key)
         return with_selected(variables, self.method.choose(_some_weights(variables), key), rest=lambda _: None)
 
     def scores(self, variables: Variables) -> PyTree:
@@ -150,7 +152,7 @@ def init_selected(
     name_of = leaf_namer(params)
     named = [(name_of(path), leaf) for path, leaf in paths_and_leaves]
     _check_names([name for name, _ in named])
-    selected = {name: leaf for name, leaf in named if where(name, leaf)}
+    selected = {name: leaf for name, leaf in named if check_picked(name, where(name, leaf))}
     if where is drawn_about_zero:
         _check_some_vary(named, selected)
     initialized = initialize(selected)
@@ -188,8 +190,7 @@ def with_selected(
 
 def weights_and_leaves(variables: Variables) -> tuple[list[tuple[str, Weight]], Any]:
     """All leaves of the tree of weights, those that are not selected without frozen values, and its structure."""
-    if not {"params", "frozen"} <= set(variables):
-        raise ValueError("variables: it must have both 'params' and 'frozen', as `init` returned them")
+    check_variables(variables)
     frozen = _values_by_path(variables["frozen"])
     named, treedef = tree_flatten_with_path(
         variables["params"], is_leaf=lambda path, _: path in frozen, is_leaf_takes_path=True
@@ -240,32 +241,6 @@ def _check_some_vary(named: list[tuple[str, Any]], selected: Mapping[str, Any]) 
             f"params: the values of {constant} do not vary about zero, so no weight has a scale of its own; give the "
             "weights that the model's init draws, or distribution="
         )
-
-
-def check_where(where: Any) -> None:
-    """Raises unless `where` is a function."""
-    if not callable(where):
-        raise ValueError(
-            f"where: {where!r} was given, but it must be a function of a leaf's name and the leaf, such as "
-            "lambda name, leaf: name.endswith('kernel')"
-        )
-
-
-def check_init(key: Any, params: PyTree) -> None:
-    """Raises for arguments of `init` in the wrong order, and for all variables of a model in place of its weights."""
-    if not _is_key(key):
-        raise ValueError(f"key: {type(key).__name__} was given, but it must be a PRNG key; call init(key, params)")
-    if isinstance(params, Mapping) and "params" in params:
-        raise ValueError(
-            f"params: the collections {sorted(map(str, params))} of a model were given, but it must be its weights "
-            "alone; give variables['params']"
-        )
-
-
-def _is_key(key: Any) -> bool:
-    dtype = getattr(key, "dtype", None)
-    is_raw = dtype == np.uint32 and np.ndim(key) == 1
-    return dtype is not None and (is_raw or jnp.issubdtype(dtype, jax.dtypes.prng_key))
 
 
 def _value(name: str, leaf: Any) -> Any:
