@@ -14,15 +14,17 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from slotjax.selectors import (
     Selector,
+    check_selector,
     decided,
     drawn_names,
+    kind_of,
     learned,
-    matrices_and_kernels,
     named_leaves,
     names_a_scale,
     needs_values,
     nest,
     slot_machine,
+    some_vary,
     unnest,
     varying_names,
     within,
@@ -34,6 +36,7 @@ _OURS = ("params", "frozen")
 _MISSING = """frozen: the collection with the random values of selected weights is missing; give `apply` both that \
 `init` returned, {'params': ..., 'frozen': ...}, and nn.scan and nn.vmap 'frozen' in variable_axes"""
 _WITHIN = "slotjax_within"  # a flag of scopes
+_SELECTED = "_slotjax_selected"  # an attribute of classes
 
 
 def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
@@ -65,7 +68,12 @@ def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
     (1, 10)
     """
     if not isinstance(module, nn.Module):
-        raise ValueError(f"module: {module!r} was given, but it must be a Linen module; see slotjax.nnx for NNX")
+        raise ValueError(f"module: {kind_of(module)} was given, but it must be a Linen module; see slotjax.nnx for NNX")
+    check_selector(selector)
+    if isinstance(module.parent, Scope):
+        raise ValueError("module: it is bound to variables, which `init` would not use; give the module that was bound")
+    if hasattr(type(module), _SELECTED):
+        raise ValueError(f"module: {type(module).__name__} selects its weights already; give the plain module")
     fields = {name: getattr(module, name) for name, field in module.__dataclass_fields__.items() if field.init}
     del fields["parent"], fields["name"]
     _give_up_name(module)
@@ -126,6 +134,7 @@ class Conv(nn.Conv):
 
 
 def _call_layer(layer: Any, call: Callable[..., Any], inputs: Array) -> Any:
+    check_selector(layer.selector)
     if layer.selector.joint:
         raise ValueError(
             f"selector: that of {'/'.join((*layer.path, 'kernel'))} draws or ranks all weights of a network together, "
@@ -162,7 +171,7 @@ def _selected_class(module_class: Any, selector: Any) -> Any:
         return run
 
     methods = {name: lifted(getattr(module_class, name)) for name in _own_methods(module_class)}
-    return type(f"Selected{module_class.__name__}", (module_class,), methods)
+    return type(f"Selected{module_class.__name__}", (module_class,), {**methods, _SELECTED: True})
 
 
 def _own_methods(module_class: type[nn.Module]) -> list[str]:
@@ -253,7 +262,7 @@ class _Part:
         known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
         if needs_values(selector) and not (known and not self.is_layer):
             names = varying_names(tree) if known else drawn_names(lambda rngs: nest(self.scope.path, plain(rngs)), rngs)
-            selector = decided(selector, _some(names, tree))
+            selector = decided(selector, some_vary(names, tree))
         key = _root_key(self.scope, "params")
         made = selector.init(jax.random.key(0) if key is None else key, tree)
         if jax.tree.leaves(made["frozen"]) and not self.scope.is_mutable_collection("frozen"):
@@ -265,6 +274,8 @@ class _Part:
 
     def select(self, variables: dict[str, PyTree]) -> PyTree:
         """The weights of variables."""
+        if not variables.get("params") and jax.tree.leaves(variables.get("frozen", {})):
+            raise ValueError(_MISSING.replace("frozen", "params", 1).replace("random values", "scores", 1))
         if not variables.get("params"):
             return {}
         if "frozen" not in variables and not self.is_own:
@@ -280,17 +291,6 @@ class _Part:
 def _is_plain(params: PyTree) -> bool:
     """Whether all parameters of a layer are arrays, so that none of them is known to be selected."""
     return not any(isinstance(one, Mapping) for one in params.values())
-
-
-def _some(names: set[str], tree: PyTree) -> set[str]:
-    """The names of leaves that vary; raises if none of those that could be selected is among them."""
-    kernels = [name for name, leaf in named_leaves(tree).items() if matrices_and_kernels(name, leaf)]
-    if kernels and names.isdisjoint(kernels):
-        raise ValueError(
-            f"params: the values of {kernels} do not vary about zero, so no weight has a scale of its own; give the "
-            "module an initializer that draws them, or distribution="
-        )
-    return names
 
 
 def _root_key(scope: Scope, stream: str) -> PRNGKeyArray | None:
