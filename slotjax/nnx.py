@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import PRNGKeyArray, PyTree
 
 from slotjax.options import Drawn
-from slotjax.selectors import Selector
+from slotjax.selectors import Selector, check_selector, kind_of
 
 __all__ = ["Frozen", "Selected"]
 
@@ -40,7 +40,16 @@ class Slot(nnx.Module):
             setattr(self, one, Frozen(value))
 
     def __getitem__(self, _: Any) -> Any:
-        raise ValueError(
+        raise ValueError(self._no_values())
+
+    def __jax_array__(self) -> Any:
+        raise ValueError(self._no_values())
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{name}: {self._no_values()}" if name in ("value", "shape", "dtype", "T") else name)
+
+    def _no_values(self) -> str:
+        return (
             f"{'/'.join(map(str, self.path))}: it has scores, and no values until it is selected; call the "
             "slotjax.nnx.Selected as a whole or one of its methods, or take the part from its weights()"
         )
@@ -62,7 +71,8 @@ class Selected(nnx.Module):
 
     Args:
         module: any NNX module.
-        selector: how its weights are chosen.
+        selector: how its weights are chosen. In a function under `nnx.jit` that makes the module, where values are not
+            known, it needs `where=`, which picks its weights by name; else make the module there and select outside.
         key: the source of all random values.
         rngs: with a stream `"select"`, training samples, where selection is probabilistic. Default: it does not.
 
@@ -80,7 +90,13 @@ class Selected(nnx.Module):
 
     def __init__(self, module: nnx.Module, selector: Selector, key: PRNGKeyArray, rngs: nnx.Rngs | None = None) -> None:
         if not isinstance(module, nnx.Module):
-            raise ValueError(f"module: {module!r} was given, but it must be an NNX module; see slotjax.linen for Linen")
+            raise ValueError(
+                f"module: {kind_of(module)} was given, but it must be an NNX module; see slotjax.linen for Linen"
+            )
+        check_selector(selector)
+        if any(isinstance(value, Slot) for _, _, value in _attributes(module)):
+            raise ValueError("module: its weights are selected already; give the plain module, such as its weights()")
+        _check_rngs(rngs)
         variables = selector.init(key, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
         paths: dict[int, Any] = {id(node): path for path, node in nnx.iter_graph(module) if isinstance(node, nnx.Param)}
         slots: dict[Path, Slot] = {}
@@ -140,6 +156,13 @@ class Selected(nnx.Module):
 
 Path = tuple[str | int, ...]
 Places = list[tuple[nnx.Module, str]]
+
+
+def _check_rngs(rngs: Any) -> None:
+    if rngs is not None and not (isinstance(rngs, nnx.Rngs) and ("select" in rngs or "default" in rngs)):
+        raise ValueError(
+            f"rngs: {kind_of(rngs)} was given, but it must be nnx.Rngs with a stream 'select' or a default one"
+        )
 
 
 def _parameter(slot: Slot, value: Any) -> nnx.Param:
