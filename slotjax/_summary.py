@@ -11,7 +11,10 @@ from jaxtyping import PyTree
 from slotjax.options import Drawn, limit_of, varies_about_zero
 from slotjax.selectors import (
     Selector,
+    check_selector,
     decided,
+    is_array,
+    kind_of,
     matrices_and_kernels,
     named_leaves,
     needs_values,
@@ -117,7 +120,14 @@ def summary(selector: Selector, params: PyTree) -> Summary:
     kernel  (30,20)  slot_machine, K = 8          0.098  0.098  nearest  3     12      2404
     620 parameters, 3.23 % of them learned; ticket about 305 bytes and its header; 12 bytes frozen, 2,484 trainable
     """
+    check_selector(selector)
     leaves = named_leaves(params)
+    others = [name for name, leaf in leaves.items() if not is_array(leaf)]
+    if others:
+        raise ValueError(
+            f"params: {others[0] or 'it'!r} is {kind_of(leaves[others[0]])}, but a summary needs arrays or "
+            "shapes; give the weights alone, of an Equinox model eqx.filter(model, eqx.is_array)"
+        )
     if needs_values(selector) and not any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves.values()):
         selector = decided(selector, varying_names(params))
     made = jax.eval_shape(lambda params: selector.init(jax.random.key(0), params), params)

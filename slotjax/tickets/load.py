@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import PyTree
 
-from slotjax.selectors import Selector, leaf_namer
+from slotjax.selectors import Selector, kind_of, leaf_namer
 from slotjax.tickets.contents import opened, readable
 from slotjax.tickets.from_bits import from_bits
 from slotjax.tickets.names import shaped_like, typed
@@ -59,7 +59,21 @@ class Ticket(NamedTuple):
         >>> ticket.apply(lambda weights, x: x @ weights["kernel"], jnp.ones((2, 3))).shape
         (2, 4)
         """
+        if not _is_function(apply):
+            raise ValueError(
+                f"apply: {kind_of(apply)} was given, but it must be a function of weights and inputs, such as "
+                "lambda weights, x: model.apply({'params': weights}, x)"
+            )
         return _applied(apply, self.packed, *inputs)
+
+
+def _is_function(apply: Any) -> bool:
+    """Whether it is a function, and not a module, which may be called but not with weights."""
+    try:
+        hash(apply)
+    except TypeError:
+        return False
+    return callable(apply) and not hasattr(apply, "apply")
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -73,8 +87,8 @@ def load_ticket(path: str | Path, like: PyTree = None) -> Ticket:
     Args:
         path: a file that `save_ticket` wrote.
         like: a pytree of weights or shapes whose structure the weights get. Default: their own, of dictionaries, lists,
-            tuples, named tuples, and NNX states and variables; nested dictionaries in place of anything else, such as
-            an Equinox module.
+            tuples, named tuples, and NNX states and variables, without metadata; nested dictionaries in place of
+            anything else, such as an Equinox module.
 
     Raises:
         ValueError: for a file that is damaged, cut off, foreign or of a later format, before anything larger than the

@@ -8,9 +8,28 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from slotjax.selectors import leaf_namer, named_leaves
+from slotjax.selectors import is_array, kind_of, leaf_namer, named_leaves
 from slotjax.tickets.reader import NATIVE, Leaf, check_stored
 from slotjax.tickets.structure import structure
+
+
+def arrays_of(tree: PyTree, argument: str) -> PyTree:
+    """The tree with JAX's arrays for leaves.
+
+    Raises:
+        ValueError: for a leaf that is no array, with the name of the argument.
+    """
+    _check_arrays(tree, argument)
+    return jax.tree.map(jnp.asarray, tree)
+
+
+def _check_arrays(tree: PyTree, argument: str) -> None:
+    for name, leaf in named_leaves(tree).items():
+        if not is_array(leaf) and not isinstance(leaf, int | float | complex):
+            raise ValueError(
+                f"{argument}: {name or 'it'!r} is {kind_of(leaf)}, but it must be an array; of an Equinox model, "
+                "give eqx.filter(model, eqx.is_array)"
+            )
 
 
 def checked_leaves(tree: PyTree) -> dict[str, Any]:
@@ -35,6 +54,7 @@ def checked_leaves(tree: PyTree) -> dict[str, Any]:
 
 def shaped_like(like: PyTree, named: dict[str, Any]) -> PyTree:
     """The leaves in the structure of another tree."""
+    _check_arrays(like, "like")
     given = {name: (jnp.shape(leaf), jnp.result_type(leaf)) for name, leaf in checked_leaves(like).items()}
     there = {name: (leaf.shape, leaf.dtype) for name, leaf in named.items()}
     differing = sorted(name for name in given | there if given.get(name) != there.get(name))

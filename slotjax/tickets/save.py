@@ -4,6 +4,7 @@ FORMAT.md in this folder says what each byte of it is.
 """
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ import numpy as np
 from jaxtyping import PyTree
 
 from slotjax.options import Codebook, kept_ratio
-from slotjax.selectors import Selector, named_leaves
+from slotjax.selectors import Selector, check_selector, check_variables, kind_of, named_leaves
 from slotjax.tickets.container import FORMAT, write
 from slotjax.tickets.contents import advice_on
 from slotjax.tickets.indices import deflated, pack
-from slotjax.tickets.names import checked_leaves, plain
+from slotjax.tickets.names import arrays_of, checked_leaves, plain
 from slotjax.tickets.reader import bits_per_index
 from slotjax.tickets.settings import described
-from slotjax.tickets.structure import structure
+from slotjax.tickets.structure import metadata_of, structure
 
 _LARGE = 2**16  # bytes of stored options; a toy is small whatever it stores
 
@@ -60,6 +61,7 @@ def save_ticket(
             JSON or the format cannot hold, such as options of 1e38.
 
     Warns:
+        UserWarning: if NNX variables have metadata, such as the names of dimensions, which a ticket does not hold.
         LargeTicket: if stored options, of which a seed could stand in place, take 64 KiB or more.
 
     >>> selector = slotjax.slot_machine(k=8)
@@ -72,8 +74,9 @@ def save_ticket(
     >>> bool((weights["kernel"] == selector.select(variables)["kernel"]).all())
     True
     """
+    _check(selector, variables, {} if collections is None else collections)
     tensors: dict[str, np.ndarray] = {}
-    selected = jax.tree.map(jnp.asarray, selector.select(variables))
+    selected = arrays_of(selector.select(variables), "variables")
     trees = {"params": selected, **(collections or {})}
     # A collection without arrays is not there, so nothing can be said of it.
     nodes = {name: structure(tree) for name, tree in trees.items() if jax.tree.leaves(tree)}
@@ -101,12 +104,31 @@ def save_ticket(
             content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
     is_new = any(_is_new(entry) for entry in content["weights"].values())
     write(Path(path), tensors, content | ({"format": FORMAT} if is_new else {}))
+    if lost := metadata_of(trees):
+        warnings.warn(
+            f"ticket: it does not hold the metadata {lost} of NNX variables; load_ticket gives them those of its "
+            "like=, such as nnx.state(model, nnx.Param)",
+            stacklevel=2,
+        )
     # Shared options, which have one dimension, are few.
     own = [tensor for name, tensor in tensors.items() if name.startswith("options/") and tensor.ndim > 1]
     stored = sum(options.nbytes for options in own)
     if stored >= _LARGE:
         size = Path(path).stat().st_size
         warnings.warn(f"ticket: {path} takes {size:,} bytes. {advice_on(stored, size)}", LargeTicket, stacklevel=2)
+
+
+def _check(selector: Any, variables: Any, collections: Any) -> None:
+    """Raises for arguments of other kinds, and for collections that would be lost."""
+    check_selector(selector)
+    check_variables(variables)
+    if not isinstance(collections, Mapping):
+        given = kind_of(collections)
+        raise ValueError(f"collections: {given} was given, but it must be a dictionary, such as {{'batch_stats': ...}}")
+    more = {name: tree for name, tree in variables.items() if name not in ("params", "frozen", *collections)}
+    lost = [name for name, tree in more.items() if jax.tree.leaves(tree)]
+    if lost:
+        raise ValueError(f"variables: {lost} would not be in the ticket; give them as collections=, or leave them out")
 
 
 def _is_new(entry: dict[str, Any]) -> bool:
@@ -138,4 +160,4 @@ def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, An
     for collection in collections:
         if collection == "params" or "/" in collection:
             raise ValueError(f"collections: {collection!r} was given, but a name must be without '/' and not 'params'")
-    return {collection: checked_leaves(jax.tree.map(jnp.asarray, tree)) for collection, tree in collections.items()}
+    return {name: checked_leaves(arrays_of(tree, "collections")) for name, tree in collections.items()}

@@ -27,6 +27,13 @@ def structure(tree: PyTree) -> Any:
         return None
 
 
+def metadata_of(tree: PyTree) -> list[str]:
+    """The names of what NNX variables say of themselves, beside what all of them say; a structure does not have it."""
+    parts = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, nnx.Variable))
+    said = {name for part in parts if isinstance(part, nnx.Variable) for name in part.get_metadata()}
+    return sorted(said - set(nnx.Variable(0).get_metadata()))
+
+
 def nested(named: dict[str, Any]) -> PyTree:
     """Nested dictionaries of leaves by name."""
     tree: dict[str, Any] = {}
