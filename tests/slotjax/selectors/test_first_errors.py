@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import jaxtyping
@@ -11,6 +12,7 @@ import pytest
 
 import slotjax
 from slotjax import distributions
+from tests.slotjax.first_hour import FIRST_HOUR
 
 KEY = jax.random.key(0)
 HE_NORMAL = jax.nn.initializers.he_normal()
@@ -113,7 +115,7 @@ MISTAKES = {
     ),
     "under jit": (
         lambda: jax.jit(slotjax.slot_machine().init)(KEY, PARAMS),
-        r"the values of 'dense/kernel' are not known here.* outside of jax.jit, or give where= \(under jax.jit\)",
+        r"the values of 'dense/kernel' are not known here.* or give where= \(under jax.jit or nnx.jit\)",
     ),
     "shapes that start from given weights": (
         lambda: slotjax.slot_machine(initial="given", distribution=distributions.glorot_uniform()).init(
@@ -157,6 +159,7 @@ MISTAKES = {
     "no option": (lambda: slotjax.options.own_options("seeded", 0), "k: 0 was given, but it must be at least 1"),
     "a number among the leaves": (lambda: EVERYTHING.init(KEY, {"rate": 0.1}), "'rate': it is float"),
 }
+MISTAKES |= FIRST_HOUR
 MISTAKES |= {
     f"{make.__name__}-{name}-{value}": (lambda make=make, name=name, value=value: make(**{name: value}), sentence)
     for (make, name, value), sentence in ARGUMENTS.items()
@@ -181,6 +184,11 @@ def test_one_sentence(name, unchecked):
 def test_old_keys_are_keys():
     chosen = slotjax.slot_machine().init(jax.random.PRNGKey(0), PARAMS)
     assert chosen["params"]["dense"]["kernel"]["u"].shape == (3, 2)
+
+
+def test_constants_have_values_under_jit():
+    made = jax.jit(lambda key: slotjax.slot_machine(4).init(key, PARAMS))(KEY)
+    chex.assert_trees_all_equal(made, slotjax.slot_machine(4).init(KEY, PARAMS))
 
 
 def test_what_is_not_selected_is_a_copy():

@@ -119,6 +119,18 @@ def test_an_nnx_module_takes_the_weights_of_a_ticket(tmp_path):
     assert model(x).shape == (3, 5)
 
 
+def test_metadata_of_variables_comes_from_like_and_its_loss_is_said(tmp_path):
+    state = nnx.State({"kernel": nnx.Param(jnp.array([[1.0, -1.0]]), out_sharding=("in", "out"), eager_sharding=False)})
+    selector = slotjax.slot_machine(2)
+    variables = selector.init(jax.random.key(0), state)
+    with pytest.warns(UserWarning, match=r"^ticket: it does not hold the metadata \['out_sharding'\] of NNX variables"):
+        slotjax.save_ticket(tmp_path / "ticket", selector, variables)
+    weights = slotjax.load_ticket(tmp_path / "ticket", like=state).weights
+    assert weights["kernel"].get_metadata() == state["kernel"].get_metadata()
+    chex.assert_trees_all_equal(weights, selector.select(variables))
+    assert "out_sharding" not in slotjax.load_ticket(tmp_path / "ticket").weights["kernel"].get_metadata()
+
+
 def gone():
     return namedtuple("Gone", ["kernel", "bias"])
 
