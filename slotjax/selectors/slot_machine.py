@@ -114,7 +114,9 @@ def slot_machine(
             so that `a` trains. Default: only if `initial` is `"uniform"`; otherwise `a` counts as 1.
         where: `where(name, leaf) -> bool` picks the weights, by their name (`"Dense_0/kernel"`) and leaf. Default:
             floating-point leaves of two or more dimensions not called `bias`, `b` or `scale`, and at their own scale
-            only if they vary about zero.
+            only if they vary about zero. Leave out what starts tiny and is added to activations, such as positions of
+            deviation 0.02, by `partition`: their options would end before training does (83.9 % in place of 91.7 on
+            digits, in slotjax/README.md).
 
     Returns:
         A `Selector`.
