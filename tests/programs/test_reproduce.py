@@ -26,7 +26,7 @@ EXAMPLES, EPOCHS, SCALE = 256, 10, 0.05
 # Untrained, and K = 2 for ten epochs.
 ONE = ("--only=slot.figure2", "--models=lenet", f"--epochs_scale={SCALE}", f"--examples={EXAMPLES}")
 SHORT = ("--models=lenet", "--epochs_scale=0.01", f"--examples={EXAMPLES}", "--trials=1")
-SEVERAL = ("--only=beyond.mnist", *SHORT)
+SEVERAL = ("--only=slot.figure2,slot.sparse", *SHORT)
 
 
 def flags(data_dir, places, *arguments):
@@ -209,7 +209,7 @@ def test_data_that_is_missing_is_one_sentence_per_run(tmp_path):
 
 @pytest.mark.slow
 def test_five_interruptions_change_nothing(prepared_digits, tmp_path):
-    """Five SIGKILLs, SIGTERMs and SIGINTs at random, also while lines are written; a finetuning among the runs."""
+    """Five SIGKILLs, SIGTERMs and SIGINTs at random, also while lines are written."""
     moments = random.Random(0)
     finish(prepared_digits, tmp_path / "unbroken", *SEVERAL)
     for _ in range(5):
@@ -221,7 +221,6 @@ def test_five_interruptions_change_nothing(prepared_digits, tmp_path):
     found = lines(tmp_path / "broken")
     assert len(found) == len({line["key"] for line in found})
     assert numbers(tmp_path / "broken") == numbers(tmp_path / "unbroken")
-    assert any(line["start"] for line in found)
     assert list((tmp_path / "broken" / "runs").glob("*/checkpoints")) == []
 
 

@@ -147,8 +147,8 @@ def test_a_network_trains_alike_for_300_steps(k, selection, x64):
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("k", [8])
-def test_lenet_300_100_trains_alike_for_300_steps(k, selection, x64):
-    assert_same_training(k, selection, *network((784, (300, 100)), 384), SGD["the paper's"]())
+def test_lenet_300_100_trains_alike_for_100_steps(k, selection, x64):
+    assert_same_training(k, selection, *network((784, (300, 100)), 384), SGD["the paper's"](), 100)
 
 
 @pytest.mark.slow
