@@ -2,6 +2,7 @@
 
     python -m experiments.benchmark                                   LeNet: 4 minutes on two CPU cores
     python -m experiments.benchmark --networks=lenet,conv2,conv6      40 minutes
+    python -m experiments.benchmark --curves=options,width,layers,devices      10 minutes: curves of the report, alone
 
 For every network and K, the variants take turns in one process, a block of steps each, so that whatever else the
 machine does strikes all alike; a figure is the median over the rounds. Where PyTorch is installed, the K-scores method
@@ -25,6 +26,7 @@ from experiments.running.environment import environment
 from experiments.running.failure import RunError, named_lack_of_memory
 from experiments.speed.measure import Row, measure
 from experiments.speed.plot import draw_speed
+from experiments.speed.shown import PANELS, measure_curves
 from slotjax import models
 
 COLUMNS = ("network", "K", "variant", "ms/step", "x learned", "+ms", "compile s", "x learned", "state B", "peak MB")
@@ -48,7 +50,19 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_float(
         "memory_gb", 8.0, "Variants whose arrays need more are left out.", lower_bound=0.0, flag_values=values
     )
-    flags.DEFINE_string("out", "runs/benchmark", "Where benchmark.json and benchmark.png go.", flag_values=values)
+    flags.DEFINE_list(
+        "curves",
+        [],
+        f"Of {', '.join(PANELS)}: what a step of LeNet costs against these, in place of the table. Of all other flags, "
+        "only --rounds and --out count then.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "out",
+        "runs/benchmark",
+        "Where benchmark.json and benchmark.png go; with --curves, cost.json and cost.png.",
+        flag_values=values,
+    )
 
 
 def table(rows: list[Row]) -> str:
@@ -72,6 +86,8 @@ def _check(values: flags.FlagValues) -> None:
     unknown = [name for name in values.networks if name not in models.MODELS]
     if unknown or not values.networks:
         raise ValueError(f"--networks: {values.networks} was given, but it must be of {', '.join(models.MODELS)}")
+    if unknown := [name for name in values.curves if name not in PANELS]:
+        raise ValueError(f"--curves: {unknown[0]!r} was given, but they must be of {', '.join(PANELS)}")
     for k in values.ks:
         if not (re.fullmatch("[0-9]{1,5}", k) and 1 <= int(k) <= 2**16):
             raise ValueError(f"--ks: {k!r} was given, but they must be whole numbers from 1 to {2**16}")
@@ -87,6 +103,9 @@ def main(arguments: list[str]) -> None:
     with one_sentence(ValueError, OSError):
         _check(values)
         out.mkdir(parents=True, exist_ok=True)
+    if values.curves:
+        measure_curves(values.curves, values.rounds, out)
+        return
     ks = [None] * values.masks + [int(k) for k in values.ks]
     for network, k in tqdm([(network, k) for network in values.networks for k in ks], file=sys.stderr):
         with one_sentence(RunError), named_lack_of_memory("--networks: measuring", "a smaller --memory_gb may help"):

@@ -27,13 +27,15 @@ from experiments.papers.tables import (
     printed_numbers_with_results,
 )
 from experiments.program import one_sentence, prepare, start
+from experiments.speed import shown
 
 HEAD = """# Results
 
 Written by `python -m experiments.report` from the ledger: one line of JSON per run, with its settings, seed, versions,
-hardware and, where it is known, commit. Where the paper's text prints a number, it stands beside ours; of other curves
-it has the figure only. Pictures, panels, rows and columns without any run are left out; a sentence says how many runs
-are missing, and which command trains them. No biases, and no scales of batch norm, are learned unless a row says so.
+hardware and, where it is known, commit; the last section is from the benchmark. Where the paper's text prints a number,
+it stands beside ours; of other curves it has the figure only. Pictures, panels, rows and columns without any run are
+left out; a sentence says how many runs are missing, and which command trains them. No biases, and no scales of batch
+norm, are learned unless a row says so.
 """
 
 
@@ -52,8 +54,11 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     )
 
 
-def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
-    """Draws the figures that have data and writes `report.md`; removes earlier pictures of those that have none."""
+def report(figures: list[Figure], lines: Ledger, out: Path, costs: shown.Content | None = None) -> None:
+    """Draws the figures that have data and writes `report.md`; removes earlier pictures of those that have none.
+
+    What a step costs, if it is given, is the last section.
+    """
     pictures = out / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
     sections = []
@@ -67,6 +72,9 @@ def report(figures: list[Figure], lines: Ledger, out: Path) -> None:
         if picture:
             draw(figure, lines, out / picture)
         sections.append(figure_section(figure, lines, picture))
+    if costs:
+        shown.draw_curves(costs.curves, out / shown.PICTURE)
+        sections.append(shown.section(costs))
     printed = f"## Every number that the papers print\n\n{printed_numbers(tuple(figures), lines)}"
     write_whole(out / "report.md", "\n\n".join([HEAD.rstrip(), machines_sentence(lines), printed, *sections]) + "\n")
 
@@ -99,6 +107,13 @@ def readme_tables(lines: Ledger) -> dict[str, str]:
     }
 
 
+def costs_to_show(values: flags.FlagValues) -> shown.Content | None:
+    """What the benchmark left beside the project's ledger, unless the report is of less than all, or of another one."""
+    file = ledger.DIRECTORY.parent / shown.FILE
+    narrower = values["only"].present or values["ledger"].present
+    return None if narrower or not file.exists() else shown.read_curves(file)
+
+
 def pages_to_update(values: flags.FlagValues) -> list[Path]:
     """Whose tables of results are renewed: the project's own only by the project's whole ledger, in its place."""
     pages = values.readme if values["readme"].present or not _narrowing_flags(values) else []
@@ -124,7 +139,7 @@ def main(arguments: list[str]) -> None:
     with one_sentence(ValueError, OSError):
         _check(values)
         figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger), whole=True)
-        report(figures, lines, Path(values.out))
+        report(figures, lines, Path(values.out), costs_to_show(values))
         if pages := pages_to_update(values):
             for name, table in readme_tables(lines).items():
                 update_between_markers(pages, name, table)

@@ -82,12 +82,12 @@ def measure(
     variants = _variants(name, inputs, selectors, most_bytes, dtype)
     compiled, compile_seconds = _compile_in_turn(variants, examples)
     with contextlib.ExitStack() as stack:
-        turns = {label: _turns(compiled[label], variant, examples, steps) for label, variant in variants.items()}
+        turns = {label: turns_of(compiled[label], variant, examples, steps) for label, variant in variants.items()}
         if k is not None and name in TORCH_NETWORKS and dtype == "float32" and importlib.util.find_spec("torch"):
             for form in TORCH_FORMS:
                 turns[f"PyTorch, {form}"] = stack.enter_context(_torch(name, k, form))
-        taken = _in_turn(turns, rounds)
-    milliseconds = {label: 1000 * seconds for label, seconds in taken.items()}
+        taken = take_turns(turns, rounds)
+    milliseconds = {label: 1000 * statistics.median(seconds) for label, seconds in taken.items()}
     data_bytes = sum(array.nbytes for array in examples)
     connections = sum(leaf.size for leaf in jax.tree.leaves(variants["learned"].state.params))
     learned = milliseconds["learned"]
@@ -137,16 +137,17 @@ def _variants(
 ) -> dict[str, Variant]:
     built = network(resolve(Request(model=name, padding="SAME", dropout=0.0, compute_dtype=dtype)), inputs)
     learned = slotjax.learned(DISTRIBUTION)
-    variants = {"learned": _variant(built, learned, learned.init(jax.random.key(0), built.shapes))}
+    variants = {"learned": variant_of(built, learned, learned.init(jax.random.key(0), built.shapes))}
     for label, selector in selectors.items():
         abstract = jax.eval_shape(lambda selector=selector: selector.init(jax.random.key(0), built.shapes))
         # Trainable, momentum, gradient and a result before the old state is given up.
         if 4 * _nbytes(abstract["params"]) + _nbytes(abstract["frozen"]) <= most_bytes:
-            variants[label] = _variant(built, selector, selector.init(jax.random.key(0), built.shapes))
+            variants[label] = variant_of(built, selector, selector.init(jax.random.key(0), built.shapes))
     return variants
 
 
-def _variant(built: Network, selector: slotjax.Selector, variables: dict[str, PyTree]) -> Variant:
+def variant_of(built: Network, selector: slotjax.Selector, variables: dict[str, PyTree]) -> Variant:
+    """The network in training, with variables that the selector's `init` gave."""
     learner = training.Learner(apply=built.apply, selector=selector, optimizer=training.sgd(0.1, 0.9, 1e-4))
     step = training.train_step(learner)
 
@@ -170,7 +171,9 @@ def _compile_in_turn(variants: dict[str, Variant], examples: PyTree) -> tuple[di
     return compiled, {label: statistics.median(values) for label, values in seconds.items()}
 
 
-def _turns(compiled: Any, variant: Variant, examples: PyTree, steps: int) -> Callable[[], float]:
+def turns_of(
+    compiled: Any, variant: Variant, examples: PyTree, steps: int, clock: Callable[[], float] = time.perf_counter
+) -> Callable[[], float]:
     """A function that takes one turn, from where the last one ended, and returns the seconds of a step."""
     state = variant.state
 
@@ -180,19 +183,19 @@ def _turns(compiled: Any, variant: Variant, examples: PyTree, steps: int) -> Cal
 
     def turn() -> float:
         call()
-        start, calls = time.perf_counter(), 0
-        while time.perf_counter() < start + SECONDS:
+        start, calls = clock(), 0
+        while clock() < start + SECONDS:
             call()
             calls += 1
-        return (time.perf_counter() - start) / (calls * steps)
+        return (clock() - start) / (calls * steps)
 
     return turn
 
 
-def _in_turn(turns: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """The median over the rounds of what every turn returns; the first round is left out."""
+def take_turns(turns: dict[Any, Callable[[], float]], rounds: int) -> dict[Any, list[float]]:
+    """What every turn returns in each of the rounds; one before them is left out."""
     taken = [{label: turn() for label, turn in turns.items()} for _ in range(rounds + 1)][1:]
-    return {label: statistics.median(seconds[label] for seconds in taken) for label in turns}
+    return {label: [seconds[label] for seconds in taken] for label in turns}
 
 
 @contextlib.contextmanager
