@@ -5,8 +5,8 @@
     python -m experiments.reproduce --examples=32 --epochs_scale=0.001 --trials=1 --data_dir=DIR   everything, a little
 
 Every run is checkpointed in a directory of its own, and can be interrupted, even killed: the same command goes on.
-Several such processes on one machine share the work. Checkpoints are removed when a run's line is in the ledger, unless
-a finetuning that the ledger lacks starts from it. `python -m experiments.report` draws the figures.
+Several such processes on one machine share the work; `--jobs=N` starts N. Checkpoints are removed when a run's line is
+in the ledger, unless a finetuning that the ledger lacks starts from it. `python -m experiments.report` draws figures.
 """
 
 import contextlib
@@ -16,26 +16,22 @@ import signal
 import sys
 import threading
 import time
-import traceback
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 from absl import flags
 
 from experiments.configuration.choices import CHOICES
-from experiments.output import OutputError
 from experiments.papers import FIGURES, ledger
-from experiments.papers.cells import cells_of, chosen_figures, describe_cell, expected_seconds, timed
+from experiments.papers.attempt import DATASETS, Outcome, attempt, keep_compiled
+from experiments.papers.cells import cells_of, chosen_figures, expected_seconds, timed
 from experiments.papers.checkpoint_removal import remove_unneeded_checkpoints
 from experiments.papers.directories import Busy, Directories, locked
 from experiments.papers.grid import Cell, Figure, key
-from experiments.papers.train_cell import train_cell
+from experiments.papers.jobs import PATIENCE, train_at_once
 from experiments.program import one_sentence, prepare, start
-from experiments.running.failure import RunError, Stopped
 from experiments.running.interruption import Interruption
 from slotjax import data
 
@@ -51,6 +47,15 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     flags.DEFINE_list("models", [], "Only runs of these networks. Default: all.", flag_values=values)
     flags.DEFINE_bool("list", False, "Print what is done, running and missing, and train nothing.", flag_values=values)
     flags.DEFINE_float("budget_minutes", None, "Stop after this time, with everything saved.", flag_values=values)
+    flags.DEFINE_integer(
+        "jobs",
+        1,
+        "Runs at once, each in a process of its own. An accelerator's memory is shared out among them, unless "
+        "XLA_PYTHON_CLIENT_MEM_FRACTION or another variable of JAX says how it is taken.",
+        1,
+        1024,
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "trials", None, "Seeds, at most as many as the figure has. Default: all of them.", flag_values=values
     )
@@ -75,65 +80,40 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 
 _MOST = {"budget_minutes": 1_000_000, "epochs_scale": 1_000_000, "examples": 2**31 - 1, "trials": 2**31 - 1}
-_DATASETS = 2  # that stay in memory
-_PATIENCE = 10  # seconds, where all that is left is in other processes' hands
 
 
-def keep_compiled(directory: Path) -> None:
-    """Has JAX keep there what it compiles, unless it has a directory for that: runs that differ in a seed are alike."""
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        jax.config.update("jax_compilation_cache_dir", str(directory.resolve()))
-        # Where this process was killed as it wrote, JAX compiles anew.
-        warnings.filterwarnings("ignore", "Error reading persistent compilation cache")
-
-
-def train_missing(cells: list[Cell], directories: Directories, budget_minutes: float | None) -> dict[str, str]:
-    """Runs the cells that the ledger lacks, one after another; returns what went wrong, by key.
+def train_missing(
+    cells: list[Cell], directories: Directories, budget_minutes: float | None, jobs: int = 1
+) -> dict[str, str]:
+    """Runs the cells that the ledger lacks, so many at once; returns what went wrong, by key.
 
     Checkpoints that an earlier process did not come to remove are removed first.
-    Cells that other processes work on are tried again when all others are done. Datasets are read once.
+    Cells that other processes work on are tried again when all others are done. Datasets are read once per process.
     """
-    failures: dict[str, str] = {}
-    load = functools.lru_cache(_DATASETS)(data.load)
     for cell in cells:
         remove_unneeded_checkpoints(cell, directories)
     with Interruption() as interruption, _alarm(budget_minutes):
-        while cells and not interruption:
+        if jobs > 1:
             lines = ledger.read(directories.ledger)
-            left = [cell for cell in cells if key(cell) not in lines and key(cell) not in failures]
-            cells = [
-                cell
-                for cell in left
-                if not interruption and not _train_unless_busy(cell, directories, interruption, failures, load)
-            ]
-            if cells and len(cells) == len(left) and not interruption:
-                time.sleep(_PATIENCE)
+            missing = [cell for cell in cells if key(cell) not in lines]
+            return train_at_once(missing, directories, jobs, interruption)
+        return _one_by_one(cells, directories, interruption)
+
+
+def _one_by_one(cells: list[Cell], directories: Directories, interruption: Interruption) -> dict[str, str]:
+    failures: dict[str, str] = {}
+    load = functools.lru_cache(DATASETS)(data.load)
+    while cells and not interruption:
+        lines = ledger.read(directories.ledger)
+        left, cells = [cell for cell in cells if key(cell) not in lines], []
+        for cell in left:
+            outcome = Outcome() if interruption else attempt(cell, directories, interruption, load)
+            cells += [cell] * outcome.busy
+            if outcome.failure:
+                failures[key(cell)] = outcome.failure
+        if cells and len(cells) == len(left) and not interruption:
+            time.sleep(PATIENCE)
     return failures
-
-
-def _train_unless_busy(
-    cell: Cell,
-    directories: Directories,
-    interruption: Interruption,
-    failures: dict[str, str],
-    load: Callable[..., data.Dataset],
-) -> bool:
-    """Trains a cell's network; returns False if it must be tried again because another process works on it."""
-    try:
-        train_cell(cell, directories, interruption, load)
-    except Busy:
-        return False
-    except Stopped as stopped:
-        print(stopped)
-    except OutputError:  # which would be the same for all others
-        raise
-    # One cell that cannot be trained, for whatever reason, must not keep the others from being so.
-    except Exception as error:
-        if not isinstance(error, RunError | ValueError):
-            traceback.print_exc()
-        failures[key(cell)] = f"{describe_cell(cell)} ({directories.runs / key(cell)}): {error or type(error).__name__}"
-        print(f"error: {failures[key(cell)]}", file=sys.stderr)
-    return True
 
 
 @contextlib.contextmanager
@@ -197,8 +177,8 @@ def main(arguments: list[str]) -> None:
             print(overview(figures, directories, values))
             return
         cells = cells_of(figures, *_cell_flags(values))
-        keep_compiled(directories.runs / "compiled")
-        failures = train_missing(cells, directories, values.budget_minutes)
+        keep_compiled(directories.compiled)
+        failures = train_missing(cells, directories, values.budget_minutes, values.jobs)
     if failures:
         sys.exit(f"error: {len(failures)} of the runs could not be finished")
 

@@ -16,6 +16,11 @@ class Directories(NamedTuple):
     ledger: Path
     data_dir: str | None
 
+    @property
+    def compiled(self) -> Path:
+        """What JAX compiled for the runs."""
+        return self.runs / "compiled"
+
     def workdir(self, cell: Cell) -> Path:
         """The directory of a cell's run."""
         return self.runs.resolve() / key(cell)

@@ -237,3 +237,26 @@ def test_two_processes_share_the_work(prepared_digits, tmp_path):
     assert len(found) == len({line["key"] for line in found}) == expected
     assert all("== " in output for output, _ in outputs)
     assert len(begun) == len(set(begun)) == expected
+
+
+@pytest.mark.slow
+def test_jobs_find_what_one_process_finds(reproduced, prepared_digits, tmp_path):
+    output = finish(prepared_digits, tmp_path, *ONE, "--trials=2", "--jobs=2")
+    found, alone = numbers(tmp_path), numbers(reproduced[0])
+    assert {name: found[name] for name in alone} == alone
+    assert len(lines(tmp_path)) == len(found) == 2 * len(alone) == output.count("== lenet")
+    assert {text[:3] for text in output.splitlines()} == {"1: ", "2: "}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_jobs_stop_together_with_everything_saved(number, prepared_digits, tmp_path):
+    given = ("--only=slot.figure2", "--models=lenet", "--epochs_scale=5", f"--examples={EXAMPLES}", "--jobs=2")
+    process = start(prepared_digits, tmp_path, *given)
+    while "epoch" not in process.stdout.readline() and process.poll() is None:
+        pass
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    assert "the same command goes on from there" in output
+    assert "Traceback" not in errors
