@@ -104,7 +104,8 @@ def main(arguments: list[str]) -> None:
         _check(values)
         out.mkdir(parents=True, exist_ok=True)
     if values.curves:
-        measure_curves(values.curves, values.rounds, out)
+        with one_sentence(ValueError, OSError):
+            measure_curves(values.curves, values.rounds, out)
         return
     ks = [None] * values.masks + [int(k) for k in values.ks]
     for network, k in tqdm([(network, k) for network in values.networks for k in ks], file=sys.stderr):

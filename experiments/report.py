@@ -54,7 +54,7 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
     )
 
 
-def report(figures: list[Figure], lines: Ledger, out: Path, costs: shown.Content | None = None) -> None:
+def report(figures: list[Figure], lines: Ledger, out: Path, costs: dict[str, shown.Measured] | None = None) -> None:
     """Draws the figures that have data and writes `report.md`; removes earlier pictures of those that have none.
 
     What a step costs, if it is given, is the last section.
@@ -73,7 +73,7 @@ def report(figures: list[Figure], lines: Ledger, out: Path, costs: shown.Content
             draw(figure, lines, out / picture)
         sections.append(figure_section(figure, lines, picture))
     if costs:
-        shown.draw_curves(costs.curves, out / shown.PICTURE)
+        shown.draw_curves(costs, out / shown.PICTURE)
         sections.append(shown.section(costs))
     printed = f"## Every number that the papers print\n\n{printed_numbers(tuple(figures), lines)}"
     write_whole(out / "report.md", "\n\n".join([HEAD.rstrip(), machines_sentence(lines), printed, *sections]) + "\n")
@@ -107,7 +107,7 @@ def readme_tables(lines: Ledger) -> dict[str, str]:
     }
 
 
-def costs_to_show(values: flags.FlagValues) -> shown.Content | None:
+def costs_to_show(values: flags.FlagValues) -> dict[str, shown.Measured] | None:
     """What the benchmark left beside the project's ledger, unless the report is of less than all, or of another one."""
     file = ledger.DIRECTORY.parent / shown.FILE
     narrower = values["only"].present or values["ledger"].present

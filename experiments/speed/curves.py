@@ -16,8 +16,8 @@ from slotjax import data, models, training
 from slotjax.selectors import Selection
 
 WIDTHS = (300, 100)  # of LeNet's hidden layers
-KS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-TIMES = LAYERS = DEVICES = (1, 2, 4, 8, 16)
+KS = (1, 4, 16, 64, 256, 1024)
+TIMES, LAYERS, DEVICES = (1, 4, 16), (1, 4, 16), (1, 2, 4, 8, 16)
 STEPS = 10  # of a call
 TRAFFIC = "what memory traffic alone would allow"
 

@@ -14,20 +14,6 @@ from experiments.speed.curves import TRAFFIC, Curve, against_layers, against_opt
 FILE, PICTURE = "cost.json", "cost.png"
 STEP = "time of a step, learned = 1"
 STYLES = (("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", "-.", "D"))
-_TEXT = f"""## cost: What a training step costs
-
-![What a training step costs](PICTURE)
-
-Batches of 128 images of 28x28, float32. Times are of the processor, on PLACE: medians over rounds in which all networks
-of a place took turns, against the same network with learned weights. *{TRAFFIC.capitalize()}* is a step
-with learned weights, and every weight read and written once more: the least that selecting from a seed can take,
-whatever K is. Between devices it is the gradient of every weight, once, in a ring. Bytes are counted in what XLA
-compiles for virtual devices. This measures it again:
-
-```bash
-python -m experiments.benchmark --curves=options,width,layers,devices --rounds=3 --out=experiments/results
-```
-"""
 
 
 class Panel(NamedTuple):
@@ -39,10 +25,11 @@ class Panel(NamedTuple):
     measure: Callable[[int], Curve]
 
 
-class Content(NamedTuple):
-    """What the file has, beside versions and commit."""
+class Measured(NamedTuple):
+    """A curve, and on what it was measured; the file has versions and commit as well."""
 
-    curves: dict[str, Curve]
+    places: list[int]
+    lines: dict[str, list[float]]
     hardware: dict[str, Any]
 
 
@@ -59,49 +46,75 @@ PANELS = {
 }
 
 
-def measure_curves(names: list[str], rounds: int, out: Path) -> dict[str, Curve]:
-    """Measures the panels of these names; file and picture have what there is after each of them."""
-    curves: dict[str, Curve] = {}
+_TEXT = f"""## cost: What a training step costs
+
+![What a training step costs](PICTURE)
+
+Batches of 128 images of 28x28, float32. On a CPU, times are of the processor. They are medians over rounds in which all
+networks of a place took turns, against the same network with learned weights; where a machine has other work, they vary
+by a tenth. *{TRAFFIC.capitalize()}* is a step with learned weights, and every weight read and
+written once more: the least that selecting from a seed can take, whatever K is. Between devices it is the gradient of
+every weight, once, in a ring; bytes are counted in what XLA compiles for virtual devices.
+`python -m experiments.benchmark --rounds=3 --out=experiments/results --curves=NAMES` measures it again, of
+{", ".join(PANELS)}.
+"""
+
+
+def measure_curves(names: list[str], rounds: int, out: Path) -> None:
+    """Measures the panels of these names; file and picture have them after each, beside what the file had of others."""
+    file = out / FILE
+    content = json.loads(file.read_text()) if file.exists() and read_curves(file) else {}
     for name in names:
-        curves[name] = PANELS[name].measure(rounds)
-        content = {"curves": {name: curve._asdict() for name, curve in curves.items()}, **environment()}
-        write_whole(out / FILE, json.dumps(content, indent=1) + "\n")
-        draw_curves(curves, out / PICTURE)
-    return curves
+        content[name] = {**PANELS[name].measure(rounds)._asdict(), **environment()}
+        write_whole(file, json.dumps({name: content[name] for name in PANELS if name in content}) + "\n")
+        draw_curves(read_curves(file), out / PICTURE)
 
 
-def read_curves(path: Path) -> Content:
-    """What was measured.
+def read_curves(path: Path) -> dict[str, Measured]:
+    """What was measured, by the names of the panels.
 
     Raises:
         ValueError: if the file is damaged.
     """
     try:
-        content = read_json(path.read_text(), Content)
-        curves = {name: Curve(**curve) for name, curve in content["curves"].items() if name in PANELS}
+        found = read_json(path.read_text(), dict[str, Measured])
+        curves = {name: Measured(**{field: found[name][field] for field in Measured._fields}) for name in found}
         if any(len(line) != len(curve.places) for curve in curves.values() for line in curve.lines.values()):
             raise ValueError("a line is not as long as its places")
-        return Content(curves, content["hardware"])
-    except (ValueError, TypeError) as error:
+        if unknown := curves.keys() - PANELS.keys():
+            raise ValueError(f"there is no curve {min(unknown)!r}")
+        return curves
+    except ValueError as error:
         raise ValueError(f"{path} has no curves of experiments.benchmark ({error})") from error
 
 
-def section(content: Content) -> str:
+def section(curves: dict[str, Measured]) -> str:
     """The section of the report: the picture, what it shows, and its numbers."""
-    hardware = content.hardware
-    place = f"{hardware.get('cores')} cores of {hardware.get('processor')}"
-    head = _TEXT.replace("PICTURE", PICTURE).replace("PLACE", place)
-    return "\n\n".join([head.rstrip(), *(_table(PANELS[name], curve) for name, curve in content.curves.items())])
+    tables = (_table(PANELS[name], curve) for name, curve in curves.items())
+    missing = ", ".join(name for name in PANELS if name not in curves)
+    rest = [f"Not measured yet: {missing}."] if missing else []
+    return "\n\n".join([_TEXT.replace("PICTURE", PICTURE).rstrip(), *tables, *rest])
 
 
-def _table(panel: Panel, curve: Curve) -> str:
+def _table(panel: Panel, curve: Measured) -> str:
     rows = [[panel.places, *map(str, curve.places)], ["---"] * (1 + len(curve.places))]
     rows += [[name, *(f"{value:.2f}" for value in line)] for name, line in curve.lines.items()]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"**{panel.title}**: {panel.values}\n\n{lines}"
+    return f"**{panel.title}**: {panel.values}; {_machine(curve.hardware)}\n\n{lines}"
 
 
-def draw_curves(curves: dict[str, Curve], path: Path) -> None:
+def _machine(hardware: dict[str, Any]) -> str:
+    """In words.
+
+    >>> _machine({"platform": "cpu", "cores": 2, "processor": "AMD EPYC", "devices": ["cpu"]})
+    '2 cores of AMD EPYC'
+    """
+    if hardware.get("platform") == "cpu":
+        return f"{hardware.get('cores')} cores of {hardware.get('processor')}"
+    return str(hardware.get("devices", ["?"])[0])
+
+
+def draw_curves(curves: dict[str, Measured], path: Path) -> None:
     """Draws a panel for each curve."""
     from matplotlib.figure import Figure
 
@@ -115,7 +128,7 @@ def draw_curves(curves: dict[str, Curve], path: Path) -> None:
     write_figure(path, figure, dpi=100, metadata={"Software": ""})
 
 
-def _draw(axes: Any, panel: Panel, curve: Curve) -> None:
+def _draw(axes: Any, panel: Panel, curve: Measured) -> None:
     styles = iter(STYLES)
     for number, (name, values) in enumerate(curve.lines.items()):
         if name == TRAFFIC:

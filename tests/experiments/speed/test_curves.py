@@ -20,7 +20,6 @@ MADE_UP = {
     "options": Curve([1, 8, 64], {"greedy": [1.0, 1.25, 20.0], TRAFFIC: [1.05, 1.05, 1.05]}),
     "devices": Curve([1, 2], {"learned weights": [0.0, 1.0], "greedy, K = 8": [0.0, 1.0]}),
 }
-HARDWARE = {"processor": "a processor", "cores": 2}
 
 
 def test_each_of_a_ring_sends_all_that_is_summed_twice_but_its_own_part():
@@ -79,15 +78,29 @@ def measured(monkeypatch):
 
 def test_the_benchmark_leaves_curves_that_the_report_shows(measured, tmp_path):
     assert call("benchmark", "--curves=options,devices", f"--out={tmp_path}") == (0, "", "")
-    content = shown.read_curves(tmp_path / shown.FILE)
-    assert content.curves == MADE_UP
+    found = shown.read_curves(tmp_path / shown.FILE)
+    assert {name: Curve(*curve[:2]) for name, curve in found.items()} == MADE_UP
     assert (tmp_path / shown.PICTURE).read_bytes().startswith(b"\x89PNG")
-    text = shown.section(content._replace(hardware=HARDWARE))
-    assert "on 2 cores of a processor" in text
+    text = shown.section(found)
+    assert "time of a step, learned = 1; " in text
+    assert text.endswith("Not measured yet: width, layers.")
     assert f"![What a training step costs]({shown.PICTURE})" in text
     assert (
         "| options per connection K | 1 | 8 | 64 |\n| --- | --- | --- | --- |\n| greedy | 1.00 | 1.25 | 20.00 |" in text
     )
+
+
+def test_a_curve_that_is_measured_again_leaves_the_others(measured, monkeypatch, tmp_path):
+    for names in ("devices", "options"):
+        assert call("benchmark", f"--curves={names}", f"--out={tmp_path}")[0] == 0
+    before = shown.read_curves(tmp_path / shown.FILE)
+    assert [*before] == ["options", "devices"]  # in the order of the panels
+    again = Curve([1], {"greedy": [2.0]})
+    monkeypatch.setitem(shown.PANELS, "options", shown.PANELS["options"]._replace(measure=lambda rounds: again))
+    assert call("benchmark", "--curves=options", f"--out={tmp_path}")[0] == 0
+    after = shown.read_curves(tmp_path / shown.FILE)
+    assert after["devices"] == before["devices"]
+    assert Curve(*after["options"][:2]) == again
 
 
 def test_an_unknown_curve_is_one_sentence(tmp_path):
@@ -99,13 +112,10 @@ def test_an_unknown_curve_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ('{"curves": {}, "hard', "Unterminated string"),
-        ('{"curves": {}}', "it has no 'hardware'"),
-        ('{"curves": {"width": {"places": [1]}}, "hardware": {}}', "curves.width has no 'lines'"),
-        (
-            '{"curves": {"width": {"places": [1], "lines": {"a": [1, 2]}}}, "hardware": {}}',
-            "a line is not as long as its places",
-        ),
+        ('{"width": {}, "lay', "Unterminated string"),
+        ('{"width": {"places": [1], "lines": {}}}', "width has no 'hardware'"),
+        ('{"width": {"places": [1], "lines": {"a": [1, 2]}, "hardware": {}}}', "a line is not as long as its places"),
+        ('{"depth": {"places": [1], "lines": {}, "hardware": {}}}', "there is no curve 'depth'"),
     ],
 )
 def test_a_damaged_file_is_one_sentence(text, reason, tmp_path):
