@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Integer
+
+from slotjax.options import explicit_sharding
 
 _MOST = 0.25  # of a bracket's width, between the three thresholds
 
@@ -63,10 +66,17 @@ def narrowest(
 
 def by_sorting(keys: list[Integer[Array, "..."]], counts: Int[Array, " n"]) -> Bracket:
     """The narrowest brackets of several counts, on their first axis."""
-    ordered = jnp.sort(jnp.concatenate([key.ravel() for key in keys]))
+    ordered = jnp.sort(jnp.concatenate([_flat(key) for key in keys]))
     low = ordered[ordered.size - counts]
     reach = jnp.stack(reached(keys, [*low, *(low + 1)]))  # all by one pass
     return Bracket(low, low + 1, reach[: counts.size], reach[counts.size :])
+
+
+def _flat(key: Integer[Array, "..."]) -> Integer[Array, " n"]:
+    sharding = explicit_sharding(key)
+    if sharding is not None:  # of which no part of a sorted array knows
+        key = jax.sharding.reshard(key, NamedSharding(sharding.mesh, PartitionSpec()))
+    return key.ravel()
 
 
 def _left(bracket: Bracket, tried: Int[Array, " n"], counts: Int[Array, " n"], count: int | Array) -> Bracket:
