@@ -66,7 +66,7 @@ def pytest_configure(config):
     if {"SLOTJAX_OPTIMIZED", "SLOTJAX_ON_DEVICE"} & os.environ.keys():
         return
     few = f"{os.environ.get('XLA_FLAGS', '')} {FEW_OPTIMIZATIONS}".strip()
-    os.environ["XLA_FLAGS"] = f"{few} {UNFUSED}"
+    os.environ["XLA_FLAGS"] = os.environ["SLOTJAX_XLA_FLAGS"] = f"{few} {UNFUSED}"
     jax.jit(lambda: 0)()  # by which this process reads the flags; programs that it starts train for longer
     os.environ["XLA_FLAGS"] = few
 

@@ -9,6 +9,7 @@ from experiments import evaluate, export
 from experiments.configuration.choices import CHOICES
 from experiments.configuration.execution import Execution
 from experiments.configuration.settings import Request
+from experiments.flags import rules
 from experiments.flags.resolve import resolve
 from experiments.running import run
 from slotjax import models
@@ -41,6 +42,7 @@ def test_a_run_and_its_ticket_have_the_same_accuracy(model, profile, patterns, t
     tiny = {"tiny_resnet": lambda **settings: models.ResNet(blocks=(1,), small_images=True, **settings)}
     monkeypatch.setattr(models, "MODELS", {**models.MODELS, **tiny})
     monkeypatch.setitem(CHOICES, "model", (*CHOICES["model"], *tiny))
+    monkeypatch.setitem(rules._RULES, "model", (lambda name: name in models.MODELS, "one of the networks"))
     settings = resolve(
         Request(model=model, dataset=patterns, k=2, epochs=2, batch_size=16, learning_rate=0.1, **NETWORKS[model])
     )

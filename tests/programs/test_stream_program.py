@@ -162,7 +162,9 @@ def test_sigkill_within_an_epoch(prepared, unbroken, tmp_path):
     flags += [f"--batch_size={BATCH}", f"--epochs={EPOCHS}", "--checkpoint_steps=1", "--workers=2"]
     flags += [f"--{name}={value}" for name, value in EXPLICIT.items()]
     command = [sys.executable, "-m", "experiments.train", *flags]
-    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4"}
+    # Compiled like the unbroken run, which is one of this process.
+    flags_here = os.environ.get("SLOTJAX_XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "4", "XLA_FLAGS": flags_here}
     for step in (3, 9, 17):
         with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
             while latest_step(workdir) < step and process.poll() is None:

@@ -28,7 +28,7 @@ def test_every_weight_is_drawn_with_its_own_deviation(params):
     for name, book in books.items():
         options, own = np.asarray(book.options.values(), np.float64), np.std(np.asarray(leaves[name], np.float64))
         assert options.std() == pytest.approx(own, rel=0.005 + 2 / np.sqrt(options.size))
-        assert np.abs(options).max() <= np.sqrt(3) * own * 1.005
+        assert np.abs(options).max() <= np.sqrt(12) * own * 1.005  # where a bell ends
     for name, leaf in leaves.items():
         values = np.asarray(leaf)
         drawn = values.ndim >= 2 and np.ptp(values) > 0
