@@ -83,7 +83,7 @@ def test_rounding_cannot_lead_past_the_last_option(monkeypatch):
     np.testing.assert_array_equal(slotjax.selection.probabilistic(jnp.asarray(scores), jax.random.key(0)), 7)
 
 
-@pytest.mark.slow
+@pytest.mark.quick("4")
 @pytest.mark.parametrize("k", [4, 100])
 def test_the_number_0_draws_no_option_of_probability_0(k, monkeypatch):
     monkeypatch.setattr(

@@ -55,10 +55,11 @@ def test_sorting_finds_the_narrowest_bracket(name, sort):
     np.testing.assert_array_equal(found.reach_high, (keys > nth[:, None]).sum(1))
 
 
-@pytest.mark.quick("float32")
+@pytest.mark.quick("1-float32", "9-float32")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_masks_are_the_same_by_sorting(dtype, monkeypatch):
-    scores = [jnp.asarray(np.round(RANDOM.normal(size=shape), 1), dtype) for shape in ((30, 7), (11,))]
+@pytest.mark.parametrize("decimals", [1, 9])  # with many ties, and with none
+def test_masks_are_the_same_by_sorting(decimals, dtype, monkeypatch):
+    scores = [jnp.asarray(np.round(RANDOM.normal(size=shape), decimals), dtype) for shape in ((30, 7), (11,))]
     expected = jax.jit(lambda scores: top_masks(scores, 0.3))(scores)
     monkeypatch.setattr(jax.lax, "platform_dependent", lambda *, cuda, rocm, default: cuda())
     for one, other in zip(jax.jit(lambda scores: top_masks(scores, 0.3))(scores), expected, strict=True):

@@ -35,7 +35,7 @@ def sharded(kind, spec):
     return jax.device_put(PARAMS, shardings)
 
 
-@pytest.mark.quick("the paper's-auto")
+@pytest.mark.quick("the paper's-auto", "edge-popup-explicit")
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=["auto", "explicit"])
 @pytest.mark.parametrize("name", SELECTORS)
 def test_sharding_changes_no_weight(name, kind):
