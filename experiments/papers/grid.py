@@ -145,7 +145,7 @@ def scaled_epochs(epochs: int, scale: float) -> int:
 def settings_of(cell: Cell) -> Settings:
     """What a cell is trained with; of a try-out with epochs and restarts scaled, and its number of examples.
 
-    >>> settings = settings_of(Cell(Run(Request()), 0, scale=0.1, examples=50))
+    >>> settings = settings_of(Cell(Run(Request(dataset="mnist")), 0, scale=0.1, examples=50))
     >>> settings.epochs, settings.restarts, settings.examples, settings.batch_size
     (20, (2, 8), 50, 50)
     """

@@ -56,7 +56,8 @@ def check_init(key: Any, params: PyTree) -> None:
             f"params: the collections {sorted(map(str, params))} of a model were given, but it must be its weights "
             "alone; give variables['params']"
         )
-    if jax.tree_util.treedef_is_leaf(jax.tree.structure(params)) and not is_array(params):
+    is_leaf = any(leaf is params for leaf in jax.tree.leaves(params))
+    if is_leaf and not is_array(params):
         raise ValueError(
             f"params: {kind_of(params)} was given, but it must be a pytree of weights, as a model's init gives"
         )

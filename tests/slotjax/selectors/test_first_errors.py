@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 
 import chex
 import jax
@@ -177,8 +178,9 @@ def unchecked():
 @pytest.mark.parametrize("name", MISTAKES)
 def test_one_sentence(name, unchecked):
     mistake, sentence = MISTAKES[name]
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011 (`match` would see what JAX adds, too)
         mistake()
+    assert re.search(sentence, str(raised.value))
 
 
 def test_old_keys_are_keys():
