@@ -101,6 +101,7 @@ def run(
         with lock, listening as asked, opened as checkpoints:
             return train(experiment, settings, execution, workdir, checkpoints, asked)
     except OSError as error:
+        check_there(workdir)  # for without it, the system's error says nothing of what to do
         raise system_error(error, workdir) from error
 
 

@@ -63,6 +63,19 @@ def test_a_directory_that_is_removed_under_a_run_is_not_half_made_again(digits, 
     assert not workdir.exists()
 
 
+def test_a_directory_that_is_removed_during_a_save_is_named_as_removed(digits, tmp_path, monkeypatch):
+    workdir = tmp_path / "run"
+
+    def save(checkpoints, epoch, state, history):
+        shutil.rmtree(workdir)
+        (workdir / "checkpoints").mkdir(parents=True)  # as a save that has begun may make it again
+        raise OSError("a checkpoint cannot be written")
+
+    monkeypatch.setattr(training.Checkpoints, "save", save)
+    with pytest.raises(RunError, match=r"^--workdir: .*run was removed while the run trained; remove what is left"):
+        train(digits, workdir)
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_what_is_left_of_a_run_names_a_way_on(overwrite, digits, unfinished):
     (unfinished / "config.json").unlink()
