@@ -92,5 +92,5 @@ def test_other_methods_train_and_what_is_given_starts_there(run, arguments, trai
     if start:
         # The options nearest to the weights that were given are nearly as good.
         assert summary(tmp_path / "run")["untrained_test_loss"] == pytest.approx(
-            summary(run[0])["last_test_loss"], abs=0.05
+            summary(run[0])["last_test_loss"], abs=0.08
         )
