@@ -82,7 +82,7 @@ def read_curves(path: Path) -> dict[str, Measured]:
         if any(len(line) != len(curve.places) for curve in curves.values() for line in curve.lines.values()):
             raise ValueError("a line is not as long as its places")
         if unknown := curves.keys() - PANELS.keys():
-            raise ValueError(f"there is no curve {min(unknown)!r}")
+            raise ValueError(f"unknown curve: {min(unknown)!r}")
         return curves
     except ValueError as error:
         raise ValueError(f"{path} has no curves of experiments.benchmark ({error})") from error

@@ -72,9 +72,8 @@ def check_variables(variables: Any) -> None:
         raise ValueError("variables: it must have both 'params' and 'frozen', as `init` returned them")
 
 
-def check_select(variables: Any, key: Any) -> None:
-    """Raises unless both collections are there, and for what is neither a key nor None."""
-    check_variables(variables)
+def check_select_key(key: Any) -> None:
+    """Raises unless it is a PRNG key or None."""
     if key is not None and not _is_key(key):
         raise ValueError(f"key: {kind_of(key)} was given, but it must be a PRNG key, such as jax.random.key(0)")
 

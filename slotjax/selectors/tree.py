@@ -11,7 +11,7 @@ from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_unfla
 from jaxtyping import PRNGKeyArray, PyTree
 
 from slotjax.options import Codebook, Drawn
-from slotjax.selectors.checks import check_init, check_picked, check_select, check_variables, check_where
+from slotjax.selectors.checks import check_init, check_picked, check_select_key, check_variables, check_where
 from slotjax.selectors.each import Each
 from slotjax.selectors.selector import (
     Frozen,
@@ -49,12 +49,12 @@ class TreeSelector:
 
     def select(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
         """The weights."""
-        check_select(variables, key)
+        check_select_key(key)
         return with_selected(variables, self.method.value(_some_weights(variables), key))
 
     def selection(self, variables: Variables, key: PRNGKeyArray | None = None) -> PyTree:
         """Indices or masks."""
-        check_select(variables, key)
+        check_select_key(key)
         return with_selected(variables, self.method.choose(_some_weights(variables), key), rest=lambda _: None)
 
     def scores(self, variables: Variables) -> PyTree:

@@ -17,7 +17,7 @@ def arrays_of(tree: PyTree, argument: str) -> PyTree:
     """The tree with JAX's arrays for leaves.
 
     Raises:
-        ValueError: for a leaf that is no array, with the name of the argument.
+        ValueError: if a leaf is not an array; the message names the argument.
     """
     _check_arrays(tree, argument)
     return jax.tree.map(jnp.asarray, tree)

@@ -115,7 +115,7 @@ def test_an_unknown_curve_is_one_sentence(tmp_path):
         ('{"width": {}, "lay', "Unterminated string"),
         ('{"width": {"places": [1], "lines": {}}}', "width has no 'hardware'"),
         ('{"width": {"places": [1], "lines": {"a": [1, 2]}, "hardware": {}}}', "a line is not as long as its places"),
-        ('{"depth": {"places": [1], "lines": {}, "hardware": {}}}', "there is no curve 'depth'"),
+        ('{"depth": {"places": [1], "lines": {}, "hardware": {}}}', "unknown curve: 'depth'"),
     ],
 )
 def test_a_damaged_file_is_one_sentence(text, reason, tmp_path):
