@@ -218,8 +218,7 @@ def test_the_reader_takes_no_corrupted_ticket(name, count):
             assert bad in (data, other) or reader.parse(bad) is None
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [10, pytest.param(700, marks=pytest.mark.fuzz)])
+@pytest.mark.parametrize("count", [pytest.param(10, marks=pytest.mark.slow), pytest.param(700, marks=pytest.mark.fuzz)])
 def test_the_decoder_refuses_corrupted_files_or_does_no_harm(count, tmp_path):
     try:
         decoder = compiled(tmp_path, *SANITIZED)
