@@ -2,7 +2,7 @@
 
     python -m experiments.benchmark                                   LeNet: 4 minutes on two CPU cores
     python -m experiments.benchmark --networks=lenet,conv2,conv6      40 minutes
-    python -m experiments.benchmark --curves=options,width,layers,devices      10 minutes: curves of the report, alone
+    python -m experiments.benchmark --curves=options,width,layers,devices,methods      15 minutes: those of the report
 
 For every network and K, the variants take turns in one process, a block of steps each, so that whatever else the
 machine does strikes all alike; a figure is the median over the rounds. Where PyTorch is installed, the K-scores method

@@ -71,7 +71,7 @@ def report(figures: list[Figure], lines: Ledger, out: Path, costs: dict[str, sho
         picture = f"{pictures.name}/{figure.name}.png" if panels_to_draw(figure, lines) else None
         if picture:
             draw(figure, lines, out / picture)
-        sections.append(figure_section(figure, lines, picture))
+        sections.append(figure_section(figure, lines, picture, shown.steps_of_methods(costs or {})))
     if costs:
         shown.draw_curves(costs, out / shown.PICTURE)
         sections.append(shown.section(costs))
@@ -95,14 +95,14 @@ def update_between_markers(pages: list[Path], name: str, table: str) -> None:
     write_whole(marked[0], f"{before}{start}\n{table}\n{end}{rest.partition(end)[2]}")
 
 
-def readme_tables(lines: Ledger) -> dict[str, str]:
+def readme_tables(lines: Ledger, costs: dict[str, shown.Measured] | None) -> dict[str, str]:
     """What the project's pages have of the ledger, by the name of its markers."""
     results = printed_numbers_with_results(tuple(FIGURES.values()), lines, "results/report.md")
     return {
         "accuracies": figure_tables(FIGURES["slot.table2"], lines),
         "results": f"{results}\n\n{machines_sentence(lines)}",
         "eighth": figure_tables(FIGURES["beyond.eighth"], lines),
-        "choice": figure_tables(FIGURES["beyond.methods"], lines),
+        "choice": figure_tables(FIGURES["beyond.methods"], lines, shown.steps_of_methods(costs or {})),
         "methods": methods_table(FIGURES["beyond.mnist"], lines),
     }
 
@@ -139,9 +139,10 @@ def main(arguments: list[str]) -> None:
     with one_sentence(ValueError, OSError):
         _check(values)
         figures, lines = chosen_figures(values.only), ledger.read(Path(values.ledger), whole=True)
-        report(figures, lines, Path(values.out), costs_to_show(values))
+        costs = costs_to_show(values)
+        report(figures, lines, Path(values.out), costs)
         if pages := pages_to_update(values):
-            for name, table in readme_tables(lines).items():
+            for name, table in readme_tables(lines, costs).items():
                 update_between_markers(pages, name, table)
     print(f"{len(lines)} runs in the ledger; {len(figures)} figures and tables in {values.out}", file=sys.stderr)
 

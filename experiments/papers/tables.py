@@ -1,13 +1,12 @@
 """The report's tables, in Markdown."""
 
 import dataclasses
-import statistics
+from collections.abc import Mapping
 from typing import Any
 
 from experiments.configuration.settings import Request
 from experiments.methods import method_of
 from experiments.papers.grid import Cell, Figure, Line, Panel, Run, runs_at, settings_of
-from experiments.papers.ledger import LedgerLine
 from experiments.papers.loss_tables import loss_tables
 from experiments.papers.markdown import markdown
 from experiments.papers.results import (
@@ -26,24 +25,29 @@ NOT_RUN = "not run"
 _PRINTED_HEAD = ["figure or table", "where", "what", "the paper", "here"]
 
 
-def figure_section(figure: Figure, ledger: Ledger, picture: str | None) -> str:
+def figure_section(
+    figure: Figure, ledger: Ledger, picture: str | None, steps: Mapping[str, float] | None = None
+) -> str:
     """A figure's part of the report: its claim, its picture, a table of its numbers, and what is missing."""
     parts = [f"## {figure.name}: {figure.title}"]
     by = "" if figure.name.startswith("beyond.") else "The paper: "
     parts += [by + figure.claim] if figure.claim else []
     parts += [f"![{figure.title}]({picture})"] if picture else []
-    return "\n\n".join([*parts, figure_tables(figure, ledger)])
+    return "\n\n".join([*parts, figure_tables(figure, ledger, steps)])
 
 
-def figure_tables(figure: Figure, ledger: Ledger) -> str:
-    """The tables of a figure's panels, without those of which nothing was run, and a sentence on what is missing."""
+def figure_tables(figure: Figure, ledger: Ledger, steps: Mapping[str, float] | None = None) -> str:
+    """The tables of a figure's panels, without those of which nothing was run, and a sentence on what is missing.
+
+    A table of methods has the time of a step of each, where the benchmark measured it.
+    """
     if is_loss(figure):
         parts = [*loss_tables(figure, ledger), missing_sentence(figure, ledger)]
         return "\n\n".join(part for part in parts if part)
     spread = "least and greatest" if figure.spread == "range" else "one standard deviation"
     which = "at the best validation accuracy" if figure.result == "test_at_best_validation" else "of the last epoch"
     tables = [
-        f"**{panel.title}**\n\n{panel_table(figure, panel, ledger)}"
+        f"**{panel.title}**\n\n{panel_table(figure, panel, ledger, steps)}"
         for panel in figure.panels
         if (has_results if figure.kind == "methods" else has_data)(figure, panel, ledger)
     ]
@@ -71,13 +75,13 @@ def _enumerated(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
-def panel_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
+def panel_table(figure: Figure, panel: Panel, ledger: Ledger, steps: Mapping[str, float] | None = None) -> str:
     """One row per line of a panel, one column per place; one column in all if every line has a single run.
 
     Rows and columns that have neither a run nor a printed number are left out.
     """
     if figure.kind == "methods":
-        return _choosing_table(figure, panel, ledger)
+        return _choosing_table(figure, panel, ledger, steps)
     if figure.kind in ("training", "changes"):
         places, head = [next(iter(panel.lines[0].runs))], ["", "test accuracy"]
         rows = [[_entry(figure, panel, line, next(iter(line.runs)), ledger)] for line in panel.lines]
@@ -94,27 +98,20 @@ def panel_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
     return markdown([head[0], *(head[1 + index] for index in columns)], shown)
 
 
-def _choosing_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
+def _choosing_table(figure: Figure, panel: Panel, ledger: Ledger, steps: Mapping[str, float] | None) -> str:
     """By what a newcomer chooses: one row per method that was run."""
     found = [(line.label, place, result_at(figure, line, place, ledger)) for line in panel.lines for place in line.runs]
-    known = [(label, bits, result) for label, bits, result in found if result is not None]
-    learned = [one for *_, result in known if result.run.settings.method == "learned" for one in result.lines]
     rows = [
-        [label, flags_of(result.run), f"{bits:g}", _numbers(figure, result), _relative_time(result, learned)]
-        for label, bits, result in known
+        [label, flags_of(result.run), f"{bits:g}", _numbers(figure, result), *_step(steps, label)]
+        for label, bits, result in found
+        if result is not None
     ]
-    return markdown(["method", "flags", figure.axis, "test accuracy", "time of an epoch, learned = 1"], rows)
+    time = ["time of a step, learned = 1"] if steps else []
+    return markdown(["method", "flags", figure.axis, "test accuracy", *time], rows)
 
 
-def _relative_time(result: Result, learned: list[LedgerLine]) -> str:
-    """The median time of an epoch over that of learned weights on the same machine; nothing where there is none."""
-    machines = {one.get("machine") for one in learned}
-    machine = next((one["machine"] for one in result.lines if one.get("machine") in machines), None)
-    times = [
-        [one["seconds"] / one["epochs"] for one in some if machine and one.get("machine") == machine]
-        for some in (result.lines, learned)
-    ]
-    return f"{statistics.median(times[0]) / statistics.median(times[1]):.2f}" if all(times) else ""
+def _step(steps: Mapping[str, float] | None, label: str) -> list[str]:
+    return [f"{steps[label]:.2f}" if label in steps else ""] if steps else []
 
 
 def _says_something(entry: str) -> bool:

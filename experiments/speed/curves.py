@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 import slotjax
-from experiments.running.components import Network
+from experiments.running.components import Inputs, Network
 from experiments.speed.measure import BATCH, DISTRIBUTION, MNIST, Variant, take_turns, turns_of, variant_of
 from slotjax import data, models, training
 from slotjax.selectors import Selection
@@ -26,11 +26,11 @@ class Curve(NamedTuple):
     """One panel: lines over the same places.
 
     Attributes:
-        places: what is varied, ascending.
+        places: what is varied, ascending, or the names of networks.
         lines: by what they are, a number for each place.
     """
 
-    places: list[int]
+    places: list[int] | list[str]
     lines: dict[str, list[float]]
 
 
@@ -92,23 +92,31 @@ def _against(places: Sequence[int], widths_at: Callable[[int], Sequence[int]], r
     return Curve([*places], {name: [taken[name] for taken in found] for name in (*machines(), TRAFFIC)})
 
 
-def _ratios(widths: Sequence[int], selectors: dict[Any, slotjax.Selector], rounds: int) -> dict[Any, float]:
+def ratios(variants: dict[Any, Variant], inputs: Inputs, rounds: int) -> dict[Any, float]:
     """The time of a step against that of learned weights, all by turns in this process.
 
     The last one is that of learned weights and of reading and writing each weight once more, which selecting has to do.
+
+    Args:
+        variants: one network in training, by what selects its weights; that of `"learned"` ones is what is 1.
+        inputs: what it sees.
+        rounds: how many turns of each count.
     """
-    made = {"learned": slotjax.learned(DISTRIBUTION), **selectors}
-    variants = {label: variant(selector, widths) for label, selector in made.items()}
-    variants["once more"] = _once_more(variants["learned"])
-    images = jax.random.uniform(jax.random.key(0), (STEPS, BATCH, *MNIST.image_shape))
+    variants = {**variants, "once more": _once_more(variants["learned"])}
+    images = jax.random.uniform(jax.random.key(0), (STEPS, BATCH, *inputs.image_shape))
     examples = data.Split(images, jnp.zeros((STEPS, BATCH), jnp.int32))
     turns = {}
     for label, one in variants.items():
         compiled = jax.jit(one.loop, donate_argnums=0).lower(one.state, one.frozen, examples).compile()
         turns[label] = turns_of(compiled, one, examples, STEPS, _clock())
     taken = {label: statistics.median(seconds) for label, seconds in take_turns(turns, rounds).items()}
-    ratios = {label: taken[label] / taken["learned"] for label in selectors}
-    return ratios | {TRAFFIC: 1 + taken["once more"] / taken["learned"]}
+    learned, more = taken.pop("learned"), taken.pop("once more")
+    return {label: seconds / learned for label, seconds in taken.items()} | {TRAFFIC: 1 + more / learned}
+
+
+def _ratios(widths: Sequence[int], selectors: dict[Any, slotjax.Selector], rounds: int) -> dict[Any, float]:
+    made = {"learned": slotjax.learned(DISTRIBUTION), **selectors}
+    return ratios({label: variant(selector, widths) for label, selector in made.items()}, MNIST, rounds)
 
 
 def _once_more(learned: Variant) -> Variant:

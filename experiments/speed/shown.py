@@ -10,14 +10,15 @@ from experiments.running.environment import environment
 from experiments.schema import read_json
 from experiments.speed.crossing import against_devices_elsewhere
 from experiments.speed.curves import TRAFFIC, Curve, against_layers, against_options, against_width
+from experiments.speed.methods import LENET, against_methods
 
-FILE, PICTURE = "cost.json", "cost.png"
+FILE, PICTURE, METHODS = "cost.json", "cost.png", "methods"
 STEP = "time of a step, learned = 1"
 STYLES = (("#0072B2", "-", "o"), ("#D55E00", "--", "s"), ("#009E73", "-.", "D"))
 
 
 class Panel(NamedTuple):
-    """What a curve shows, and what measures it in so many rounds."""
+    """What a curve shows, and what measures it in so many rounds; of methods, there is a table only."""
 
     title: str
     places: str
@@ -28,7 +29,7 @@ class Panel(NamedTuple):
 class Measured(NamedTuple):
     """A curve, and on what it was measured; the file has versions and commit as well."""
 
-    places: list[int]
+    places: list[int] | list[str]
     lines: dict[str, list[float]]
     hardware: dict[str, Any]
 
@@ -43,21 +44,16 @@ PANELS = {
         "MB that each sends in a step",
         lambda rounds: against_devices_elsewhere(),
     ),
+    METHODS: Panel("every method", "method", STEP, against_methods),
 }
 
-
-_TEXT = f"""## cost: What a training step costs
-
-![What a training step costs](PICTURE)
-
-Batches of 128 images of 28x28, float32. On a CPU, times are of the processor. They are medians over rounds in which all
-networks of a place took turns, against the same network with learned weights; where a machine has other work, they vary
-by a tenth. *{TRAFFIC.capitalize()}* is a step with learned weights, and every weight read and
+_TEXT = f"""Batches of 128 images, float32. On a CPU, times are of the processor. They are medians over rounds in which
+all networks of a place took turns, against the same network with learned weights; where a machine has other work, they
+vary by a tenth. *{TRAFFIC.capitalize()}* is a step with learned weights, and every weight read and
 written once more: the least that selecting from a seed can take, whatever K is. Between devices it is the gradient of
 every weight, once, in a ring; bytes are counted in what XLA compiles for virtual devices.
 `python -m experiments.benchmark --rounds=3 --out=experiments/results --curves=NAMES` measures it again, of
-{", ".join(PANELS)}.
-"""
+{", ".join(PANELS)}."""
 
 
 def measure_curves(names: list[str], rounds: int, out: Path) -> None:
@@ -83,6 +79,8 @@ def read_curves(path: Path) -> dict[str, Measured]:
             raise ValueError("a line is not as long as its places")
         if unknown := curves.keys() - PANELS.keys():
             raise ValueError(f"unknown curve: {min(unknown)!r}")
+        if METHODS in curves and LENET not in curves[METHODS].places:
+            raise ValueError(f"{METHODS} has no {LENET}")
         return curves
     except ValueError as error:
         raise ValueError(f"{path} has no curves of experiments.benchmark ({error})") from error
@@ -93,7 +91,15 @@ def section(curves: dict[str, Measured]) -> str:
     tables = (_table(PANELS[name], curve) for name, curve in curves.items())
     missing = ", ".join(name for name in PANELS if name not in curves)
     rest = [f"Not measured yet: {missing}."] if missing else []
-    return "\n\n".join([_TEXT.replace("PICTURE", PICTURE).rstrip(), *tables, *rest])
+    picture = f"![What a training step costs]({PICTURE})\n\n" if curves.keys() - {METHODS} else ""
+    return "\n\n".join([f"## cost: What a training step costs\n\n{picture}{_TEXT}", *tables, *rest])
+
+
+def steps_of_methods(curves: dict[str, Measured]) -> dict[str, float]:
+    """The time of a step of LeNet by method, learned = 1, if it was measured."""
+    if (found := curves.get(METHODS)) is None:
+        return {}
+    return {method: dict(zip(found.places, line, strict=True))[LENET] for method, line in found.lines.items()}
 
 
 def _table(panel: Panel, curve: Measured) -> str:
@@ -115,9 +121,11 @@ def _machine(hardware: dict[str, Any]) -> str:
 
 
 def draw_curves(curves: dict[str, Measured], path: Path) -> None:
-    """Draws a panel for each curve."""
+    """Draws a panel for each curve that is over numbers, if there are any."""
     from matplotlib.figure import Figure
 
+    if not (curves := {name: curve for name, curve in curves.items() if name != METHODS}):
+        return
     rows = (len(curves) + 1) // 2
     figure = Figure(figsize=(8.4, 0.3 + 4.1 * rows), layout="constrained")
     grid = figure.subplots(rows, 2, squeeze=False)

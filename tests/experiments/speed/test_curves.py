@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import slotjax
-from experiments.speed import crossing, curves, shown
+from experiments.papers.beyond.methods import METHODS
+from experiments.speed import crossing, curves, methods, shown
 from experiments.speed.curves import TRAFFIC, Curve
 from experiments.speed.measure import DISTRIBUTION
 from tests.programs.in_process import call
@@ -19,6 +20,7 @@ PROGRAM = """
 MADE_UP = {
     "options": Curve([1, 8, 64], {"greedy": [1.0, 1.25, 20.0], TRAFFIC: [1.05, 1.05, 1.05]}),
     "devices": Curve([1, 2], {"learned weights": [0.0, 1.0], "greedy, K = 8": [0.0, 1.0]}),
+    "methods": Curve(["CONV-2", "LeNet-300-100"], {"biprop": [1.01, 2.2], "learned weights": [1.0, 1.0]}),
 }
 
 
@@ -77,7 +79,7 @@ def measured(monkeypatch):
 
 
 def test_the_benchmark_leaves_curves_that_the_report_shows(measured, tmp_path):
-    assert call("benchmark", "--curves=options,devices", f"--out={tmp_path}") == (0, "", "")
+    assert call("benchmark", "--curves=options,devices,methods", f"--out={tmp_path}") == (0, "", "")
     found = shown.read_curves(tmp_path / shown.FILE)
     assert {name: Curve(*curve[:2]) for name, curve in found.items()} == MADE_UP
     assert (tmp_path / shown.PICTURE).read_bytes().startswith(b"\x89PNG")
@@ -88,6 +90,27 @@ def test_the_benchmark_leaves_curves_that_the_report_shows(measured, tmp_path):
     assert (
         "| options per connection K | 1 | 8 | 64 |\n| --- | --- | --- | --- |\n| greedy | 1.00 | 1.25 | 20.00 |" in text
     )
+    assert "| method | CONV-2 | LeNet-300-100 |\n| --- | --- | --- |\n| biprop | 1.01 | 2.20 |" in text
+    assert shown.steps_of_methods(found) == {"biprop": 2.2, "learned weights": 1.0}
+
+
+def test_methods_have_a_table_and_no_picture(measured, tmp_path):
+    assert call("benchmark", "--curves=methods", f"--out={tmp_path}")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == [shown.FILE]
+    assert "![" not in shown.section(shown.read_curves(tmp_path / shown.FILE))
+    assert shown.steps_of_methods({}) == {}
+
+
+def test_every_method_is_measured_with_each_network(monkeypatch):
+    def ratios(variants, inputs, rounds):
+        assert next(iter(variants)) == "learned"
+        assert all(jax.tree.leaves(one.state.params) for one in variants.values())
+        return {label: inputs.image_shape[0] for label in variants if label != "learned"} | {TRAFFIC: 1.0}
+
+    monkeypatch.setattr(methods, "ratios", ratios)
+    found = methods.against_methods(3)
+    assert found.places == ["LeNet-300-100", "CONV-2"]
+    assert found.lines == {line.label: [28, 32] for line in METHODS.panels[0].lines}
 
 
 def test_a_curve_that_is_measured_again_leaves_the_others(measured, monkeypatch, tmp_path):
@@ -105,7 +128,7 @@ def test_a_curve_that_is_measured_again_leaves_the_others(measured, monkeypatch,
 
 def test_an_unknown_curve_is_one_sentence(tmp_path):
     code, _, errors = call("benchmark", "--curves=depth", f"--out={tmp_path}")
-    sentence = "error: --curves: 'depth' was given, but they must be of options, width, layers, devices\n"
+    sentence = "error: --curves: 'depth' was given, but they must be of options, width, layers, devices, methods\n"
     assert (code, errors) == (1, sentence)
 
 
@@ -116,6 +139,7 @@ def test_an_unknown_curve_is_one_sentence(tmp_path):
         ('{"width": {"places": [1], "lines": {}}}', "width has no 'hardware'"),
         ('{"width": {"places": [1], "lines": {"a": [1, 2]}, "hardware": {}}}', "a line is not as long as its places"),
         ('{"depth": {"places": [1], "lines": {}, "hardware": {}}}', "unknown curve: 'depth'"),
+        ('{"methods": {"places": ["CONV-2"], "lines": {"a": [1]}, "hardware": {}}}', "methods has no LeNet-300-100"),
     ],
 )
 def test_a_damaged_file_is_one_sentence(text, reason, tmp_path):
