@@ -32,7 +32,7 @@ from slotjax.options.multiples import Multiples
 from slotjax.options.options import Codebook, OneByOne, Options, Storage, kept_ratio
 from slotjax.options.placement import explicit_sharding, placed_like, widened
 from slotjax.options.seeded import Seeded, limit_of
-from slotjax.options.sources import FromArrays, FromLayer, FromSeed, FromWeight, Source, own_options
+from slotjax.options.sources import FromArrays, FromLayer, FromSeed, FromWeight, Source, check_one_of, own_options
 from slotjax.options.stored import Shared, Stored
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "Stored",
     "at_least_float32",
     "check_distribution",
+    "check_one_of",
     "checksum",
     "connection_words",
     "draw_options",

@@ -1,6 +1,7 @@
 """Where the options of a selector's weights come from: drawn into arrays, drawn again from a seed, or shared."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Protocol, get_args, runtime_checkable
 
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -215,8 +216,7 @@ def own_options(
     >>> slotjax.options.own_options("seeded", 3, slotjax.distributions.glorot_normal()).names
     frozenset({'seed'})
     """
-    if options not in get_args(Storage):
-        raise ValueError(f"options: {options!r} was given, but it must be one of {', '.join(get_args(Storage))}")
+    check_one_of("options", options, get_args(Storage))
     if k < 1:
         raise ValueError(f"k: {k} was given, but it must be at least 1")
     distribution = own_scale() if distribution is None else distribution
@@ -224,6 +224,17 @@ def own_options(
     if isinstance(distribution, Distribution) and options == "seeded":
         return FromSeed(k, distribution, zero)
     return FromArrays(k, distribution, zero)
+
+
+def check_one_of(name: str, given: str, allowed: Sequence[str]) -> None:
+    """Raises unless an argument is one of the allowed names.
+
+    >>> slotjax.options.check_one_of("options", "kept", ["seeded", "stored"])
+    Traceback (most recent call last):
+    ValueError: options: 'kept' was given, but it must be one of seeded, stored
+    """
+    if given not in allowed:
+        raise ValueError(f"{name}: {given!r} was given, but it must be one of {', '.join(allowed)}")
 
 
 def check_stored(frozen: Drawn, source: Source, like: Any) -> None:

@@ -20,6 +20,7 @@ from slotjax.options import (
     Storage,
     Stored,
     check_distribution,
+    check_one_of,
     rounded,
     total_magnitude,
 )
@@ -33,7 +34,7 @@ from slotjax.selectors.masks import (
     mask_source,
     random_weight,
 )
-from slotjax.selectors.selector import Selector, Weight, Where, check_one_of, default_where
+from slotjax.selectors.selector import Selector, Weight, Where, default_where
 from slotjax.selectors.tree import make_selector
 
 

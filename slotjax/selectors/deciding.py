@@ -15,7 +15,7 @@ from jaxtyping import PyTree
 from slotjax.distributions import Distribution
 from slotjax.selectors.partition import Partition
 from slotjax.selectors.selector import Selector, drawn_about_zero, matrices_and_kernels
-from slotjax.selectors.tree import named_leaves
+from slotjax.selectors.tree import check_some_vary, named_leaves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +97,7 @@ def some_vary(names: set[str], tree: PyTree) -> set[str]:
     >>> slotjax.selectors.some_vary({"kernel"}, {"kernel": jnp.array([[1.0, -1.0]])})
     {'kernel'}
     """
-    kernels = [name for name, leaf in named_leaves(tree).items() if matrices_and_kernels(name, leaf)]
-    if kernels and names.isdisjoint(kernels):
-        raise ValueError(
-            f"params: the values of {kernels} do not vary about zero, so no weight has a scale of its own; give the "
-            "module an initializer that draws them, or distribution="
-        )
+    check_some_vary(named_leaves(tree).items(), names, instead="the module an initializer that draws them")
     return names
 
 

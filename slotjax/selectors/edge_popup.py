@@ -7,7 +7,7 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from slotjax.distributions import Distribution, own_scale
-from slotjax.options import Codebook, Drawn, Initializer, Source, Storage, check_distribution
+from slotjax.options import Codebook, Drawn, Initializer, Source, Storage, check_distribution, check_one_of
 from slotjax.selection import check_keep_fraction, top_masks
 from slotjax.selectors.each import Each, each_weight
 from slotjax.selectors.masks import (
@@ -19,7 +19,7 @@ from slotjax.selectors.masks import (
     masked,
     random_weight,
 )
-from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, default_where
+from slotjax.selectors.selector import Frozen, Selector, Weight, Where, default_where
 from slotjax.selectors.tree import TreeSelector, make_selector
 
 Ranking = Literal["layer", "global"]

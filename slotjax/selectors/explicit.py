@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from slotjax.options import Codebook, Drawn, MisfitError, Options, Source
 from slotjax.selection import greedy, probabilistic, straight_through
 from slotjax.selectors.initial_scores import InitialScores
-from slotjax.selectors.layout import check_made, check_names, check_options
+from slotjax.selectors.layout import check_made, check_names, check_no_weight, check_options
 from slotjax.selectors.selector import Weight
 
 
@@ -67,9 +67,8 @@ class ExplicitScores:
                 if set(weight.trainable) == {"u", "a"}
                 else "has no scores, so it was not a slot machine that made them"
             )
+        check_no_weight(weight)
         given = weight.trainable.shape
-        if given == weight.frozen.made.get("shape"):
-            raise MisfitError("has a weight in 'params', but it must have scores, as `init` returned them")
         check_made(weight, self.source, given[1:])
         check_names(weight, self.source.names)
         if given[:1] != (self.k,):

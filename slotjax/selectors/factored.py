@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from slotjax.options import Codebook, Drawn, MisfitError, Source
 from slotjax.selection import Candidates, candidate_at, candidate_values, greedy_candidate, probabilistic_index
 from slotjax.selectors.initial_scores import scores_dtype
-from slotjax.selectors.layout import check_made, check_names, check_options
+from slotjax.selectors.layout import check_made, check_names, check_no_weight, check_options
 from slotjax.selectors.selector import Weight
 from slotjax.selectors.starts import Start
 
@@ -90,8 +90,7 @@ class FactoredScores:
         """Raises for the variables of another selector, and for scores and options that do not fit each other."""
         if isinstance(weight.trainable, dict) and set(weight.trainable) != {"u", "a"}:
             raise MisfitError("has no scores, so it was not a slot machine that made them")
-        if np.shape(weight.trainable) == weight.frozen.made.get("shape"):
-            raise MisfitError("has a weight in 'params', but it must have scores, as `init` returned them")
+        check_no_weight(weight)
         if not isinstance(weight.trainable, dict):
             raise MisfitError(
                 "has explicit scores, which cannot be turned into factored ones, because K trained scores need not lie "

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from slotjax.options import Made, MisfitError, Source
 from slotjax.selectors.selector import Weight
 
@@ -12,6 +14,12 @@ def check_made(weight: Weight, source: Source, shape: tuple[int, ...], more: Mad
     if len(made) != len(shape):
         weight.frozen.check({"shape": shape})
     weight.frozen.check({**source.made(made), **(more or {})})
+
+
+def check_no_weight(weight: Weight) -> None:
+    """Raises for the weight itself in place of its scores."""
+    if np.shape(weight.trainable) == weight.frozen.made.get("shape"):
+        raise MisfitError("has a weight in 'params', but it must have scores, as `init` returned them")
 
 
 def check_names(weight: Weight, expected: Iterable[str]) -> None:

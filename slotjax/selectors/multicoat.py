@@ -9,7 +9,7 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from slotjax.distributions import Distribution, own_scale
-from slotjax.options import Codebook, Drawn, Initializer, Multiples, Source, Storage, check_distribution
+from slotjax.options import Codebook, Drawn, Initializer, Multiples, Source, Storage, check_distribution, check_one_of
 from slotjax.selection import check_keep_fraction, coats
 from slotjax.selectors.masks import (
     check_mask_layout,
@@ -20,7 +20,7 @@ from slotjax.selectors.masks import (
     mask_source,
     random_weight,
 )
-from slotjax.selectors.selector import Selector, Weight, Where, check_one_of, default_where
+from slotjax.selectors.selector import Selector, Weight, Where, default_where
 from slotjax.selectors.tree import make_selector
 
 

@@ -43,7 +43,7 @@ A selector chooses the weights of a network, over any parameter pytree. A method
 That is all: it works in layers, in `partition`, in training, in tickets and in `slotjax.analysis`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -229,9 +229,3 @@ def default_where(distribution: Any) -> Where:
     """
     own = distribution is None or (isinstance(distribution, Distribution) and distribution.is_own)
     return drawn_about_zero if own else matrices_and_kernels
-
-
-def check_one_of(name: str, given: str, allowed: Sequence[str]) -> None:
-    """Raises unless an argument is one of the allowed names."""
-    if given not in allowed:
-        raise ValueError(f"{name}: {given!r} was given, but it must be one of {', '.join(allowed)}")

@@ -16,6 +16,7 @@ from slotjax.options import (
     Source,
     Storage,
     check_distribution,
+    check_one_of,
     limit_of,
     own_options,
     own_sigma,
@@ -24,7 +25,7 @@ from slotjax.selectors.each import Each, each_named
 from slotjax.selectors.explicit import ExplicitScores
 from slotjax.selectors.factored import FactoredScores
 from slotjax.selectors.initial_scores import Initial, InitialScores
-from slotjax.selectors.selector import Frozen, Selector, Weight, Where, check_one_of, default_where
+from slotjax.selectors.selector import Frozen, Selector, Weight, Where, default_where
 from slotjax.selectors.starts import LatentStart, SeededStart, Start, StoredStart
 from slotjax.selectors.tree import TreeSelector, make_selector
 

@@ -17,12 +17,13 @@ from slotjax.options import (
     Source,
     Storage,
     check_distribution,
+    check_one_of,
     draw_seed,
     kept_ratio,
     uniform_numbers,
 )
 from slotjax.selectors.masks import check_mask_layout, mask_codebook, mask_scores, mask_source, masked, random_weight
-from slotjax.selectors.selector import Selector, Weight, Where, check_one_of, default_where
+from slotjax.selectors.selector import Selector, Weight, Where, default_where
 from slotjax.selectors.tree import make_selector
 
 Evaluation = Literal["thresholded", "expected", "sampled"]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -154,13 +154,23 @@ def init_selected(
     _check_names([name for name, _ in named])
     selected = {name: leaf for name, leaf in named if check_picked(name, where(name, leaf))}
     if where is drawn_about_zero:
-        _check_some_vary(named, selected)
+        check_some_vary(named, selected, instead="the weights that the model's init draws")
     initialized = initialize(selected)
     pairs = [initialized[name] if name in initialized else (_value(name, leaf), {}) for name, leaf in named]
     return {
         "params": tree_unflatten(treedef, [trainable for trainable, _ in pairs]),
         "frozen": tree_unflatten(treedef, [frozen for _, frozen in pairs]),
     }
+
+
+def check_some_vary(named: Iterable[tuple[str, Any]], varying: Container[str], instead: str) -> None:
+    """Raises if weights could be selected, but none of them varies about zero."""
+    constant = [name for name, leaf in named if matrices_and_kernels(name, leaf)]
+    if constant and not any(name in varying for name in constant):
+        raise ValueError(
+            f"params: the values of {constant} do not vary about zero, so no weight has a scale of its own; give "
+            f"{instead}, or distribution="
+        )
 
 
 def selected_weights(variables: Variables) -> dict[str, Weight]:
@@ -232,15 +242,6 @@ def _check_names(names: list[str]) -> None:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"params: {twice} name two leaves each, which would have the same random values")
-
-
-def _check_some_vary(named: list[tuple[str, Any]], selected: Mapping[str, Any]) -> None:
-    constant = [name for name, leaf in named if matrices_and_kernels(name, leaf)]
-    if constant and not selected:
-        raise ValueError(
-            f"params: the values of {constant} do not vary about zero, so no weight has a scale of its own; give the "
-            "weights that the model's init draws, or distribution="
-        )
 
 
 def _value(name: str, leaf: Any) -> Any:

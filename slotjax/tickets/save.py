@@ -52,7 +52,8 @@ def save_ticket(
         path: the file; one that is there is replaced.
         selector: the selector that made the variables.
         variables: `{"params": ..., "frozen": ...}`, after training.
-        collections: other collections that the model needs, such as `{"batch_stats": ...}`: pytrees of arrays.
+        collections: other collections that the model needs, such as `{"batch_stats": ...}`: pytrees of arrays. One
+            without arrays is left out.
         metadata: anything that JSON can hold, to be read back; its names become strings.
         proof: `slotjax.proof(variables["frozen"])`, to be read back.
 
