@@ -92,7 +92,7 @@ def _against(places: Sequence[int], widths_at: Callable[[int], Sequence[int]], r
     return Curve([*places], {name: [taken[name] for taken in found] for name in (*machines(), TRAFFIC)})
 
 
-def ratios(variants: dict[Any, Variant], inputs: Inputs, rounds: int) -> dict[Any, float]:
+def ratios(variants: dict[Any, Variant], inputs: Inputs, rounds: int, steps: int = STEPS) -> dict[Any, float]:
     """The time of a step against that of learned weights, all by turns in this process.
 
     The last one is that of learned weights and of reading and writing each weight once more, which selecting has to do.
@@ -101,14 +101,15 @@ def ratios(variants: dict[Any, Variant], inputs: Inputs, rounds: int) -> dict[An
         variants: one network in training, by what selects its weights; that of `"learned"` ones is what is 1.
         inputs: what it sees.
         rounds: how many turns of each count.
+        steps: how many are one compiled call.
     """
     variants = {**variants, "once more": _once_more(variants["learned"])}
-    images = jax.random.uniform(jax.random.key(0), (STEPS, BATCH, *inputs.image_shape))
-    examples = data.Split(images, jnp.zeros((STEPS, BATCH), jnp.int32))
+    images = jax.random.uniform(jax.random.key(0), (steps, BATCH, *inputs.image_shape))
+    examples = data.Split(images, jnp.zeros((steps, BATCH), jnp.int32))
     turns = {}
     for label, one in variants.items():
         compiled = jax.jit(one.loop, donate_argnums=0).lower(one.state, one.frozen, examples).compile()
-        turns[label] = turns_of(compiled, one, examples, STEPS, _clock())
+        turns[label] = turns_of(compiled, one, examples, steps, _clock())
     taken = {label: statistics.median(seconds) for label, seconds in take_turns(turns, rounds).items()}
     learned, more = taken.pop("learned"), taken.pop("once more")
     return {label: seconds / learned for label, seconds in taken.items()} | {TRAFFIC: 1 + more / learned}

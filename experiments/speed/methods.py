@@ -16,12 +16,15 @@ from experiments.speed.curves import TRAFFIC, Curve, ratios
 from experiments.speed.measure import CIFAR, MNIST, Variant, variant_of
 
 LENET = "LeNet-300-100"
-NETWORKS: Mapping[str, tuple[str, Inputs]] = {LENET: ("lenet", MNIST), "CONV-2": ("conv2", CIFAR)}
+# The model, what it sees, and the steps of a call.
+NETWORKS: Mapping[str, tuple[str, Inputs, int]] = {LENET: ("lenet", MNIST, 10), "CONV-2": ("conv2", CIFAR, 2)}
 
 
 def against_methods(rounds: int, names: Sequence[str] = tuple(NETWORKS)) -> Curve:
     """The methods of `beyond.methods`, all of a network by turns in this process."""
-    taken = [ratios(_variants(*NETWORKS[name]), NETWORKS[name][1], rounds) for name in names]
+    taken = []
+    for model, inputs, steps in map(NETWORKS.__getitem__, names):
+        taken.append(ratios(_variants(model, inputs), inputs, rounds, steps))
     return Curve([*names], {label: [one[label] for one in taken] for label in taken[0] if label != TRAFFIC})
 
 

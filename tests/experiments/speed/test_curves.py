@@ -102,7 +102,7 @@ def test_methods_have_a_table_and_no_picture(measured, tmp_path):
 
 
 def test_every_method_is_measured_with_each_network(monkeypatch):
-    def ratios(variants, inputs, rounds):
+    def ratios(variants, inputs, rounds, steps):
         assert next(iter(variants)) == "learned"
         assert all(jax.tree.leaves(one.state.params) for one in variants.values())
         return {label: inputs.image_shape[0] for label in variants if label != "learned"} | {TRAFFIC: 1.0}
