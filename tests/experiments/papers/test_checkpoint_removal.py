@@ -187,12 +187,15 @@ def test_a_run_whose_line_is_lost_is_trained_again_only_if_its_line_needs_checkp
 @pytest.mark.slow
 def test_a_start_that_is_trained_again_gives_the_same_finetuning(prepared_digits, tmp_path):
     start, finetuning = (Cell(run, 0, scale=0.01, examples=128) for run in (greedy("lenet"), finetuned("lenet")))
+    once, again = (
+        Directories(tmp_path / name / "runs", tmp_path / name / "ledger", str(prepared_digits))
+        for name in ("once", "again")
+    )
+    train_cell(start, once)
+    shutil.copytree(tmp_path / "once", tmp_path / "again")
+    shutil.rmtree(again.workdir(start) / "checkpoints")
     lines = []
-    for name in ("once", "again"):
-        directories = Directories(tmp_path / name / "runs", tmp_path / name / "ledger", str(prepared_digits))
-        train_cell(start, directories)
-        if name == "again":
-            shutil.rmtree(directories.workdir(start) / "checkpoints")
+    for directories in (once, again):
         train_cell(finetuning, directories)
         lines.append(ledger.read(directories.ledger))
         assert set(lines[-1]) == {key(start), key(finetuning)}

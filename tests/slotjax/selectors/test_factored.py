@@ -15,7 +15,7 @@ from slotjax import models, training
 from tests import paper
 
 SHAPES = {"dense": {"kernel": (6, 4), "bias": (4,)}, "head": (3, 2, 4), "conv": {"kernel": (2, 2, 3, 2)}}
-STEPS = 300
+STEPS = 100
 K = [1, 2, 64]
 STORAGES = get_args(slotjax.options.Storage)
 VARIANTS = {
@@ -141,14 +141,14 @@ def test_a_small_network_trains_alike_for_200_steps(x64):
 @pytest.mark.parametrize("k", K)
 def test_a_network_trains_alike_for_300_steps(k, selection, x64):
     """Momentum, L2 penalty and warm restarts: the same selections and draws, scores to 1e-9."""
-    assert_same_training(k, selection, *network(), SGD["the paper's"]())
+    assert_same_training(k, selection, *network(), SGD["the paper's"](), 300)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", get_args(slotjax.selectors.Selection))
 @pytest.mark.parametrize("k", [8])
 def test_lenet_300_100_trains_alike_for_100_steps(k, selection, x64):
-    assert_same_training(k, selection, *network((784, (300, 100)), 384), SGD["the paper's"](), 100)
+    assert_same_training(k, selection, *network((784, (300, 100)), 384), SGD["the paper's"]())
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_every_variant_trains_alike(variant, selection, x64):
 def test_an_optimizer_that_is_not_linear_trains_otherwise(x64):
     """What the guard is for, and proof that the tests above can fail."""
     with pytest.raises(AssertionError):
-        assert_same_training(8, "greedy", *network(), optax.adam(0.01), steps=100)
+        assert_same_training(8, "greedy", *network(), optax.adam(0.01))
 
 
 def assert_nothing_as_large_as_k_weights_is_made(k, selection, **variant):
