@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from operator import truediv
 from typing import Any, NamedTuple
 
 import jax
@@ -110,9 +111,12 @@ def ratios(variants: dict[Any, Variant], inputs: Inputs, rounds: int, steps: int
     for label, one in variants.items():
         compiled = jax.jit(one.loop, donate_argnums=0).lower(one.state, one.frozen, examples).compile()
         turns[label] = turns_of(compiled, one, examples, steps, _clock())
-    taken = {label: statistics.median(seconds) for label, seconds in take_turns(turns, rounds).items()}
-    learned, more = taken.pop("learned"), taken.pop("once more")
-    return {label: seconds / learned for label, seconds in taken.items()} | {TRAFFIC: 1 + more / learned}
+    taken = take_turns(turns, rounds)
+    learned = taken.pop("learned")
+    # By rounds, because a machine that others share is slower for minutes.
+    against = {label: statistics.median(map(truediv, seconds, learned)) for label, seconds in taken.items()}
+    more = against.pop("once more")
+    return {**against, TRAFFIC: 1 + more}
 
 
 def _ratios(widths: Sequence[int], selectors: dict[Any, slotjax.Selector], rounds: int) -> dict[Any, float]:
