@@ -52,7 +52,7 @@ all networks of a place took turns, against the same network with learned weight
 vary by a tenth. *{TRAFFIC.capitalize()}* is a step with learned weights, and every weight read and
 written once more: the least that selecting from a seed can take, whatever K is. Between devices it is the gradient of
 every weight, once, in a ring; bytes are counted in what XLA compiles for virtual devices.
-`python -m experiments.benchmark --rounds=3 --out=experiments/results --curves=NAMES` measures it again, of
+`python -m experiments.benchmark --out=experiments/results --curves=NAMES` measures it again, of
 {", ".join(PANELS)}."""
 
 
