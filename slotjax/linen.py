@@ -49,8 +49,7 @@ def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
     `"select"` samples, where selection is probabilistic. In `nn.scan` and `nn.vmap`, `"frozen"` needs an entry in
     `variable_axes` beside `"params"`.
 
-    The plain module takes `{"params": selector.select(variables)}`. Give it no scores: Flax refuses those of other
-    shapes than the weights', but the scores of a mask have the shape of the weight and would pass for it.
+    The plain module takes `{"params": selector.select(variables)}`, never scores: a mask's would pass for weights.
 
     Args:
         module: any Linen module that is not bound.
