@@ -40,7 +40,7 @@ def restarts():
     return training.learning_rate_schedule("warm_restarts", 0.2, epochs=30, steps_per_epoch=10, restarts=(8, 15))
 
 
-def train(selector, params, loss, optimizer, steps=STEPS, every=100):
+def train(selector, params, loss, optimizer, steps=STEPS, every=50):
     """Variables after every so many steps, starting from scores that were moved off the initial ones."""
     variables = jax.jit(lambda: selector.init(jax.random.key(0), params))()
 
