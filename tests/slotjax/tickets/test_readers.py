@@ -122,6 +122,9 @@ def selector_of(books):
     weights = {name: weight.astype(_dtype(books[name])) for name, weight in weights.items()}
     return SimpleNamespace(
         settings=slotjax.learned().settings,
+        joint=False,
+        init=lambda *_: None,
+        scores=lambda *_: None,
         select=lambda variables: weights,
         selection=lambda variables: index,
         codebooks=lambda variables: books,
@@ -140,7 +143,7 @@ def test_jax_numpy_and_c_agree_on_all_options(decoder, tmp_path):
     # The function itself, because a check of types wants a whole selector.
     save = getattr(slotjax.save_ticket, "__wrapped__", slotjax.save_ticket)
     with pytest.warns(slotjax.tickets.LargeTicket):
-        save(tmp_path / "ticket", selector, {})
+        save(tmp_path / "ticket", selector, {"params": {}, "frozen": {}})
     leaves = reader.parse((tmp_path / "ticket").read_bytes())[1]
     expected = selector.select({})
     for leaf in leaves:
