@@ -1,13 +1,14 @@
 """The own scale of a weight: the deviation of the values that its model's initializer drew; and sums that are exact."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from slotjax.options.generator import at_least_float32
 
@@ -73,7 +74,7 @@ def total_magnitude(values: Float[Array, "*shape"], mask: Bool[Array, "*shape"])
     """
     values = jnp.abs(values.astype(at_least_float32(values.dtype)))
     _, exponent = jnp.frexp(jnp.maximum(values.max(initial=0), jnp.asarray(1e-37, values.dtype)))
-    rest = jnp.ldexp(jnp.where(mask, values, jnp.zeros_like(values)), _WORD - exponent)
+    rest = _scaled(jnp.where(mask, values, jnp.zeros_like(values)), _WORD - exponent)
     total = jnp.zeros((), values.dtype)
     words = 1 if values.dtype == jnp.float32 else 2
     for word in range(words):
@@ -95,7 +96,7 @@ def _rounded_deviation(values: Float[Array, "*shape"]) -> Float[Array, ""]:
     least, greatest = values.min(), values.max()
     values = values - (least + greatest) * 0.5
     _, exponent = jnp.frexp(jnp.maximum(greatest - least, jnp.float32(1e-37)))
-    whole = jnp.round(jnp.ldexp(values, _BITS - exponent)).astype(jnp.int32)
+    whole = jnp.round(_scaled(values, _BITS - exponent)).astype(jnp.int32)
     above, below = (_sum(jnp.maximum(part, 0).astype(jnp.uint32), 2) for part in (whole, -whole))
     squares = _sum((whole * whole).astype(jnp.uint32), 4)
     count = jnp.float32(math.prod(values.shape))
@@ -109,18 +110,31 @@ def _rounded_deviation(values: Float[Array, "*shape"]) -> Float[Array, ""]:
     return jnp.where(usable, sigma, jnp.nan)
 
 
+def _scaled(values: Float[Array, "*shape"], exponent: Int[Array, ""]) -> Float[Array, "*shape"]:
+    """`values * 2^exponent`, without the power per value of `jnp.ldexp`, in two factors, since one might overflow."""
+    half = exponent // 2
+    factors = jnp.ldexp(jnp.ones((2,), values.dtype), jnp.stack([half, exponent - half]))
+    return values * factors[0] * factors[1]
+
+
 def _sum(words: UInt32[Array, "*shape"], size: int, dtype: DTypeLike = jnp.float32) -> Float[Array, ""]:
     """The sum of all words, each of so many bytes, which are added up one by one."""
     parts = [words >> (8 * place) & 0xFF for place in range(size)]
     for _ in words.shape:
-        parts = _carried([part.sum(-1, dtype=jnp.uint32) for part in parts])
+        parts = _carried(_sums(parts))
     total = jnp.zeros((), dtype)
     for part in reversed(parts):
         total = total * 256 + part.astype(dtype)
     return total
 
 
-def _carried(sums: list[UInt32[Array, "*shape"]]) -> list[UInt32[Array, "*shape"]]:
+def _sums(parts: list[UInt32[Array, "*outer last"]]) -> tuple[UInt32[Array, "*outer"], ...]:
+    """Each summed over its last axis, all in one pass."""
+    zeros, last = (jnp.uint32(0),) * len(parts), parts[0].ndim - 1
+    return jax.lax.reduce(tuple(parts), zeros, lambda sums, more: tuple(map(jnp.add, sums, more)), (last,))
+
+
+def _carried(sums: Sequence[UInt32[Array, "*shape"]]) -> list[UInt32[Array, "*shape"]]:
     """Bytes of the number whose places in base 256 are these sums, each below 2^31."""
     parts, carry = [], jnp.zeros_like(sums[0])
     for sum_ in sums:
