@@ -55,12 +55,15 @@ def finish_both(processes):
     return [process.returncode for process in processes], said
 
 
-@pytest.fixture(scope="module")
-def unbroken(digits, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("both") / "run"
-    codes, said = finish_both(start_both(digits, workdir))
-    assert codes == [0, 0], said
-    return workdir, said
+@pytest.fixture(scope="session")
+def unbroken(digits, once):
+    def train(directory):
+        codes, said = finish_both(start_both(digits, directory / "run"))
+        assert codes == [0, 0], said
+        (directory / "said.json").write_text(json.dumps(said))
+
+    directory = once("both", train)
+    return directory / "run", json.loads((directory / "said.json").read_text())
 
 
 def kill(processes, victims):

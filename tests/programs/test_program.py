@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.patience import PATIENCE
 from tests.programs.in_process import call
-from tests.programs.training_process import EPOCHS, STORED, finish, flags, metrics, selections, start
+from tests.programs.training_process import EPOCHS, STORED, finish, flags, metrics, start
 
 FILES = {"config.json", "metrics.jsonl", "curves.png", "summary.json", "checkpoints", "frozen", "tensorboard"}
 
@@ -77,13 +77,6 @@ def test_checkpoints_kept_are_the_latest_the_best_and_the_chosen(unbroken):
     assert max(accuracies[epoch] for epoch in kept) == accuracies[best]
 
 
-@pytest.mark.slow
-def test_the_same_settings_give_bitwise_the_same_run(unbroken, digits, tmp_path):
-    assert finish(digits, tmp_path / "run", EPOCHS)[0] == 0
-    assert metrics(tmp_path / "run") == metrics(unbroken[0])
-    assert selections(tmp_path / "run") == selections(unbroken[0])
-
-
 def test_a_finished_run_says_so_and_trains_nothing(unbroken, digits):
     workdir = unbroken[0]
     before = {path: path.read_bytes() for path in workdir.rglob("*") if path.is_file()}
@@ -106,7 +99,7 @@ def test_other_settings_in_the_same_workdir_are_an_error_that_names_them(unbroke
 @pytest.mark.slow
 def test_overwrite_starts_again(digits, tmp_path):
     for arguments in (["--epochs=2"], ["--epochs=3", "--overwrite"]):
-        assert finish(digits, tmp_path / "run", *arguments)[0] == 0
+        assert call("train", *flags(digits, tmp_path / "run", *arguments))[0] == 0
     assert len(metrics(tmp_path / "run")) == 4
 
 
@@ -133,7 +126,7 @@ def test_bad_arguments_are_one_sentence(argument, sentence, digits, tmp_path):
 def test_how_scores_and_options_are_held_changes_no_number_at_first(digits, tmp_path):
     """Rounding makes the runs drift apart later, as two runs with other rounding do."""
     for name, arguments in (("factored", ()), ("explicit", STORED)):
-        assert finish(digits, tmp_path / name, "--epochs=1", *arguments)[0] == 0
+        assert call("train", *flags(digits, tmp_path / name, "--epochs=1", *arguments))[0] == 0
     here, there = metrics(tmp_path / "explicit"), metrics(tmp_path / "factored")
     for name in ("train", "validation", "test"):
         assert here[1][name]["loss"] == pytest.approx(there[1][name]["loss"], rel=2e-2)
@@ -145,7 +138,7 @@ def test_a_second_process_in_the_same_workdir_is_refused(digits, tmp_path):
     first = start(digits, tmp_path / "run", "--epochs=2")
     while not (tmp_path / "run" / "config.json").exists():
         time.sleep(0.01)
-    code, _, errors = finish(digits, tmp_path / "run", "--epochs=2")
+    code, _, errors = call("train", *flags(digits, tmp_path / "run", "--epochs=2"))
     assert code == 1
     assert errors == f"error: --workdir: another process is training in {tmp_path / 'run'}\n"
     first.communicate(timeout=PATIENCE)
@@ -157,11 +150,11 @@ def test_a_second_process_in_the_same_workdir_is_refused(digits, tmp_path):
 def test_a_run_is_not_resumed_on_other_data(digits, tmp_path):
     own, workdir = tmp_path / "own.npz", tmp_path / "run"
     shutil.copy(digits, own)
-    assert finish(own, workdir, "--epochs=1")[0] == 0
+    assert call("train", *flags(own, workdir, "--epochs=1"))[0] == 0
     (workdir / "summary.json").unlink()
     arrays = dict(np.load(digits))
     np.savez(own, x_train=255 - arrays["x_train"], y_train=arrays["y_train"])
-    code, _, errors = finish(own, workdir, "--epochs=1")
+    code, _, errors = call("train", *flags(own, workdir, "--epochs=1"))
     assert code == 1
     assert "--dataset: it does not hold the data that the run" in errors
 
@@ -169,10 +162,10 @@ def test_a_run_is_not_resumed_on_other_data(digits, tmp_path):
 @pytest.mark.slow
 def test_options_that_are_not_the_runs_own_are_refused(digits, tmp_path):
     for name, seed in (("run", 0), ("other", 1)):
-        assert finish(digits, tmp_path / name, "--epochs=1", f"--seed={seed}")[0] == 0
+        assert call("train", *flags(digits, tmp_path / name, "--epochs=1", f"--seed={seed}"))[0] == 0
     (tmp_path / "run" / "summary.json").unlink()
     shutil.rmtree(tmp_path / "run" / "checkpoints")
     (tmp_path / "other" / "checkpoints").rename(tmp_path / "run" / "checkpoints")
-    code, _, errors = finish(digits, tmp_path / "run", "--epochs=1")
+    code, _, errors = call("train", *flags(digits, tmp_path / "run", "--epochs=1"))
     assert code == 1
     assert "its values are not those that the run started with" in errors

@@ -145,11 +145,19 @@ def test_what_cannot_be_finished_keeps_nothing_else_from_being_so(prepared_digit
 
 
 @pytest.mark.slow
-def test_cells_in_other_hands_are_waited_for_until_the_budget_is_over(prepared_digits, tmp_path):
+def test_cells_in_other_hands_are_waited_for(prepared_digits, tmp_path):
+    """By a process that does all others, and then waits until it is asked to stop."""
     cells = cells_of(chosen_figures(["slot.figure2"]), 1, ["lenet"], SCALE, EXAMPLES)
     with locked(cells[1], Directories(tmp_path / "runs", tmp_path / "ledger", None)):
-        listed = finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--list").splitlines()[1]
-        finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--budget_minutes=1")
+        listed = repeat(prepared_digits, tmp_path, *ONE, "--trials=1", "--list").splitlines()[1]
+        process = start(prepared_digits, tmp_path, *ONE, "--trials=1")
+        while not lines(tmp_path) and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
     assert listed.split()[:4] == ["slot.figure2", "0", "1", "1"]
     assert [line["key"] for line in lines(tmp_path)] == [key(cells[0])]
 
@@ -207,36 +215,44 @@ def test_data_that_is_missing_is_one_sentence_per_run(tmp_path):
     assert "Traceback" not in errors
 
 
-@pytest.mark.slow
-def test_five_interruptions_change_nothing(prepared_digits, tmp_path):
-    """Five SIGKILLs, SIGTERMs and SIGINTs at random, also while lines are written."""
-    moments = random.Random(0)
-    finish(prepared_digits, tmp_path / "unbroken", *SEVERAL)
-    for _ in range(5):
-        process = start(prepared_digits, tmp_path / "broken", *SEVERAL)
-        time.sleep(moments.uniform(5, 15))
-        process.send_signal(moments.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
-        process.communicate(timeout=PATIENCE)
-    finish(prepared_digits, tmp_path / "broken", *SEVERAL)
-    found = lines(tmp_path / "broken")
-    assert len(found) == len({line["key"] for line in found})
-    assert numbers(tmp_path / "broken") == numbers(tmp_path / "unbroken")
-    assert list((tmp_path / "broken" / "runs").glob("*/checkpoints")) == []
+@pytest.fixture(scope="session")
+def shared(prepared_digits, once):
+    """What two processes that are started at once leave, and print."""
+
+    def train(directory):
+        processes = [start(prepared_digits, directory, *SEVERAL) for _ in range(2)]
+        said = [process.communicate(timeout=PATIENCE) for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], said
+        (directory / "said.json").write_text(json.dumps(said))
+
+    directory = once("shared", train)
+    return directory, [output for output, _ in json.loads((directory / "said.json").read_text())]
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_work(prepared_digits, tmp_path):
-    names = ["slot.figure2", "slot.sparse"]
-    given = (f"--only={','.join(names)}", *SHORT)
-    processes = [start(prepared_digits, tmp_path, *given) for _ in range(2)]
-    outputs = [process.communicate(timeout=PATIENCE) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    begun = [text for output, _ in outputs for text in output.splitlines() if text.startswith("== ")]
-    found = lines(tmp_path)
-    expected = len(cells_of(chosen_figures(names), 1, ["lenet"], 0.01))
+def test_two_processes_share_the_work(shared):
+    begun = [text for output in shared[1] for text in output.splitlines() if text.startswith("== ")]
+    found = lines(shared[0])
+    expected = len(cells_of(chosen_figures(["slot.figure2", "slot.sparse"]), 1, ["lenet"], 0.01))
     assert len(found) == len({line["key"] for line in found}) == expected
-    assert all("== " in output for output, _ in outputs)
+    assert all("== " in output for output in shared[1])
     assert len(begun) == len(set(begun)) == expected
+
+
+@pytest.mark.slow
+def test_interruptions_change_nothing(shared, prepared_digits, tmp_path):
+    """At random, also while lines are written."""
+    moments = random.Random(0)
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        process = start(prepared_digits, tmp_path, *SEVERAL)
+        time.sleep(moments.uniform(5, 15))
+        process.send_signal(number)
+        process.communicate(timeout=PATIENCE)
+    finish(prepared_digits, tmp_path, *SEVERAL)
+    found = lines(tmp_path)
+    assert len(found) == len({line["key"] for line in found})
+    assert numbers(tmp_path) == numbers(shared[0])
+    assert list((tmp_path / "runs").glob("*/checkpoints")) == []
 
 
 @pytest.mark.slow

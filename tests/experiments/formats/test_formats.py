@@ -151,7 +151,7 @@ def test_stablehlo_has_the_same_logits_for_any_number_of_images(model, tickets, 
     pytest.importorskip("flatbuffers", reason="jax.export writes with flatbuffers; install slotjax[interop]")
     shipped, path = written(tickets, model, "stablehlo", tmp_path)
     assert path.stat().st_size < 1.1 * tickets(model).stat().st_size + 30_000 + 5_000 * (model in SLOW)
-    for count in (1, 3):
+    for count in (3,) if model in SLOW else (1, 3):
         images = images_for(shipped, count)
         assert_close(stablehlo_logits(path)(images), shipped, images)
 
