@@ -15,7 +15,7 @@ from tests.patience import PATIENCE
 from tests.programs.in_process import call
 from tests.programs.training_process import ROOT, STORED, command, flags, metrics, wait_for_epochs
 
-EPOCHS = 14
+EPOCHS = 24  # enough for five interruptions
 FLAGS = (f"--epochs={EPOCHS}", "--k=2", *STORED)  # which are compiled soonest; only process 0 writes JAX's cache
 LOST = (
     "error: another process of this run has ended or cannot be reached; "
