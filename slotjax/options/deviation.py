@@ -15,6 +15,7 @@ from slotjax.options.generator import at_least_float32
 _BITS = 15  # of the values while they are added up
 _SIGNIFICANT = 8  # bits of a deviation
 _WORD = 23  # bits of a magnitude that are added up at once
+_ADDENDS = 2**23  # bytes whose sum is below 2^31
 
 
 def own_sigma(leaf: Any, factor: float = 1.0) -> Float[Array, ""]:
@@ -81,7 +82,7 @@ def total_magnitude(values: Float[Array, "*shape"], mask: Bool[Array, "*shape"])
         whole = jnp.round(rest) if word == words - 1 else jnp.floor(rest)
         total += _sum(whole.astype(jnp.uint32), 3, values.dtype) * 2.0 ** (-_WORD * word)
         rest = (rest - whole) * 2.0**_WORD
-    return jnp.ldexp(total, exponent - _WORD)
+    return _scaled(total, exponent - _WORD)
 
 
 @jax.jit
@@ -105,7 +106,7 @@ def _rounded_deviation(values: Float[Array, "*shape"]) -> Float[Array, ""]:
     deviation = jnp.sqrt(jnp.maximum(squares / count - square, 0.0))
     mantissa, more = jnp.frexp(deviation)
     rounded = jnp.round(mantissa * 2.0**_SIGNIFICANT)
-    sigma = jnp.ldexp(rounded, more - _SIGNIFICANT + exponent - _BITS)
+    sigma = _scaled(rounded, more - _SIGNIFICANT + exponent - _BITS)
     usable = jnp.isfinite(greatest - least) & (least < greatest)
     return jnp.where(usable, sigma, jnp.nan)
 
@@ -113,25 +114,32 @@ def _rounded_deviation(values: Float[Array, "*shape"]) -> Float[Array, ""]:
 def _scaled(values: Float[Array, "*shape"], exponent: Int[Array, ""]) -> Float[Array, "*shape"]:
     """`values * 2^exponent`, without the power per value of `jnp.ldexp`, in two factors, since one might overflow."""
     half = exponent // 2
-    factors = jnp.ldexp(jnp.ones((2,), values.dtype), jnp.stack([half, exponent - half]))
-    return values * factors[0] * factors[1]
+    return values * _power_of_2(half, values.dtype) * _power_of_2(exponent - half, values.dtype)
+
+
+def _power_of_2(exponent: Int[Array, ""], dtype: DTypeLike) -> Float[Array, ""]:
+    """Made of its bits, since no processor promises that the function is exact."""
+    limits = jnp.finfo(dtype)
+    integer = jnp.int64 if limits.bits == 64 else jnp.int32
+    return jax.lax.bitcast_convert_type((exponent.astype(integer) + (limits.maxexp - 1)) << limits.nmant, dtype)
 
 
 def _sum(words: UInt32[Array, "*shape"], size: int, dtype: DTypeLike = jnp.float32) -> Float[Array, ""]:
     """The sum of all words, each of so many bytes, which are added up one by one."""
     parts = [words >> (8 * place) & 0xFF for place in range(size)]
-    for _ in words.shape:
-        parts = _carried(_sums(parts))
+    while parts[0].ndim:
+        axes = range(parts[0].ndim)
+        parts = _carried(_sums(parts, axes if parts[0].size <= _ADDENDS else axes[-1:]))
     total = jnp.zeros((), dtype)
     for part in reversed(parts):
         total = total * 256 + part.astype(dtype)
     return total
 
 
-def _sums(parts: list[UInt32[Array, "*outer last"]]) -> tuple[UInt32[Array, "*outer"], ...]:
-    """Each summed over its last axis, all in one pass."""
-    zeros, last = (jnp.uint32(0),) * len(parts), parts[0].ndim - 1
-    return jax.lax.reduce(tuple(parts), zeros, lambda sums, more: tuple(map(jnp.add, sums, more)), (last,))
+def _sums(parts: Sequence[UInt32[Array, "*shape"]], axes: Sequence[int]) -> Sequence[UInt32[Array, "..."]]:
+    """Each summed over some axes, all in one pass."""
+    zeros = (jnp.uint32(0),) * len(parts)
+    return jax.lax.reduce(tuple(parts), zeros, lambda sums, more: tuple(map(jnp.add, sums, more)), tuple(axes))
 
 
 def _carried(sums: Sequence[UInt32[Array, "*shape"]]) -> list[UInt32[Array, "*shape"]]:

@@ -1,6 +1,7 @@
 """Biprop and multicoated supermasks: values and gradients against transcriptions in NumPy, and sums that are exact."""
 
 import math
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -145,6 +146,13 @@ def test_sums_of_magnitudes_do_not_depend_on_the_order(kind):
     shuffled = (jnp.asarray(array.ravel()[order].reshape(45, 123)) for array in (values, mask))
     assert jax.jit(total_magnitude)(*shuffled) == total
     assert jax.jit(total_magnitude)(jnp.zeros((2, 2)), jnp.ones((2, 2), bool)) == 0
+
+
+def test_sums_of_so_many_that_bytes_are_carried_in_between(monkeypatch):
+    values = jnp.asarray(np.random.default_rng(0).normal(size=(4, 5, 300)), jnp.float32)
+    expected = total_magnitude(values, values > 0)
+    monkeypatch.setattr(sys.modules["slotjax.options.deviation"], "_ADDENDS", 100)
+    assert jax.jit(lambda: total_magnitude(values, values > 0))() == expected
 
 
 @pytest.mark.slow
