@@ -34,7 +34,7 @@ CONV = [
 LAYERS = [(slotjax.Dense, nn.Dense, settings) for settings in DENSE] + [
     (slotjax.Conv, nn.Conv, settings) for settings in CONV
 ]
-X = jax.random.normal(jax.random.key(1), (2, 8, 8, 2))
+X = jnp.asarray(np.random.default_rng(1).normal(size=(2, 8, 8, 2)), jnp.float32)
 
 
 @pytest.mark.quick("Conv-Conv-settings5")

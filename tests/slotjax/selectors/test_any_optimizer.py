@@ -11,9 +11,11 @@ import slotjax
 from slotjax import training
 
 STEPS = 2000
-PARAMS = {"kernel": 0.1 * jax.random.normal(jax.random.key(0), (12, 8)), "bias": jnp.zeros(8)}
+PARAMS = {
+    "kernel": np.random.default_rng(0).normal(0, 0.1, (12, 8)).astype(np.float32),
+    "bias": np.zeros(8, np.float32),
+}
 SELECTOR = slotjax.slot_machine(k=64, where=lambda name, leaf: name == "kernel")
-VARIABLES = jax.jit(lambda: SELECTOR.init(jax.random.key(1), PARAMS))()
 WARM_UP = optax.warmup_cosine_decay_schedule(0, 1e-2, 100, STEPS)
 
 
@@ -65,7 +67,8 @@ def train(optimizer, params, weights_of):
 @pytest.mark.quick("Adam")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_latent_value_trains_like_a_weight(name):
-    frozen, start = VARIABLES["frozen"], VARIABLES["params"]
+    variables = jax.jit(lambda: SELECTOR.init(jax.random.key(1), PARAMS))()
+    frozen, start = variables["frozen"], variables["params"]
     trained = train(OPTIMIZERS[name], start, lambda params: SELECTOR.select({"params": params, "frozen": frozen}))
     weights = train(OPTIMIZERS[name], {**start, "kernel": start["kernel"]["u"]}, lambda params: params)
     latent = trained["kernel"]["u"]

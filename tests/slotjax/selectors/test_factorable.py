@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import optax.contrib
 import pytest
@@ -10,8 +11,10 @@ import slotjax
 from slotjax import training
 from tests import paper
 
-PARAMS = {"d": {"kernel": jnp.zeros((30, 40)), "bias": jnp.zeros(4)}, "c": {"kernel": jnp.zeros((3, 3, 2, 5))}}
-TRAINABLE = paper.slot_machine(4, scores="factored", options="seeded").init(jax.random.key(0), PARAMS)["params"]
+SHAPES = {"d": {"kernel": (30, 40), "bias": (4,)}, "c": {"kernel": (3, 3, 2, 5)}}
+PARAMS = jax.tree.map(lambda shape: np.zeros(shape, np.float32), SHAPES, is_leaf=lambda node: isinstance(node, tuple))
+FACTORED = paper.slot_machine(4, scores="factored", options="seeded")
+TRAINABLE = jax.jit(lambda: FACTORED.init(jax.random.key(0), PARAMS)["params"])()
 WARM_UP = optax.warmup_cosine_decay_schedule(0, 0.1, 20, 100)
 
 

@@ -12,7 +12,10 @@ import slotjax
 from slotjax.distributions import glorot_uniform, own_scale
 
 KEY = jax.random.key(0)
-PARAMS = {"kernel": 0.1 * jax.random.normal(jax.random.key(1), (16, 12)), "bias": jnp.ones(12)}
+PARAMS = {
+    "kernel": np.random.default_rng(0).normal(0, 0.1, (16, 12)).astype(np.float32),
+    "bias": np.ones(12, np.float32),
+}
 SELECTORS = {
     "default": slotjax.slot_machine(8),
     "many, sampled": slotjax.slot_machine(40, "probabilistic", distribution=own_scale("normal")),
@@ -40,13 +43,14 @@ def sharded(kind, spec):
 @pytest.mark.parametrize("name", SELECTORS)
 def test_sharding_changes_no_weight(name, kind):
     selector = dataclasses.replace(SELECTORS[name], where=lambda name, leaf: name == "kernel")
-    variables = selector.init(KEY, PARAMS)
-    expected = [selector.select(variables)["kernel"], selector.select(variables, KEY)["kernel"]]
+    select = jax.jit(lambda variables: [selector.select(variables), selector.select(variables, KEY)])
+    variables = jax.jit(selector.init)(KEY, PARAMS)
+    expected = [weights["kernel"] for weights in select(variables)]
     params = sharded(kind, PartitionSpec(None, "x"))
     eager = selector.init(KEY, params)
     with jax.set_mesh(mesh(kind)):
         compiled = jax.jit(selector.init)(KEY, params)
-        weights = jax.jit(lambda variables: [selector.select(variables), selector.select(variables, KEY)])(compiled)
+        weights = select(compiled)
     for one, other in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(one["kernel"], other)
         assert one["kernel"].sharding.is_equivalent_to(params["kernel"].sharding, 2)

@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import slotjax
@@ -17,7 +17,10 @@ from tests import paper
 from tests.slotjax.selectors.test_contract import DISTRIBUTIONS, SELECTORS
 from tests.slotjax.tickets.made_tickets import MADE, VECTORS
 
-PARAMS = {"dense": {"kernel": jax.random.normal(jax.random.key(2), (6, 5))}, "bias": jnp.arange(5.0)}
+PARAMS = {
+    "dense": {"kernel": np.random.default_rng(2).normal(size=(6, 5)).astype(np.float32)},
+    "bias": np.arange(5, dtype=np.float32),
+}
 GLOROT, HALF = distributions.glorot_uniform(), slotjax.edge_popup(0.5)
 
 
