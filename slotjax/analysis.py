@@ -1,5 +1,6 @@
 """What training selected: pure functions on selections, weights and variables."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "overlap",
     "parameters_kept",
     "share_changed",
+    "share_outermost",
     "sparsity",
 ]
 
@@ -138,6 +140,32 @@ def offered_and_selected(
     }
 
 
+def share_outermost(selector: Selector, variables: dict[str, PyTree]) -> dict[str, float]:
+    """The share of connections of each weight that have the least or the greatest of their options.
+
+    From 2/K to 4/K at the start. Where it is much larger after training, the weights grew to where their options end:
+    give them a larger scale, such as `distributions.own_scale("bell", 3.0)`, or let them be learned, as
+    `slotjax.partition` does.
+
+    Args:
+        selector: what made the variables.
+        variables: `{"params": ..., "frozen": ...}`.
+
+    Returns:
+        By name, from 0 to 1; of masks, 1.
+
+    >>> selector = slotjax.slot_machine(k=64)
+    >>> variables = selector.init(jax.random.key(0), {"kernel": 0.1 * jax.random.normal(jax.random.key(1), (30, 40))})
+    >>> grown = jax.tree.map(lambda leaf: 10 * leaf, variables["params"])
+    >>> for params in (variables["params"], grown):
+    ...     print(round(slotjax.analysis.share_outermost(selector, variables | {"params": params})["kernel"], 2))
+    0.06
+    0.85
+    """
+    weights = named_leaves(selector.select(variables))
+    return {name: _outermost(book, weights[name]) for name, book in selector.codebooks(variables).items()}
+
+
 def flops(function: Callable[..., Any], *arguments: Any) -> float:
     """The floating-point operations of one call, as XLA counts them in the program for a TPU.
 
@@ -188,6 +216,15 @@ def _kept(leaf: Any) -> Bool[Array, "..."]:
 
 def _share(part: Any, whole: Any) -> Float[Array, ""]:
     return jnp.asarray(part, jnp.float32) / jnp.asarray(whole, jnp.float32)
+
+
+def _outermost(codebook: Codebook, weight: Any) -> float:
+    options, weight = codebook.options, np.asarray(weight)
+    least, greatest = (
+        functools.reduce(pick, (np.asarray(options.numbered(k)) for k in range(options.k)))
+        for pick in (np.minimum, np.maximum)
+    )
+    return float(((weight <= least) | (weight >= greatest)).mean())
 
 
 def _histograms(

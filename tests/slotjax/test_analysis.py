@@ -63,6 +63,20 @@ def test_histograms_of_offered_and_selected_values(options, share):
     np.testing.assert_array_equal(selected, np.histogram(np.asarray(selector.select(variables)["a"]), edges)[0])
 
 
+def test_the_share_of_outermost_options_is_that_of_numpy():
+    selector = paper.slot_machine(4, scores="explicit", options="stored")
+    variables = selector.init(jax.random.key(0), PARAMS)
+    offered, weight = np.asarray(variables["frozen"]["a"]["options"]), np.asarray(selector.select(variables)["a"])
+    expected = np.mean((weight == offered.min(0)) | (weight == offered.max(0)))
+    assert 0 < expected < 1
+    assert analysis.share_outermost(selector, variables)["a"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("selector", [paper.edge_popup(0.5), paper.supermask(rescale=True)], ids=["half", "rescaled"])
+def test_both_options_of_a_mask_are_outermost(selector):
+    assert set(analysis.share_outermost(selector, selector.init(jax.random.key(0), PARAMS)).values()) == {1.0}
+
+
 @pytest.mark.slow
 def test_histograms_of_masks_and_random_weights():
     for selector, count in ((paper.edge_popup(0.5), 2), (paper.supermask(rescale=True), 2)):
