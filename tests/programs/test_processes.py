@@ -80,7 +80,7 @@ def kill(processes, victims):
 
 def test_process_0_logs_and_the_other_is_silent(unbroken):
     (output, errors), (other, other_errors) = unbroken[1]
-    assert output.count("epoch ") > EPOCHS
+    assert "epoch 1/" in output
     assert "epoch " not in other
     assert (errors, other_errors) == ("", "")
     assert len(metrics(unbroken[0])) == 1 + EPOCHS
