@@ -47,8 +47,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Marks those cases as slow that the mark `quick` of their test does not name; the longest file comes first."""
-    items.sort(key=lambda item: item.path.name != "test_docs.py")
+    """Marks those cases as slow that the mark `quick` of their test does not name; what takes longest comes first."""
+    items.sort(key=lambda item: (item.path.name != "test_docs.py", item.path.parent.name != "training"))
     for item in items:
         mark = item.get_closest_marker("quick")
         if mark and item.callspec.id not in mark.args:

@@ -257,10 +257,9 @@ def test_interruptions_change_nothing(shared, prepared_digits, tmp_path):
 
 @pytest.mark.slow
 def test_jobs_find_what_one_process_finds(reproduced, prepared_digits, tmp_path):
-    output = finish(prepared_digits, tmp_path, *ONE, "--trials=2", "--jobs=2")
-    found, alone = numbers(tmp_path), numbers(reproduced[0])
-    assert {name: found[name] for name in alone} == alone
-    assert len(lines(tmp_path)) == len(found) == 2 * len(alone) == output.count("== lenet")
+    output = finish(prepared_digits, tmp_path, *ONE, "--trials=1", "--jobs=2")
+    assert numbers(tmp_path) == numbers(reproduced[0])
+    assert len(lines(tmp_path)) == len(lines(reproduced[0])) == output.count("== lenet")
     assert {text[:3] for text in output.splitlines()} == {"1: ", "2: "}
 
 

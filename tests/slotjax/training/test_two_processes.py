@@ -64,12 +64,14 @@ def run_both(call, *arguments):
     return said, [process.returncode for process in processes]
 
 
-@pytest.fixture(scope="module")
-def together(tmp_path_factory):
-    """What the two processes came to."""
-    out = tmp_path_factory.mktemp("two") / "results.npz"
-    assert run_both("train_all", out)[1] == [0, 0]
-    return np.load(out)
+@pytest.fixture(scope="session")
+def together(once):
+    """The results of the two processes."""
+
+    def train(directory):
+        assert run_both("train_all", directory / "results.npz")[1] == [0, 0]
+
+    return np.load(once("together", train) / "results.npz")
 
 
 @pytest.mark.slow
