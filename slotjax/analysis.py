@@ -1,6 +1,5 @@
 """What training selected: pure functions on selections, weights and variables."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -220,11 +219,8 @@ def _share(part: Any, whole: Any) -> Float[Array, ""]:
 
 def _outermost(codebook: Codebook, weight: Any) -> float:
     options, weight = codebook.options, np.asarray(weight)
-    least, greatest = (
-        functools.reduce(pick, (np.asarray(options.numbered(k)) for k in range(options.k)))
-        for pick in (np.minimum, np.maximum)
-    )
-    return float(((weight <= least) | (weight >= greatest)).mean())
+    values = [np.asarray(options.numbered(k)) for k in range(options.k)]
+    return float(((weight <= np.min(values, axis=0)) | (weight >= np.max(values, axis=0))).mean())
 
 
 def _histograms(
