@@ -2,7 +2,8 @@
 
 Every array has the options on its first axis. The functions walk over that axis and keep only arrays of the weight's
 own shape, because a reduction over a leading axis is what costs time on a CPU (14 ms instead of 2 ms per training step
-of LeNet-300-100 with K = 8).
+of LeNet-300-100 with K = 8). A GPU reduces over it, if K is large, because what is walked over takes XLA too long to
+compile for it (`reduced.py`).
 """
 
 import functools
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from slotjax.options import draw_seed, uniform_numbers
+from slotjax.selection import reduced
 
 # Candidates per loop iteration of a selection, so that compile time does not grow further with K. XLA makes up to two
 # groups one pass over the connections, which needs each exponential once (K = 64: about half the time). Four groups in
@@ -39,6 +41,11 @@ class Candidates(NamedTuple):
     score: Callable[[PyTree], Float[Array, "*shape"]]
     option: Callable[[PyTree], Float[Array, "*shape"]]
     rank: Callable[[PyTree], Float[Array, "*shape"]] | None = None
+
+    @property
+    def k(self) -> int:
+        """How many candidates each connection has."""
+        return jax.tree.leaves(self.slices)[0].shape[0]
 
 
 def greedy(scores: Float[Array, "k *shape"]) -> Int[Array, "*shape"]:
@@ -94,6 +101,11 @@ def greedy_candidate(candidates: Candidates) -> PyTree:
     """
     score_of = candidates.score if candidates.rank is None else candidates.rank
 
+    def by_reducing():
+        slices = jax.lax.optimization_barrier(candidates.slices)
+        best = reduced.best(lambda one: score_of(candidates.candidate(one)), slices)
+        return candidates.candidate(reduced.at(slices, best))
+
     def visit(best, group):
         # Only the candidate goes from group to group: XLA would compute each of two arrays in a loop of its own.
         best_score = score_of(best)
@@ -104,7 +116,7 @@ def greedy_candidate(candidates: Candidates) -> PyTree:
             best = _where(better, candidate, best)
         return best
 
-    return _fold_groups(visit, _first(candidates), candidates)
+    return _fastest(by_reducing, lambda: _fold_groups(visit, _first(candidates), candidates), candidates)
 
 
 def probabilistic_index(candidates: Candidates, key: PRNGKeyArray) -> Int[Array, "*shape"]:
@@ -117,34 +129,52 @@ def probabilistic_index(candidates: Candidates, key: PRNGKeyArray) -> Int[Array,
     >>> slotjax.selection.probabilistic_index(candidates, jax.random.key(0)).shape
     (2,)
     """
+    first = candidates.score(_first(candidates))
+    # Not of JAX's own generator, whose Threefry takes longer than all else here for K = 8.
+    number = uniform_numbers(draw_seed(key), first.shape, first.dtype, like=first)
 
-    def exponential(candidate):
-        return jnp.exp(candidates.score(candidate) - largest)
+    def by_reducing():
+        slices = jax.lax.optimization_barrier(candidates.slices)
+        largest = reduced.largest(lambda one: candidates.score(candidates.candidate(one)), slices)
+        exponential = _exponential(candidates, largest)
+        total = reduced.total(lambda one: exponential(candidates.candidate(one)), slices)
+        return _crossing(candidates, exponential, number * total, reduced.GROUP)
 
-    def maximum(largest, group):
-        return functools.reduce(jnp.maximum, map(candidates.score, group), largest)
+    def by_folding():
+        def maximum(largest, group):
+            return functools.reduce(jnp.maximum, map(candidates.score, group), largest)
 
-    def add(total, group):
-        return total + functools.reduce(jnp.add, map(exponential, group))
+        def add(total, group):
+            return total + functools.reduce(jnp.add, map(exponential, group))
+
+        exponential = _exponential(candidates, _fold_groups(maximum, first, candidates))
+        total = _fold_groups(add, jnp.zeros_like(first), candidates)
+        return _crossing(candidates, exponential, number * total, _GROUP)
+
+    return _fastest(by_reducing, by_folding, candidates)
+
+
+def _exponential(candidates: Candidates, largest: Float[Array, "*shape"]) -> Callable[[PyTree], Float[Array, "*shape"]]:
+    return lambda candidate: jnp.exp(candidates.score(candidate) - largest)
+
+
+def _crossing(
+    candidates: Candidates, value: Callable[[PyTree], Array], threshold: Float[Array, "*shape"], size: int
+) -> Int[Array, "*shape"]:
+    """The first index up to which the sum of the values is above the threshold, or the last one."""
 
     def cross(rest, group):
         # One array goes from group to group: what is left of the threshold, or, once it was reached, ~index. Within a
         # group the sums that it has not reached are counted, because a chain of subtractions waits for each of them.
         group = list(group)
-        sums = list(itertools.accumulate(map(exponential, group)))
+        sums = list(itertools.accumulate(map(value, group)))
         below = sum((one <= rest).astype(jnp.int32) for one in sums)
         reached = (~(group[0][0] + below)).astype(rest.dtype)
         return jnp.where(rest < 0, rest, jnp.where(sums[-1] > rest, reached, rest - sums[-1]))
 
-    first = candidates.score(_first(candidates))
-    largest = _fold_groups(maximum, first, candidates)
-    total = _fold_groups(add, jnp.zeros_like(first), candidates)
-    # Not of JAX's own generator, whose Threefry takes longer than all else here for K = 8.
-    threshold = uniform_numbers(draw_seed(key), total.shape, total.dtype, like=total) * total
-    rest = _fold_groups(cross, threshold, candidates)
+    rest = _fold_groups(cross, threshold, candidates, size)
     # Rounding cannot lead past the last option.
-    last = jax.tree.leaves(candidates.slices)[0].shape[0] - 1
-    return jnp.where(rest < 0, ~rest.astype(jnp.int32), last)
+    return jnp.where(rest < 0, ~rest.astype(jnp.int32), candidates.k - 1)
 
 
 def candidate_at(candidates: Candidates, index: Int[Array, "*shape"]) -> PyTree:
@@ -163,7 +193,11 @@ def candidate_at(candidates: Candidates, index: Int[Array, "*shape"]) -> PyTree:
             kept = _where(index == candidate[0], candidate, kept)
         return kept
 
-    return _fold_groups(visit, _first(candidates), candidates)
+    return _fastest(
+        lambda: candidates.candidate(reduced.at(candidates.slices, index)),
+        lambda: _fold_groups(visit, _first(candidates), candidates),
+        candidates,
+    )
 
 
 def candidate_values(candidates: Candidates) -> Float[Array, "k *shape"]:
@@ -184,6 +218,13 @@ def _scored(scores: Float[Array, "k *shape"]) -> Candidates:
     return Candidates((_indices(scores), scores), lambda pair: pair, lambda pair: pair[1], lambda pair: pair[0])
 
 
+def _fastest(by_reducing: Callable[[], Any], by_folding: Callable[[], Any], candidates: Candidates) -> Any:
+    """What both return: on a GPU by reducing, unless the candidates are few."""
+    if candidates.k <= reduced.GROUP:
+        return by_folding()
+    return jax.lax.platform_dependent(cuda=by_reducing, rocm=by_reducing, default=by_folding)
+
+
 def _first(candidates: Candidates) -> PyTree:
     first = candidates.candidate(jax.tree.map(lambda leaf: leaf[0], candidates.slices))
     # Like the score in its sharding too, which the index alone does not have.
@@ -191,7 +232,9 @@ def _first(candidates: Candidates) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.full_like(like, leaf, dtype=leaf.dtype), first)
 
 
-def _fold_groups(visit: Callable[[Any, Iterator[PyTree]], Any], first: Any, candidates: Candidates) -> Any:
+def _fold_groups(
+    visit: Callable[[Any, Iterator[PyTree]], Any], first: Any, candidates: Candidates, size: int = _GROUP
+) -> Any:
     """Folds `visit(carry, group)` over the candidates in groups, the first of which has what is left over."""
     # Without the barrier, XLA would see that two folds make the same candidates and keep them in between.
     first, slices = jax.lax.optimization_barrier((first, candidates.slices))
@@ -201,12 +244,11 @@ def _fold_groups(visit: Callable[[Any, Iterator[PyTree]], Any], first: Any, cand
             at = lambda leaf, index=index: jax.lax.dynamic_index_in_dim(leaf, start + index, keepdims=False)  # noqa: E731
             yield candidates.candidate(jax.tree.map(at, slices))
 
-    k = jax.tree.leaves(slices)[0].shape[0]
-    head = (k - 1) % _GROUP + 1
+    head = (candidates.k - 1) % size + 1
     carry = visit(first, group(0, head))
     # An index and not the slices themselves, because a part of a stored array would be copied.
-    starts = jnp.arange(head, k, _GROUP, dtype=jnp.int32)
-    return jax.lax.scan(lambda carry, start: (visit(carry, group(start, _GROUP)), None), carry, starts)[0]
+    starts = jnp.arange(head, candidates.k, size, dtype=jnp.int32)
+    return jax.lax.scan(lambda carry, start: (visit(carry, group(start, size)), None), carry, starts)[0]
 
 
 def _where(condition: Array, tree: PyTree, other: PyTree) -> PyTree:

@@ -1,0 +1,73 @@
+"""Selection as a GPU runs it: what it reduces is what is folded elsewhere, and its kernels do not grow with K."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import slotjax
+from slotjax.selection import reduced
+from tests import reference
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """Everything that is traced from now on takes the way of a GPU."""
+
+    def start():
+        monkeypatch.setattr(jax.lax, "platform_dependent", lambda *, cuda, rocm, default: cuda())
+
+    return start
+
+
+@settings(max_examples=20)
+@given(
+    hnp.arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 3)), elements=st.sampled_from([0.0, 1.0, 2.0]))
+)
+def test_the_best_is_numpys_argmax_also_of_ties(scores):
+    best = reduced.best(lambda one: one, jnp.asarray(scores))
+    np.testing.assert_array_equal(best, reference.greedy(scores))
+
+
+@pytest.mark.parametrize("k", [1, 16, 17, 129, 300])
+def test_values_are_reduced_as_by_numpy(k, x64):
+    values = RANDOM.normal(size=(k, 3, 2)) - 3
+    largest, total = jax.jit(lambda values: (reduced.largest(lambda one: one, values), reduced.total(jnp.exp, values)))(
+        jnp.asarray(values)
+    )
+    np.testing.assert_array_equal(largest, values.max(0))
+    np.testing.assert_allclose(total, np.exp(values).sum(0), rtol=1e-14)
+
+
+@pytest.mark.quick("300-probabilistic-seeded", "40-greedy-stored")
+@pytest.mark.parametrize("options", ["seeded", "stored"])
+@pytest.mark.parametrize("selection", ["greedy", "probabilistic"])
+@pytest.mark.parametrize("k", [17, 40, 128, 300])
+def test_slot_machines_select_the_same(k, selection, options, as_on_a_gpu):
+    selector = slotjax.slot_machine(
+        k, selection, initial="uniform", options=options, distribution=slotjax.distributions.glorot_uniform()
+    )
+    variables = selector.init(jax.random.key(0), jax.ShapeDtypeStruct((37, 11), jnp.float32))
+    moved = jax.tree.map(lambda leaf: leaf + 0.1 * RANDOM.normal(size=leaf.shape).astype("f"), variables["params"])
+
+    def select():
+        return jax.jit(lambda params: selector.select(variables | {"params": params}, jax.random.key(1)))(moved)
+
+    folded = select()
+    as_on_a_gpu()
+    np.testing.assert_array_equal(select(), folded)
+
+
+@pytest.mark.quick("greedy")
+@pytest.mark.parametrize("draw", [slotjax.selection.greedy, slotjax.selection.probabilistic])
+def test_the_program_for_a_gpu_does_not_grow_with_k(draw):
+    def size(k):
+        arguments = [jnp.zeros((k, 8, 8)), jax.random.key(0)][: 1 if draw is slotjax.selection.greedy else 2]
+        return len(jax.jit(draw).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text())
+
+    assert size(120) < 1.05 * size(60)
