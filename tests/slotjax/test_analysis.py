@@ -120,7 +120,6 @@ def test_selections_of_different_networks_are_refused(compare, other):
         compare({"a": jnp.ones((4, 1))}, other)
 
 
-@pytest.mark.slow
 def test_histograms_of_a_rescaled_mask_are_of_rescaled_values():
     selector = paper.supermask(rescale=True)
     offered, selected, _ = analysis.offered_and_selected(selector, selector.init(jax.random.key(0), PARAMS))["a"]

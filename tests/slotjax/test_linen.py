@@ -228,3 +228,14 @@ def test_a_fixed_kernel_keeps_its_own_initializer():
     variables = layer.init(jax.random.key(0), jnp.ones((1, 4)))
     assert variables["params"]["kernel"] == {}
     np.testing.assert_array_equal(layer.apply(variables, jnp.ones((1, 4))), [[4.0, 4.0, 4.0]])
+
+
+def test_init_and_apply_draw_alike_from_a_stream_of_the_module():
+    class Noisy(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(3)(x) + jax.random.normal(self.make_rng("noise"), (3,))[None]
+
+    model, key, x = slotjax.linen.Selected(Noisy(), slotjax.slot_machine(4)), jax.random.key(0), jnp.ones((1, 4))
+    output, variables = model.init_with_output({"params": key, "noise": key}, x)
+    np.testing.assert_array_equal(output, model.apply(variables, x, rngs={"noise": key}))

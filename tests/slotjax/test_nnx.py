@@ -262,7 +262,6 @@ def test_a_ticket_of_its_variables(tmp_path):
     np.testing.assert_array_equal(plain.hidden(X), model.hidden(X))
 
 
-@pytest.mark.slow
 def test_a_stream_named_select_samples_in_training_alone():
     model = selected(Stacked, SAMPLED, rngs=nnx.Rngs(select=0))
     call = nnx.jit(lambda model: model(X))

@@ -37,7 +37,7 @@ def test_it_says_why_a_leaf_is_not_selected():
     assert rows(slotjax.slot_machine(where=lambda name, leaf: False))["dense/kernel"].reason == "left out"
 
 
-@pytest.mark.quick("selector0-8-3-12-2404", "selector3-2-1-2404-2400")
+@pytest.mark.quick("selector0-8-3-12-2404", "selector3-2-1-2404-2400", "selector5-8-0.75-20-2404")
 @pytest.mark.parametrize(
     ("selector", "k", "bits", "frozen", "trainable"),
     [

@@ -1,5 +1,7 @@
 """What the benchmark compares."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -23,3 +25,18 @@ def test_networks_are_computed_in_the_dtype_and_scores_in_float32(dtype):
     batches = data.Split(jnp.zeros((1, 4, 28, 28, 1)), jnp.zeros((1, 4), jnp.int32))
     program = str(jax.make_jaxpr(variant.loop)(variant.state, variant.frozen, batches))
     assert ("bf16[4,300]" in program) == (dtype == "bfloat16")
+
+
+def test_units_of_the_table(monkeypatch):
+    variant = SimpleNamespace(state=SimpleNamespace(params=jnp.ones(4), opt_state=()))
+    made = {
+        "steps_of_a_call": 1,
+        "_variants": {"learned": variant},
+        "_compile_in_turn": ({"learned": None}, {"learned": 1.0}),
+        "take_turns": {"learned": [0.002]},
+        "_peak": 128 * (28 * 28 + 1) * 4 + 3_000_000,  # the examples of a step are left out
+    }
+    for name, value in made.items():
+        monkeypatch.setattr(measure, name, lambda *_, value=value: value)
+    (row,) = measure.measure("lenet", None, "greedy", 1, 1e9)
+    assert (row.milliseconds, row.state_bytes, row.peak_megabytes) == (2.0, 4.0, 3.0)

@@ -145,3 +145,9 @@ def test_bfloat16_is_computed_with_float32_weights_and_statistics(name):
     products = [line for line in lines if "stablehlo.convolution" in line or "stablehlo.dot_general" in line]
     assert products
     assert not [line for line in products if "f32" in line]
+
+
+def test_convolutions_of_stride_2_pad_as_in_pytorch():
+    layer = models.resnet._convolution(1, (3, 3), 2)
+    sums = layer.apply({"params": {"kernel": jnp.ones((3, 3, 1, 1))}}, jnp.ones((1, 4, 4, 1)))
+    np.testing.assert_array_equal(sums[0, :, :, 0], [[4, 6], [6, 9]])

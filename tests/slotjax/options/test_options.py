@@ -162,3 +162,10 @@ def test_initial_scores_are_independent_of_options():
     variables = paper.slot_machine(k=1).init(jax.random.key(0), jnp.zeros((200, 200)))
     correlation = scipy.stats.pearsonr(np.ravel(variables["params"]), np.ravel(variables["frozen"]["options"]))
     assert correlation.pvalue > 1e-3
+
+
+def test_shared_options_have_the_0_of_a_sparse_network():
+    source = slotjax.options.FromLayer(4, slotjax.distributions.glorot_normal(), zero=True)
+    options = np.asarray(source.init(jax.random.key(0), jnp.zeros((3, 2)))["options"])
+    assert options[0] == 0
+    assert options[1:].all()

@@ -169,3 +169,8 @@ def test_a_wide_tensor_is_numbered_by_rows():
     expected = np.arange(2**32 - 4, 2**32 + 11, dtype=np.uint64).reshape(3, 5)
     np.testing.assert_array_equal(wide[0], expected & 0xFFFFFFFF)
     np.testing.assert_array_equal(wide[1], expected >> 32)
+
+
+def test_a_factor_of_the_own_scale_stays_in_a_wider_network():
+    wider = slotjax.distributions.scaled_for(0.25, slotjax.distributions.own_scale("normal", 3.0))
+    assert wider.scale.factor == 6

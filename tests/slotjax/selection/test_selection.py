@@ -150,3 +150,8 @@ def test_compiled_size_does_not_grow_with_k():
         return len(jax.jit(gradient).lower(*arrays).as_text())
 
     assert size(256) < 1.2 * size(64)
+
+
+def test_every_option_of_300_is_drawn_from_half_precision():
+    index = slotjax.selection.probabilistic(jnp.zeros((300, 5000), jnp.bfloat16), jax.random.key(0))
+    assert len(np.unique(index)) == 300

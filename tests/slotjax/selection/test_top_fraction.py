@@ -106,3 +106,9 @@ def test_it_takes_no_ordering_and_little_memory():
 def test_a_fraction_keeps_as_many_as_in_the_released_code(size, fraction, kept):
     assert slotjax.selection.kept_count(size, fraction) == kept
     assert np.sum(compiled(jnp.asarray(np.arange(size), jnp.float32), fraction)) == kept
+
+
+def test_a_tie_goes_to_the_first_array():
+    first, second = top_masks([jnp.array([[1.0, 3.0]]), jnp.array([3.0, 0.5, 3.0])], 0.2)
+    np.testing.assert_array_equal(first, [[False, True]])
+    assert not second.any()

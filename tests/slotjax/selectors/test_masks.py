@@ -228,3 +228,9 @@ def test_variables_of_another_k_or_without_scores_are_refused():
 def test_scores_of_other_dtypes_are_refused(dtype):
     with pytest.raises(ValueError, match=r"scores: they are .*, but must be floating-point numbers of 16 bits or more"):
         inspect.unwrap(slotjax.selection.top_fraction)(jnp.ones(4, dtype), 0.5)
+
+
+def test_a_rescaled_mask_that_keeps_nothing_is_0():
+    selector = paper.supermask(rescale=True)
+    variables = selector.init(KEY, jnp.zeros((3, 2)))
+    np.testing.assert_array_equal(selector.select(variables | {"params": -jnp.ones((3, 2))}), 0)

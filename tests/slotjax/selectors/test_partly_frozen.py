@@ -94,3 +94,9 @@ def test_what_is_frozen_is_part_of_the_proof():
     frozen = [made(inner, **SHARES)[1]["frozen"], made(inner, pruned=0.3, kept=0.3)[1]["frozen"]]
     other = frozen[0].with_more({"freeze": frozen[0]["freeze"] + 1})
     assert len({slotjax.proof({"w": one}) for one in (*frozen, other)}) == 3
+
+
+def test_what_is_frozen_is_drawn_apart_from_options():
+    selector = slotjax.partly_frozen(slotjax.slot_machine(5, distribution=NORMAL), **SHARES)
+    drawn = selector.init(KEY, jnp.zeros(SHAPE))["frozen"]
+    assert (drawn["freeze"] != drawn["seed"]).any()

@@ -204,3 +204,12 @@ def test_frozen_values_without_their_scores_are_refused():
     variables = selector.init(jax.random.key(0), {"a": jnp.zeros((6, 4)), "d": jnp.zeros((6, 4))})
     with pytest.raises(ValueError, match=r"random values for \['d'\]"):
         selector.select({"params": {"a": variables["params"]["a"]}, "frozen": variables["frozen"]})
+
+
+def test_stored_options_of_half_precision_are_compared_as_seeded_ones_are():
+    chosen = []
+    for options in get_args(slotjax.options.Storage):
+        selector = slotjax.slot_machine(64, options=options, distribution=slotjax.distributions.glorot_uniform())
+        variables = selector.init(jax.random.key(0), jnp.zeros((60, 50), jnp.bfloat16))
+        chosen.append(selector.select(variables))
+    np.testing.assert_array_equal(*chosen)

@@ -9,8 +9,8 @@ import pytest
 
 import slotjax
 from experiments import inspect
-from slotjax.tickets import container, describe_ticket, reader
-from tests.slotjax.tickets.made_tickets import MADE, VECTORS
+from slotjax.tickets import container, describe_ticket, indices, reader
+from tests.slotjax.tickets.made_tickets import MADE, VECTORS, save
 
 # Of format 3.
 NEW = (
@@ -86,3 +86,15 @@ def test_what_cannot_be_inspected_is_one_sentence(arguments, message, tmp_path, 
     os.mkfifo("pipe")
     with pytest.raises(SystemExit, match=rf"error: .*{message}"):
         inspect.main(["inspect", *arguments])
+
+
+def test_a_deflated_stream_has_the_least_size_that_readers_take():
+    assert indices.deflated(np.zeros(2**14, np.uint8)).size == 2**14 // 32
+
+
+def test_a_ticket_replaces_the_old_one_when_it_is_whole(tmp_path, monkeypatch):
+    (tmp_path / "ticket").write_text("old")
+    monkeypatch.setattr(container.Path, "replace", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save("own-bell-k8", tmp_path / "ticket")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]

@@ -124,3 +124,25 @@ def test_what_does_not_fit_is_named(given, message):
     batch = Split(np.ones((BATCH, FEATURES), np.float32), {"height": np.ones(BATCH, np.float32)})
     with pytest.raises(ValueError, match=message):
         training.train_step(learning)(state, frozen, batch)
+
+
+def _small(**more):
+    """A learner, its variables for three inputs, and four examples."""
+    apply = lambda weights, batch_stats, images, key=None: (images @ weights, batch_stats)  # noqa: E731
+    learner = training.Learner(apply=apply, selector=paper.slot_machine(2), optimizer=training.sgd(0.2), **more)
+    examples = Split(jnp.ones((4, 3)), jnp.zeros(4, jnp.int32))
+    return learner, learner.selector.init(jax.random.key(0), jnp.zeros((3, 2))), examples
+
+
+def test_the_sums_of_a_stream_are_of_the_valid_examples():
+    learner, variables, batch = _small()
+    state = training.init_state(jax.random.key(1), variables["params"], learner.optimizer)
+    step = training.compile_stream_step(learner, training.data_mesh(jax.devices()[:1]))
+    _, sums, loss = step(state, training.zero_sums(), variables["frozen"], batch, jnp.arange(4) < 1)
+    np.testing.assert_allclose(sums.means()["loss"], loss, rtol=1e-6)
+
+
+def test_evaluation_has_a_loss_of_its_own():
+    learner, variables, split = _small(evaluation_loss=lambda logits, labels: jnp.full(4, 7.0))
+    evaluate = training.compile_evaluation(learner, training.data_mesh(jax.devices()[:1]))
+    assert evaluate(variables, {}, Dataset(split, split, split, 2))["test"]["loss"] == 7
