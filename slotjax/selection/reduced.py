@@ -32,8 +32,8 @@ def best(score: Value, slices: PyTree) -> Int[Array, "*shape"]:
     def best_of_group(scores, numbers):
         kept = scores[0], jnp.full_like(scores[0], numbers[0], jnp.int32)
         for one, number in zip(scores[1:], numbers[1:], strict=True):
-            larger = one > kept[0]
-            kept = jnp.where(larger, one, kept[0]), jnp.where(larger, number, kept[1])
+            # A maximum, because each use of a choice doubles what some compilers make of a chain of them.
+            kept = jnp.maximum(kept[0], one), jnp.where(one > kept[0], number, kept[1])
         return kept
 
     def larger(pair, other):
