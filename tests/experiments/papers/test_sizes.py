@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 import slotjax
+from experiments.papers import ledger_line
+from experiments.papers.directories import Directories
+from experiments.papers.grid import Cell
 from experiments.papers.ledger_line import _seconds_per_step
 from experiments.papers.observations import _distance
 from experiments.papers.sizes import BLOCK, bytes_of, rounded
+from experiments.papers.slot_machines import finetuned
 from slotjax.selectors import matrices_and_kernels
 
 WEIGHTS = {"kernel": np.float32(np.random.default_rng(0).normal(size=(10, 10))), "bias": np.full(3, 0.3, np.float32)}
@@ -59,3 +63,16 @@ def test_the_time_of_a_step_is_that_of_epochs_after_the_first():
     history = [{"epoch": 0}, *({"step": 20 * n, "time": {"seconds": s}} for n, s in enumerate(times, start=1))]
     assert _seconds_per_step(history) == 0.2
     assert _seconds_per_step(history[:2]) is None
+
+
+@pytest.mark.parametrize(("epoch", "steps"), [(20, 200), (None, 1000)])
+def test_the_operations_of_a_start_are_those_up_to_its_epoch(epoch, steps, tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger_line, "_history", lambda workdir: [{"step": 10 * epoch} for epoch in range(101)])
+    monkeypatch.setattr(ledger_line, "_flops", lambda settings, history, config: history[-1]["step"])
+    monkeypatch.setattr(ledger_line, "read_config", lambda workdir: {})
+    cell = Cell(finetuned("conv4", epoch), 0)
+    assert ledger_line._start_flops(cell, Directories(tmp_path, tmp_path, None)) == steps
+
+
+def test_a_byte_that_is_begun_counts():
+    assert bytes_of({"kernel": jnp.zeros((3, 3))}, 3) == 4 + 2

@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -135,3 +136,11 @@ def test_a_run_is_not_resumed_with_options_other_than_it_started_with(unbroken, 
     code, output, errors = call("train", f"--dataset=npz:{digits}", f"--workdir={workdir}", *own)
     assert (code, output) == (1, "")
     assert re.fullmatch(r"error: --workdir: the options that are drawn now are not those that the run in .*\n", errors)
+
+
+def test_the_best_epoch_is_one_of_which_there_is_a_checkpoint(tmp_path):
+    history = [{"epoch": epoch, "validation": {"accuracy": value}} for epoch, value in ((0, 0.1), (1, 0.9), (2, 0.8))]
+    checkpoints = SimpleNamespace(
+        epochs=lambda: [2], restore_latest=lambda state: (state, history), restore=lambda epoch, state: epoch
+    )
+    assert trained._restore(checkpoints, None, None, tmp_path) == 2

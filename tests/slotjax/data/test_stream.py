@@ -15,6 +15,7 @@ from PIL import Image
 from slotjax import data
 from slotjax.data import crops
 from slotjax.data.dataset import held_out_indices
+from slotjax.data.order import Shuffled
 from tests.patience import PATIENCE
 from tests.small_imagenet import DAMAGED, SIZE, TEST, TRAIN, encoded, picture
 
@@ -251,3 +252,8 @@ def test_closing_prefetch_closes_the_stream_below(stream):
     next(ahead)
     ahead.close()
     assert list(batches) == []
+
+
+def test_positions_go_on_from_epoch_to_epoch():
+    places = Shuffled(np.arange(5), 2, seed=0)
+    np.testing.assert_array_equal(np.concatenate([places(step).positions for step in range(4)]), np.arange(8))

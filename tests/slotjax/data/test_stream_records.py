@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,3 +118,14 @@ def test_opened_records_travel_to_other_processes(prepared):
     opened = Records(prepared / "imagenet2012" / "5.1.0", "validation")
     expected = opened.read([4, 1])
     assert pickle.loads(pickle.dumps(opened)).read([4, 1]) == expected
+
+
+@pytest.mark.parametrize(("label", "is_read"), [(-1, False), (0, True), (9, True), (10, False)])
+def test_a_record_with_a_label_of_no_class_is_not_read(label, is_read, tmp_path):
+    class Features(dict):
+        def deserialize_example_np(self, raw, decoders):
+            return {"image": raw, "label": label}
+
+    records = Records(tmp_path, "train")
+    records._features, records._without = Features(label=SimpleNamespace(num_classes=10)), {}
+    assert (records._parse(b"jpeg") is not None) == is_read

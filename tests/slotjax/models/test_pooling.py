@@ -60,3 +60,8 @@ def test_no_platform_scatters(pool, platform):
 
     assert "scatter" in lowered(POOLINGS[pool])
     assert "scatter" not in lowered(pool)
+
+
+def test_no_gradient_is_lost_where_all_is_zero():
+    gradient = jax.grad(lambda images: max_pool_3x3(images).sum())(jnp.zeros((1, 4, 4, 1)))
+    assert gradient.sum() == 4

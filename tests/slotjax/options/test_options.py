@@ -9,6 +9,7 @@ import scipy
 from jax.nn import initializers
 
 import slotjax
+from slotjax.options import Multiples, Stored
 from tests import paper
 
 SHAPES = [(784, 300), (3, 3, 64, 128)]
@@ -169,3 +170,8 @@ def test_shared_options_have_the_0_of_a_sparse_network():
     options = np.asarray(source.init(jax.random.key(0), jnp.zeros((3, 2)))["options"])
     assert options[0] == 0
     assert options[1:].all()
+
+
+def test_no_times_a_negative_value_is_positive_zero():
+    options = Multiples(Stored(jnp.array([[-2.0]]), zero=True), 3)
+    assert not np.signbit(options.at(jnp.array([0]))).any()

@@ -283,3 +283,9 @@ def test_it_can_be_vmapped_over_trials_and_run_without_jit(name):
     together = jax.jit(jax.vmap(selector.select, in_axes=(0, None)))(both, KEY)
     alone = selector.select(selector.init(keys[1], PARAMS), KEY)
     chex.assert_trees_all_close(jax.tree.map(lambda leaf: leaf[1], together), alone, rtol=1e-6)
+
+
+def test_what_is_not_selected_is_a_copy_that_can_be_donated():
+    params = {"kernel": jax.random.normal(jax.random.key(1), (8, 6)), "bias": jnp.ones(3)}
+    slotjax.slot_machine(2).init(KEY, params)["params"]["bias"].delete()
+    assert not params["bias"].is_deleted()

@@ -229,3 +229,11 @@ def test_one_compilation_for_every_state(compilations):
     for other in variables[1:]:
         select(other)
     assert len(compilations) == before
+
+
+@pytest.mark.parametrize("initial", ["given", "nearest"])
+def test_a_decay_of_u_and_a_changes_no_choice(initial):
+    selector = slotjax.slot_machine(8, initial=initial, exact=True)
+    variables = selector.init(jax.random.key(0), jax.random.normal(jax.random.key(1), (8, 6)))
+    decayed = variables | {"params": jax.tree.map(lambda leaf: leaf / 4, variables["params"])}
+    np.testing.assert_array_equal(selector.selection(decayed), selector.selection(variables))

@@ -160,3 +160,17 @@ def test_sums_in_double_precision(x64):
     values = np.random.default_rng(0).normal(size=(123, 45))
     total = total_magnitude(jnp.asarray(values), jnp.ones((123, 45), bool))
     np.testing.assert_allclose(total, np.abs(values).sum(), rtol=1e-13)
+
+
+def test_the_factor_of_rescaled_expected_weights_is_a_constant():
+    selector = slotjax.supermask(evaluation="expected", rescale=True)
+    variables = selector.init(KEY, jax.random.normal(jax.random.key(1), (8, 6)))
+    scores, frozen = variables["params"], variables["frozen"]
+    gradient = jax.grad(lambda scores: selector.select({"params": scores, "frozen": frozen}).sum())(scores)
+    p = jax.nn.sigmoid(scores)
+    np.testing.assert_allclose(gradient, frozen["weight"] * p * (1 - p) / p.mean(), rtol=1e-4)
+
+
+def test_what_is_kept_with_a_probability_of_a_half_is_kept_at_evaluation():
+    variables = slotjax.supermask().init(KEY, jax.random.normal(KEY, (8, 6)))
+    assert slotjax.supermask().selection(variables | {"params": jnp.zeros((8, 6))}).all()

@@ -138,3 +138,8 @@ def test_frozen_values_that_are_missing_are_noticed():
     for frozen in ({}, {name: values for name, values in variables["frozen"].items() if name != "Conv_0"}):
         with pytest.raises(ValueError, match="'frozen' must have the structure of 'params'"):
             mixed.select({"params": variables["params"], "frozen": frozen})
+
+
+def test_a_pattern_matches_whole_names():
+    with pytest.raises(ValueError, match=r"none of \['Dense_1'\] matches \['Dense_10'\]"):
+        slotjax.partition({"Dense_1": slotjax.learned()}).init(KEY, {"Dense_10": jnp.ones((8, 6))})

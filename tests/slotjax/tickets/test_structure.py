@@ -237,3 +237,7 @@ def test_an_empty_collection_is_left_out(tmp_path):
 def test_names_say_what_is_nested_dictionaries():
     assert structure({"a": {"b": ONES}, "c": ONES}) is None
     assert structure({"a/b": ONES}) == {"dict": {"a/b": "a/b"}}
+
+
+def test_truth_values_as_keys_are_told_by_no_structure():
+    assert structure({True: jnp.ones(2), False: jnp.ones(2)}) is None

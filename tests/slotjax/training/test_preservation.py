@@ -141,3 +141,7 @@ def test_a_file_in_place_of_the_directory_is_named(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(NotADirectoryError, match=r"it is not a directory: .*run"):
         training.Checkpoints(tmp_path / "run")
+
+
+def test_without_any_of_the_best_what_cannot_be_ranked_is_not_kept():
+    assert preserved([1, 2, 3], {1: None, 2: 0.5, 3: 0.5}, best=0) == {2, 3}
