@@ -32,7 +32,7 @@ def best(score: Value, slices: PyTree) -> Int[Array, "*shape"]:
     def best_of_group(scores, numbers):
         kept = scores[0], jnp.full_like(scores[0], numbers[0], jnp.int32)
         for one, number in zip(scores[1:], numbers[1:], strict=True):
-            # A maximum, because each use of a choice doubles what some compilers make of a chain of them.
+            # A maximum and not a choice: some compilers repeat a chain of choices for each of its uses.
             kept = jnp.maximum(kept[0], one), jnp.where(one > kept[0], number, kept[1])
         return kept
 
@@ -81,7 +81,7 @@ def _reduce(
     value: Value,
     slices: PyTree,
 ) -> tuple:
-    """What `combine` makes of `of_group(values, numbers)`; past the last slice, groups have that one again."""
+    """What `combine` makes of `of_group(values, numbers)` of all groups, which repeat the last slice past the end."""
     k = _count(slices)
     groups = -(-k // GROUP)
     blocks = -(-groups // _BLOCK)
