@@ -94,7 +94,7 @@ def train_missing(
         remove_unneeded_checkpoints(cell, directories)
     with Interruption() as interruption, _alarm(budget_minutes):
         if jobs > 1:
-            lines = ledger.read(directories.ledger)
+            lines = ledger.read_here(directories.ledger)
             missing = [cell for cell in cells if key(cell) not in lines]
             return train_at_once(missing, directories, jobs, interruption)
         return _one_by_one(cells, directories, interruption)
@@ -104,7 +104,7 @@ def _one_by_one(cells: list[Cell], directories: Directories, interruption: Inter
     failures: dict[str, str] = {}
     load = functools.lru_cache(DATASETS)(data.load)
     while cells and not interruption:
-        lines = ledger.read(directories.ledger)
+        lines = ledger.read_here(directories.ledger)
         left, cells = [cell for cell in cells if key(cell) not in lines], []
         for cell in left:
             outcome = Outcome() if interruption else attempt(cell, directories, interruption, load)
@@ -131,7 +131,7 @@ def _alarm(minutes: float | None) -> Iterator[None]:
 
 def overview(figures: list[Figure], directories: Directories, values: flags.FlagValues) -> str:
     """One line per figure: how many of its runs are done, running and missing, and how long the missing ones take."""
-    lines = ledger.read(directories.ledger)
+    lines = ledger.read_here(directories.ledger)
     here = timed(line for line in lines.values() if line.get("machine") == ledger.machine())
     rows: list[tuple[str, ...]] = [("", "done", "running", "missing", "hours on this machine")]
     for figure in figures:

@@ -25,7 +25,7 @@ def remove_unneeded_checkpoints(cell: Cell, directories: Directories) -> None:
     workdir = directories.workdir(cell)
     if not directories.is_finished(cell) or not any(_with_leftovers(workdir)):
         return
-    lines = ledger.read(directories.ledger)
+    lines = ledger.read_here(directories.ledger)
     if any(key(needed) not in lines for needed in (cell, *finetunings_of(cell))):
         return
     try:

@@ -10,6 +10,7 @@ from experiments.configuration.settings import Request
 from experiments.files import open_locked, sync
 from experiments.running.environment import processor
 from experiments.schema import read_json
+from slotjax import data
 
 DIRECTORY = Path(__file__).parents[1] / "results" / "ledger"
 LedgerLine = dict[str, Any]
@@ -75,6 +76,8 @@ class Line(TypedDict, total=False):
     epochs: int
     seconds: float
     machine: str
+    dataset_sha256: str | None
+    versions: dict[str, str]
 
 
 class Whole(Shown):
@@ -84,21 +87,47 @@ class Whole(Shown):
     finished: str
 
 
-def read(directory: Path = DIRECTORY, whole: bool = False) -> dict[str, LedgerLine]:
+def read(directory: Path = DIRECTORY, whole: bool = False, python: str | None = None) -> dict[str, LedgerLine]:
     """The lines of all machines by the key of their cell; of several for one cell, the one that was finished first.
 
-    What a killed process left of a line is skipped; the next `append` on that machine removes it.
+    That line has under `"on_other_texts"`, by their hashes, those of the same cell on the texts of other Pythons. What
+    a killed process left of a line is skipped; the next `append` on that machine removes it.
 
     Args:
         directory: where its files are.
         whole: whether every line must have all that the report shows.
+        python: a version, to leave out runs on the text of any other.
 
     Raises:
         ValueError: if a file is damaged, or lacks what it must have.
     """
     kind = Whole if whole else Line
     lines = [line for path in sorted(directory.glob("*.jsonl")) for line in _lines(path, kind)]
-    return {line["key"]: line for line in sorted(lines, key=lambda line: line["finished"], reverse=True)}
+    found: dict[str, LedgerLine] = {}
+    for line in sorted(lines, key=lambda line: line["finished"]):
+        if python is None or text_of(line) is None or _python(line) == python:
+            first = found.setdefault(line["key"], line)
+            if text_of(first) != text_of(line):
+                first.setdefault("on_other_texts", {}).setdefault(text_of(line), line)
+    return found
+
+
+def read_here(directory: Path = DIRECTORY) -> dict[str, LedgerLine]:
+    """The lines that count for this Python: all but those on the text of another one."""
+    return read(directory, python=platform.python_version())
+
+
+def text_of(line: LedgerLine) -> str | None:
+    """The hash of the text that a run was trained on; None of images.
+
+    >>> text_of({"settings": {"dataset": "stdlib"}, "dataset_sha256": "4b38"})
+    '4b38'
+    """
+    return line.get("dataset_sha256") if line.get("settings", {}).get("dataset") in data.TEXTS else None
+
+
+def _python(line: LedgerLine) -> str | None:
+    return line.get("versions", {}).get("python")
 
 
 def append(line: LedgerLine, directory: Path = DIRECTORY) -> bool:
@@ -107,7 +136,7 @@ def append(line: LedgerLine, directory: Path = DIRECTORY) -> bool:
     path = directory / f"{machine()}.jsonl"
     with open_locked(path, wait=True) as file:
         _remove_unfinished(file)
-        if line["key"] in read(directory):
+        if line["key"] in read(directory, python=_python(line)):
             return False
         file.write(json.dumps(line).encode() + b"\n")
         sync(file)

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at, runs_of
-from experiments.papers.ledger import LedgerLine
-from slotjax import models
+from experiments.papers.ledger import LedgerLine, text_of
 
 Ledger = dict[str, LedgerLine]
 _ACCURACIES = {"test_at_best_validation": "test_accuracy_at_best_validation", "last_test": "last_test_accuracy"}
@@ -72,22 +71,27 @@ def accuracy_of(figure: Figure, line: LedgerLine) -> float:
 
 
 def on_one_text(figure: Figure, panel: Panel, ledger: Ledger) -> Ledger:
-    """The ledger with the runs on one text, for each Python brings its own: that of which the panel has most places."""
-    places = [
-        {_text(ledger[one]) for run in runs_at(line, place) for one in _keys(figure, run) if one in ledger}
-        for line in panel.lines
-        for place in line.runs
-    ]
-    texts = Counter(text for known in places for text in sorted(filter(None, known)))
-    if len(texts) < 2:
-        return ledger
-    most = texts.most_common(1)[0][0]
-    return {one: line for one, line in ledger.items() if _text(line) in (None, most)}
+    """The ledger with the runs on one text, for each Python brings its own.
+
+    It is the text of which the panel has most places; of several, the one of which it has most runs.
+    """
+    runs: Counter[str] = Counter()
+    places: Counter[str] = Counter()
+    for line in panel.lines:
+        for place in line.runs:
+            keys = [one for run in runs_at(line, place) for one in _keys(figure, run) if one in ledger]
+            texts = [text for one in keys for text in _texts(ledger[one])]
+            runs.update(texts)
+            places.update(set(texts))
+    most = max(sorted(places), key=lambda text: (places[text], runs[text]), default="")
+    shown = {one: line if text_of(line) is None else _texts(line).get(most) for one, line in ledger.items()}
+    return {one: line for one, line in shown.items() if line is not None}
 
 
-def _text(line: LedgerLine) -> str | None:
-    """The hash of the text that a run was trained on; None of images."""
-    return line.get("dataset_sha256") if line["settings"].get("model") in models.TEXT_MODELS else None
+def _texts(line: LedgerLine) -> dict[str, LedgerLine]:
+    """The line of a run on each text, by the text's hash; none of images."""
+    own = text_of(line)
+    return {} if own is None else {own: line, **line.get("on_other_texts", {})}
 
 
 def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> list[LedgerLine]:

@@ -41,7 +41,7 @@ def train_cell(
     """
     start = cell.run.start and cell._replace(run=cell.run.start)
     with locked(cell, directories):
-        if key(cell) in ledger.read(directories.ledger) and directories.is_finished(cell):
+        if key(cell) in ledger.read_here(directories.ledger) and directories.is_finished(cell):
             return
         if observed := observed_epochs(cell):
             _forget_without_checkpoints(cell, observed, directories)

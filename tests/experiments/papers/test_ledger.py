@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import platform
 import subprocess
 import sys
 import time
@@ -52,6 +53,23 @@ def test_the_files_of_several_machines_are_read_together_and_the_first_to_finish
     read = ledger.read(tmp_path)
     assert {key: found["by"] for key, found in read.items()} == {"a": 2, "b": 2}
     assert not ledger.append(line("a"), tmp_path)
+
+
+def on_text(key, text, python, finished, **more):
+    settings, versions = {"dataset": "stdlib"}, {"python": python}
+    return line(key, finished, settings=settings, dataset_sha256=text, versions=versions, **more)
+
+
+def test_what_was_trained_on_the_text_of_another_python_is_not_done_here(tmp_path):
+    here = platform.python_version()
+    other, own = on_text("a", "x", "3.0.0", "2026-01-01"), on_text("a", "y", here, "2026-01-02")
+    assert ledger.append(other, tmp_path)
+    assert ledger.append(line("b", versions={"python": "3.0.0"}), tmp_path)  # of images, which are the same for all
+    assert set(ledger.read_here(tmp_path)) == {"b"}
+    assert ledger.append(own, tmp_path)
+    assert not ledger.append(own, tmp_path)
+    assert ledger.read_here(tmp_path)["a"] == own
+    assert ledger.read(tmp_path)["a"] == other | {"on_other_texts": {"y": own}}
 
 
 @pytest.mark.parametrize("damaged", ["no json", "[1]", '{"key": "a"}', "3"])

@@ -81,6 +81,28 @@ def test_runs_on_different_texts_are_never_in_one_table():
     assert picture is FIGURE.panels[0]
 
 
+def test_a_run_on_two_texts_is_shown_in_each_panel_on_the_text_of_that_panel():
+    def on(text, run, loss):
+        return runs(run, loss, dataset_sha256=text, versions={"python": text})
+
+    slow, fast = (transformer.learned(learning_rate=rate) for rate in (1e-3, 1e-2))
+    ((name, first),) = on("a", fast, 1.0).items()
+    ((_, second),) = on("b", fast, 1.25).items()
+    ledger = (
+        {name: first | {"on_other_texts": {"b": second}}} | on("a", slow, 1.5) | on("a", transformer.nearest(8), 2.0)
+    )
+    ledger |= on("b", transformer.given(64), 1.75)
+    losses = {
+        title: loss_table(FIGURE, panel, on_one_text(FIGURE, panel, ledger)) for title, panel in _panels().items()
+    }
+    assert "1.000" in losses["0.40 million parameters, kernels selected"]
+    assert "1.250" in losses["From learned weights"]
+
+
+def _panels():
+    return {panel.title: panel for panel in FIGURE.panels}
+
+
 def test_without_runs_there_is_no_table_and_no_picture():
     for name in ("beyond.transformer", "beyond.transformer_training", "beyond.transformer_large"):
         assert panels_to_draw(FIGURES[name], {}) == []
