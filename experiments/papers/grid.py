@@ -35,7 +35,7 @@ class Line:
         flat: whether the line has one run, drawn from end to end; its place is `"any"`.
         about: whether the printed numbers are read from a curve.
         printed_sparsity: shares of weights that are 0, in percent, that the paper's text prints, by place.
-        result: what of the runs counts. Default: what counts in the figure.
+        results: what of the runs counts, by place, where it is not what counts in the figure.
     """
 
     label: str
@@ -44,7 +44,7 @@ class Line:
     flat: bool = False
     about: bool = False
     printed_sparsity: Mapping[Any, float] = dataclasses.field(default_factory=dict)
-    result: str | None = None
+    results: Mapping[Any, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -64,10 +64,10 @@ def _row(figure: Figure, line: Line, place: Any, result: Result, step: float | N
     count = len(result.lines)
     loss = f"{result.mean:.3f}" + (f" ({least:.3f} to {greatest:.3f})" if count > 1 else "")
     loss += f", {count} of {figure.trials} trials" if count < figure.trials else ""
-    weight, whole = _bytes(line, result), 4 * _mean(result, "parameters")
+    weight, whole = _bytes(line, place, result), 4 * _mean(result, "parameters")
     per_connection = "32" if line.flat else f"{place:g}"
     shares = [one["learned_parameters"] / one["parameters"] for one in result.lines]
-    own = None if line.result else _step_seconds(result)
+    own = None if place in line.results else _step_seconds(result)
     time = f"{own / step:.2f}" if own and step else ""
     shown = [loss, f"{bits(result.mean):.3f}", f"{100 * statistics.mean(shares):.1f} %"]
     return [per_connection, *shown, f"{weight:,.0f}", f"{weight / whole:.3f}", time]
@@ -88,10 +88,10 @@ def _label(line: Line, place: Any, result: Result, tried: int) -> str:
     return line.label + (f", K = {settings.k}" if "k" in method_of(settings).flags else "") + best
 
 
-def _bytes(line: Line, result: Result) -> float:
+def _bytes(line: Line, place: Any, result: Result) -> float:
     """Of a ticket, of weights, or of weights that were rounded."""
-    if line.result and line.result.startswith("quantized/"):
-        rounded = line.result.split("/")[1]
+    if (counts := line.results.get(place, "")).startswith("quantized/"):
+        rounded = counts.split("/")[1]
         return statistics.mean(one["quantized"][rounded]["bytes"] for one in result.lines)
     return statistics.mean(one["sizes"]["float32" if line.flat else "ticket"] for one in result.lines)
 

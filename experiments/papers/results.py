@@ -53,7 +53,7 @@ def result_at(figure: Figure, line: Line, place: Any, ledger: Ledger) -> Result 
     Of several runs in one place it is that of the best mean, among those of the most trials; of losses, of the best
     mean on the validation split.
     """
-    name = line.result or figure.result
+    name = line.results.get(place, figure.result)
     found = [result for run in runs_at(line, place) if (result := _result(figure, name, run, ledger))]
     if name in _ACCURACIES:
         return max(found, key=lambda result: (len(result.lines), result.mean), default=None)
