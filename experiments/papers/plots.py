@@ -125,13 +125,12 @@ def _against(axes: Axes, figure: Figure, panel: Panel, ledger: Ledger) -> None:
             axes.autoscale_view()
         _stars(axes, number, line.printed, beside)
     _name_axes(axes, figure)
-    if figure.axis == "bits per connection" and figure.kind == "against":
-        places = [place for line in panel.lines if not line.flat for place in line.runs]
-        axes.set_xlim(min(places) - 0.8, max(places) + 0.8)
-    if figure.kind == "methods":
-        places = sorted({place for line in panel.lines for place in line.runs})
+    if figure.axis == "bits per connection":
+        places = sorted({place for line in panel.lines if not line.flat for place in line.runs})
+        ticks = [place for place in places if place < 1 or place % 1 == 0]
         axes.set_xscale("log", base=2)
-        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.set_xlim(places[0] / 1.25, places[-1] * 1.25)
+        axes.set_xticks(ticks, [f"{place:g}" for place in ticks])
     if figure.axis == "K":
         greatest = max(place for line in panel.lines if not line.flat for place in line.runs)
         ticks = [2**power for power in range(1, greatest.bit_length())]

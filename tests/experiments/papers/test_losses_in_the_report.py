@@ -62,7 +62,7 @@ def test_what_is_given_is_measured_without_a_step_and_after_some():
 def test_learned_weights_that_were_rounded_have_their_own_loss_and_bytes():
     rounded = {"4": {"loss": 1.25, "bytes": 240.0}}
     found = rows(3, runs(transformer.learned(learning_rate=3e-3), 1.0, quantized=rounded))
-    assert found["learned, then rounded, with a scale for 32"][:5] == [
+    assert found["learned, then rounded"][:5] == [
         *("4.5", "1.250, 1 of 3 trials", "1.803", "100.0 %", "240"),
     ]
     assert "8.5" not in [row[0] for row in found.values()]
