@@ -12,8 +12,6 @@ import slotjax
 from slotjax.selection import reduced
 from tests import reference
 
-RANDOM = np.random.default_rng(0)
-
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
@@ -38,7 +36,7 @@ def test_the_best_is_numpys_argmax_also_of_ties(scores):
 
 @pytest.mark.parametrize("k", [1, 16, 17, 129, 300])
 def test_values_are_reduced_as_by_numpy(k, x64):
-    values = RANDOM.normal(size=(k, 3, 2)) - 3
+    values = np.random.default_rng(k).normal(size=(k, 3, 2)) - 3
     largest, total = jax.jit(lambda values: (reduced.largest(lambda one: one, values), reduced.total(jnp.exp, values)))(
         jnp.asarray(values)
     )
@@ -55,7 +53,8 @@ def test_slot_machines_select_the_same(k, selection, options, as_on_a_gpu):
         k, selection, initial="uniform", options=options, distribution=slotjax.distributions.glorot_uniform()
     )
     variables = selector.init(jax.random.key(0), jax.ShapeDtypeStruct((37, 11), jnp.float32))
-    moved = jax.tree.map(lambda leaf: leaf + 0.1 * RANDOM.normal(size=leaf.shape).astype("f"), variables["params"])
+    random = np.random.default_rng(k)
+    moved = jax.tree.map(lambda leaf: leaf + 0.1 * random.normal(size=leaf.shape).astype("f"), variables["params"])
 
     def select():
         return jax.jit(lambda params: selector.select(variables | {"params": params}, jax.random.key(1)))(moved)
@@ -73,6 +72,23 @@ def test_the_program_for_a_gpu_does_not_grow_with_k(draw):
         return len(jax.jit(draw).trace(*arguments).lower(lowering_platforms=("cuda",)).as_text())
 
     assert size(120) < 1.05 * size(60)
+
+
+@pytest.mark.parametrize("kind", [jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit])
+def test_many_arrays_and_a_mesh_are_reduced_as_one_array_is(kind):
+    values = np.random.default_rng(0).normal(size=(3, 40, 8)).astype("f")
+
+    def both(values):
+        return reduced.largest(lambda one: one, values), reduced.total(jnp.exp, values), _best(values)
+
+    each = [jax.jit(both)(jnp.asarray(one)) for one in values]
+    stacked = jax.jit(jax.vmap(both))(jnp.asarray(values))
+    mesh = jax.make_mesh((4,), ("x",), axis_types=(kind,))
+    sharded = jax.device_put(values[0], jax.NamedSharding(mesh, jax.P(None, "x")))
+    for one, expected in zip(stacked, zip(*each, strict=True), strict=True):
+        np.testing.assert_array_equal(one, np.stack(expected))
+    for one, expected in zip(jax.jit(both)(sharded), each[0], strict=True):
+        np.testing.assert_array_equal(one, expected)
 
 
 def test_ties_do_not_depend_on_the_order_of_the_reduction(monkeypatch):
