@@ -56,7 +56,7 @@ def distribution_of(settings: Settings) -> slotjax.distributions.Distribution | 
     """
     if settings.distribution == "own":
         return None
-    if settings.distribution in ("own_uniform", "own_bell", "own_normal"):
+    if settings.distribution in ("own_uniform", "own_bell", "own_stratified", "own_normal"):
         kind: Any = settings.distribution.removeprefix("own_")
         return slotjax.distributions.own_scale(kind, settings.scale_factor)
     counts_one_fan = not settings.distribution.startswith("glorot")

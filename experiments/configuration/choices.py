@@ -16,6 +16,7 @@ Distribution = Literal[
     "own",
     "own_uniform",
     "own_bell",
+    "own_stratified",
     "own_normal",
     "glorot_uniform",
     "glorot_deviation",

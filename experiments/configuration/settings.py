@@ -123,11 +123,13 @@ class Request:
         "glorot_deviation (uniform up to the deviation, as in their text), glorot_normal, kaiming_normal, "
         "kaiming_uniform, signed_kaiming_constant, xavier_normal or signed_xavier_constant; or, at the deviation that "
         "the network's own initializer gave to each weight, own_uniform, own_bell (the sum of four uniform numbers), "
-        "own_normal or own (uniform for slot machines, one magnitude for masks; learned weights start from that "
-        "initializer's values).",
+        "own_stratified (spread evenly over a bell's range, so that K costs nothing), own_normal or own "
+        "(uniform for slot machines, one magnitude for masks; learned weights start from that initializer's values).",
     )
     scale_factor: float = flag(
-        1.0, flags.DEFINE_float, "Multiplies the deviation of own_uniform, own_bell and own_normal random values."
+        1.0,
+        flags.DEFINE_float,
+        "Multiplies the deviation of own_uniform, own_bell, own_stratified and own_normal random values.",
     )
     fan: str = flag(
         "fan_in", flags.DEFINE_string, "Which fan the Kaiming and Xavier distributions count: fan_in or fan_out."

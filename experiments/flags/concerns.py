@@ -87,7 +87,7 @@ def _needs() -> tuple[Need, ...]:
         Need(("score_scale",), "initial", ("uniform",)),
         # What is given to a slot machine has options all the same.
         Need(("distribution", "fan", "scale_factor"), "init_from", (None,), unless=_is_given),
-        Need(("scale_factor",), "distribution", ("own_uniform", "own_bell", "own_normal")),
+        Need(("scale_factor",), "distribution", ("own_uniform", "own_bell", "own_stratified", "own_normal")),
         Need(("fan",), "distribution", kinds),
     )
 

@@ -16,7 +16,9 @@ from slotjax.options.drawing import (
 from slotjax.options.drawn import GENERATOR, Drawn, Made, MisfitError
 from slotjax.options.frozen_share import FrozenShare
 from slotjax.options.generator import (
+    MOST_STRATA,
     SCORE_STEP,
+    STRATIFIED,
     Seed,
     at_least_float32,
     connection_words,
@@ -25,6 +27,7 @@ from slotjax.options.generator import (
     option_words,
     random_bits,
     rounded,
+    stratified_bits,
     uniform_numbers,
     unit_score,
 )
@@ -37,7 +40,9 @@ from slotjax.options.stored import Shared, Stored
 
 __all__ = [
     "GENERATOR",
+    "MOST_STRATA",
     "SCORE_STEP",
+    "STRATIFIED",
     "Codebook",
     "Drawn",
     "FromArrays",
@@ -80,6 +85,7 @@ __all__ = [
     "scale_at_init",
     "sigma_at_init",
     "sigma_of",
+    "stratified_bits",
     "total_magnitude",
     "uniform_numbers",
     "unit_score",

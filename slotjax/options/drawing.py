@@ -12,7 +12,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from slotjax.distributions import Distribution, OwnScale
 from slotjax.options.deviation import own_sigma
 from slotjax.options.drawn import GENERATOR, Drawn, Made
-from slotjax.options.generator import SCORE_STEP, all_bits, draw_seed, unit_option, unit_score
+from slotjax.options.generator import (
+    MOST_STRATA,
+    SCORE_STEP,
+    STRATIFIED,
+    all_bits,
+    draw_seed,
+    unit_option,
+    unit_score,
+)
 from slotjax.options.seeded import Seeded, limit_of
 
 Initializer = Callable[..., Array]
@@ -79,7 +87,7 @@ def draw_options(
     """K independent draws of one weight tensor.
 
     Args:
-        key: one key. The first options are the same for every K.
+        key: one key. The first options are the same for every K, unless they are stratified.
         k: number of options per connection.
         shape: shape of the weight.
         dtype: dtype of the options.
@@ -129,8 +137,13 @@ def _scores(key: PRNGKeyArray, k: int, shape: tuple[int, ...], dtype: DTypeLike,
     return unit_score(all_bits(draw_seed(key), k, shape), dtype) * step
 
 
-def check_distribution(distribution: Any, options: str = "stored") -> None:
+def check_distribution(distribution: Any, options: str = "stored", k: int | None = None) -> None:
     """Raises for something that random values cannot be drawn from, or not from a seed if they are to be seeded.
+
+    Args:
+        distribution: what is given as one.
+        options: `"stored"` or `"seeded"`.
+        k: how many options connections have, if one of them is to be chosen, as stratified ones need it.
 
     >>> slotjax.options.check_distribution(jax.nn.initializers.he_normal(), "seeded")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -138,6 +151,12 @@ def check_distribution(distribution: Any, options: str = "stored") -> None:
     """
     if isinstance(distribution, Distribution):
         unit_option(distribution.kind)
+        if distribution.kind == STRATIFIED and (k is None or not 2 <= k <= MOST_STRATA):
+            given = "one value per connection" if k is None else f"k = {k}"
+            raise ValueError(
+                f"distribution: a stratified one was given with {given}, but it is for slot machines of 2 to "
+                f"{MOST_STRATA:,} options"
+            )
     elif not callable(distribution):
         raise ValueError(
             f"distribution: {distribution!r} was given, but it must be a slotjax.distributions.Distribution, such as "

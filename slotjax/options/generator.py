@@ -9,6 +9,9 @@ entries, which is why selection can recompute options instead of reading them.
 
 An option comes from the upper 20 of its bits, its initial score from the upper 20 of a multiple of them. Both become
 floats by one multiplication with a constant, so the values are the same on every device.
+
+Options may also be *stratified*: that of number k of K lies in the k-th of K equal parts of the range, at random within
+it. They are in order, so the nearest one is found without drawing the others.
 """
 
 import functools
@@ -28,6 +31,8 @@ from slotjax.options.placement import explicit_sharding, placed_like
 Seed = UInt32[Array, "2"]
 Unit = Callable[[UInt32[Array, "*shape"], DTypeLike], Float[Array, "*shape"]]
 SCORE_STEP = 2.0**-20  # an initial score is `unit_score(bits, dtype) * (SCORE_STEP * limit)`
+STRATIFIED = "stratified"
+MOST_STRATA = 2**12  # so that each part has 256 values or more
 _FOLD = 2**32 - 1
 
 
@@ -130,6 +135,29 @@ def random_bits(connection: UInt32[Array, "*shape"], option: OptionWords) -> UIn
     return word * jnp.uint32(0x846CA68B)
 
 
+def stratified_bits(
+    connection: UInt32[Array, "*shape"], number: UInt32[Array, "*any"], k: int
+) -> UInt32[Array, "*shape"]:
+    """32 bits for one option of every connection, of which a uniform one lies in the part of its number.
+
+    Numbers may differ from connection to connection. So these bits come from fewer operations than it takes to mix the
+    words of an option, which otherwise is done once for all connections.
+
+    Args:
+        connection: the words of connections.
+        number: of the option, from 0 to k - 1; one, or one per connection.
+        k: how many options there are, at most `MOST_STRATA`.
+
+    >>> connections = slotjax.options.connection_words(jnp.zeros(2, jnp.uint32), (3,))
+    >>> bits = slotjax.options.stratified_bits(connections, jnp.arange(3, dtype=jnp.uint32), 3)
+    >>> print(jax.lax.bitcast_convert_type(bits, jnp.int32) / 2**31)  # in the parts of -1 to -1/3, to 1/3, to 1
+    [-0.56 -0.19 0.80]
+    """
+    random = mix(connection ^ (number * jnp.uint32(0x9E3779B9)))
+    place = ((number << 20) | (random >> 12)) // jnp.uint32(k)
+    return (place << 12) ^ jnp.uint32(0x80000000)
+
+
 def uniform_numbers(seed: Seed, shape: tuple[int, ...], dtype: jnp.dtype, like: Any = None) -> Float[Array, "*shape"]:
     """One number of [0, 1) per connection, in multiples of 2^-24 (float32) or 2^-53 (float64), sharded as `like` is.
 
@@ -219,6 +247,7 @@ KINDS: dict[str, tuple[Unit, float]] = {
     "uniform": (_uniform, 2.0**-19),
     "normal": (_normal, 1.0),
     "bell": (_bell, 2.0**-9),
+    STRATIFIED: (_uniform, 2.0**-19),
     "signed_constant": (_signed_constant, 1.0),
     "uniform_sign": (_uniform_sign, 1.0),
 }

@@ -56,6 +56,8 @@ class OneByOne(NamedTuple):
         option: `option(index, made)`, the option itself.
         unit: `unit(index, made)`, the option as a multiple of `step`, in the dtype that was asked for.
         step: a scalar, by which a loop need not multiply in every turn.
+        nearest: `nearest(value)`, the index of the option nearest to each value, the first of two, and what stands for
+            it, where that takes no comparison of all options; those of half precision before they are rounded.
     """
 
     slices: PyTree
@@ -63,6 +65,7 @@ class OneByOne(NamedTuple):
     option: Callable[[Array, Array], Float[Array, "*shape"]]
     unit: Callable[[Array, Array], Float[Array, "*shape"]]
     step: Float[Array, ""]
+    nearest: Callable[[Float[Array, "*shape"]], tuple[Array, Array]] | None = None
 
 
 class Codebook(NamedTuple):

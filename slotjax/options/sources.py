@@ -220,7 +220,7 @@ def own_options(
     if k < 1:
         raise ValueError(f"k: {k} was given, but it must be at least 1")
     distribution = own_scale() if distribution is None else distribution
-    check_distribution(distribution, options)
+    check_distribution(distribution, options, k)
     if isinstance(distribution, Distribution) and options == "seeded":
         return FromSeed(k, distribution, zero)
     return FromArrays(k, distribution, zero)

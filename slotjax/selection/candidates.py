@@ -34,6 +34,7 @@ class Candidates(NamedTuple):
         score: `score(candidate)`, its score per connection.
         option: `option(candidate)`, the weight that it stands for.
         rank: numbers in the order of the scores, if greedy selection may compare these instead.
+        best: what greedy selection chooses, if that takes no comparison of all candidates.
     """
 
     slices: PyTree
@@ -41,6 +42,7 @@ class Candidates(NamedTuple):
     score: Callable[[PyTree], Float[Array, "*shape"]]
     option: Callable[[PyTree], Float[Array, "*shape"]]
     rank: Callable[[PyTree], Float[Array, "*shape"]] | None = None
+    best: Callable[[], PyTree] | None = None
 
     @property
     def k(self) -> int:
@@ -99,6 +101,8 @@ def greedy_candidate(candidates: Candidates) -> PyTree:
     >>> slotjax.selection.greedy_candidate(candidates)[0]
     Array([1, 0], dtype=int32)
     """
+    if candidates.best is not None:
+        return candidates.best()
     score_of = candidates.score if candidates.rank is None else candidates.rank
 
     def by_reducing():

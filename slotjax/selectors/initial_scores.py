@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from slotjax.distributions import Distribution
 from slotjax.options import (
+    STRATIFIED,
     Initializer,
     Seeded,
     at_least_float32,
@@ -70,7 +71,7 @@ class InitialScores:
                 raise ValueError("initial='given' starts from its values, but only its shape is known")
             return jnp.asarray(leaf, dtype)
         if isinstance(self.distribution, Distribution):
-            kind, scale = self.distribution.kind, self._scale(leaf)
+            kind, scale = centre_kind(self.distribution.kind), self._scale(leaf)
             return Seeded(draw_seed(key), CENTRE, kind, scale, leaf.shape, dtype).numbered(CENTRE)
         return self.distribution(jax.random.fold_in(key, CENTRE), leaf.shape, dtype)
 
@@ -97,6 +98,11 @@ class InitialScores:
             return jnp.asarray(self.sigma(leaf), dtype) if self.shared else self.sigma(leaf)
         drawn = options[1:] if self.sparse else options
         return jnp.sqrt(jnp.mean(jnp.square(drawn.astype(jnp.float32))))
+
+
+def centre_kind(kind: str) -> str:
+    """The kind of the draw that initial scores are nearest to: that of the options, or a bell of the same range."""
+    return "bell" if kind == STRATIFIED else kind
 
 
 def scores_dtype(leaf: Any) -> jnp.dtype:

@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from slotjax.distributions import Distribution
-from slotjax.options import Codebook, Initializer, draw_options, dtype_of, sigma_at_init
+from slotjax.options import Codebook, Initializer, check_distribution, draw_options, dtype_of, sigma_at_init
 from slotjax.selectors.checks import check_init, check_variables, check_where
 from slotjax.selectors.each import each_named, fold_name
 from slotjax.selectors.selector import Frozen, Selector, Variables, Where, default_where
@@ -29,7 +29,8 @@ def learned(distribution: Distribution | Initializer | None = None, *, where: Wh
         A `Selector`; its `selection` and `scores` are `None` everywhere.
 
     Raises:
-        ValueError: from `init`, if the weights should be kept and only their shapes are known.
+        ValueError: for something else as distribution; from `init`, if the weights should be kept and only their shapes
+            are known.
 
     >>> machine = slotjax.slot_machine(k=8)
     >>> chosen = machine.select(machine.init(jax.random.key(0), {"kernel": jnp.eye(3, 4) - 0.25}))
@@ -37,6 +38,8 @@ def learned(distribution: Distribution | Initializer | None = None, *, where: Wh
     >>> bool((slotjax.learned().select(variables)["kernel"] == chosen["kernel"]).all())
     True
     """
+    if distribution is not None:
+        check_distribution(distribution)
     return Learned(distribution, default_where(distribution) if where is None else where)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, PRNGKeyArray
 
-from slotjax.options import Codebook, Drawn, FrozenShare, MisfitError, draw_seed
+from slotjax.options import STRATIFIED, Codebook, Drawn, FrozenShare, MisfitError, draw_seed
 from slotjax.selectors.each import Each
 from slotjax.selectors.selector import Frozen, Method, Selector, Weight
 from slotjax.selectors.tree import TreeSelector, make_selector
@@ -57,6 +57,8 @@ def partly_frozen(selector: Selector, pruned: float = 0.25, kept: float = 0.25) 
         raise ValueError("selector: it must choose each weight by itself, and not be frozen in part already")
     if getattr(settings, "rescale", False) or getattr(settings, "evaluation", None) == "expected":
         raise ValueError("selector: a supermask must be without rescaling, and not of expected weights")
+    if kept and getattr(getattr(settings, "distribution", None), "kind", None) == STRATIFIED:
+        raise ValueError(f"kept: {kept!r} was given, but it must be 0, for the first stratified option is the least")
     return make_selector(PartlyFrozen(selector, float(pruned), float(kept)), selector.where)
 
 

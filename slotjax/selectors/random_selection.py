@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from slotjax.distributions import Distribution, own_scale
-from slotjax.options import Codebook, Drawn, FromWeight, Initializer, MisfitError
+from slotjax.options import Codebook, Drawn, FromWeight, Initializer, MisfitError, check_distribution
 from slotjax.selectors.layout import check_names
 from slotjax.selectors.selector import Selector, Weight, Where, default_where
 from slotjax.selectors.tree import make_selector
@@ -29,7 +29,7 @@ def random_selection(distribution: Distribution | Initializer | None = None, *, 
         A `Selector`; its `selection` is 0 everywhere, and its `scores` are `None`.
 
     Raises:
-        ValueError: from its functions, as with `slotjax.slot_machine`.
+        ValueError: for something else as distribution; from its functions, as with `slotjax.slot_machine`.
 
     The baseline "random weights" of Figure 2 of Aladago & Torresani (2021).
 
@@ -39,6 +39,7 @@ def random_selection(distribution: Distribution | Initializer | None = None, *, 
     ({'kernel': {}}, (3, 4))
     """
     distribution = own_scale() if distribution is None else distribution
+    check_distribution(distribution)
     return make_selector(RandomSelection(distribution), default_where(distribution) if where is None else where)
 
 

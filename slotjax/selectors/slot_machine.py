@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from slotjax.distributions import Distribution, OwnScale, own_scale
 from slotjax.options import (
+    STRATIFIED,
     Codebook,
     FromLayer,
     Initializer,
@@ -101,9 +102,9 @@ def slot_machine(
         selection: `"greedy"` or `"probabilistic"`. Both are greedy when `select` gets no key.
         scores: `"factored"` or `"explicit"`.
         options: `"seeded"` to recompute them wherever they are used, or `"stored"`; both are the same values.
-        distribution: what options are drawn from. Default: `distributions.own_scale("bell")`. Stored options may come
-            from any function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per
-            option.
+        distribution: what options are drawn from. Default: `distributions.own_scale("bell")`. From
+            `own_scale("stratified")`, a selection takes the same time whatever K is. Stored options may come from any
+            function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per option.
         score_scale: lambda; uniform initial scores are `U(0, lambda sigma)`, with sigma the scale of the options.
             Default: 0.1 for weights of two dimensions and 1 for more, and 1 for all at their own scale.
         share: which connections have the same options, `(K,)` in all: none (`"connection"`), those of a `"layer"`, or
@@ -234,4 +235,14 @@ def _check(settings: SlotMachine) -> None:
         raise ValueError(
             "distribution: an initializer was given, but shared options need a slotjax.distributions.Distribution"
         )
-    check_distribution(settings.distribution, settings.options)
+    check_distribution(settings.distribution, settings.options, k)
+    if isinstance(settings.distribution, Distribution) and settings.distribution.kind == STRATIFIED:
+        _check_stratified(settings)
+
+
+def _check_stratified(settings: SlotMachine) -> None:
+    """A random choice among options that are spread over the whole range would be twice too wide."""
+    if settings.initial == "uniform":
+        raise ValueError("initial: 'uniform' was given, but stratified options need 'nearest' or 'given'")
+    if settings.sparse:
+        raise ValueError("sparse: True was given, but 0 cannot take the place of the least of stratified options")

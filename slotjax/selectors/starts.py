@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from slotjax.distributions import Distribution
 from slotjax.options import SCORE_STEP, Drawn, OneByOne, Options, Seeded, Source, draw_seed, limit_of, unit_score
 from slotjax.selection import Candidates
-from slotjax.selectors.initial_scores import CENTRE, InitialScores, scores_dtype
+from slotjax.selectors.initial_scores import CENTRE, InitialScores, centre_kind, scores_dtype
 
 Latent = Float[Array, "*shape"]
 Scale = Float[Array, ""] | None
@@ -112,7 +112,8 @@ class SeededStart:
         bits = Seeded(frozen["seed"], options.k, distribution.kind, scale, u.shape, u.dtype, like=u)
         more = (bits.one_by_one(u.dtype)[:2],) if self.initial.shared else ()
         if self.initial.initial == "nearest":
-            score = _nearest(u, a, one_by_one, bits.numbered(CENTRE))
+            centre = dataclasses.replace(bits, kind=centre_kind(bits.kind)).numbered(CENTRE)
+            score = _nearest(u, a, one_by_one, centre)
         else:
             rate = a * jnp.asarray(self.initial.limit(u.shape, sigma) * SCORE_STEP, u.dtype)
             score = _line(u, one_by_one, rate, lambda bits: unit_score(bits, u.dtype))
@@ -154,7 +155,11 @@ class LatentStart:
         one_by_one = options.one_by_one(u.dtype)
         score = _nearest(u, jnp.ones((), u.dtype) if a is None else a, one_by_one, jnp.zeros((), u.dtype))
         candidates = _candidates(options, one_by_one, score)
-        return candidates._replace(rank=_nearness(u, one_by_one)) if a is None else candidates
+        if a is not None:
+            return candidates
+        nearest = one_by_one.nearest
+        best = None if nearest is None else lambda: nearest(u)
+        return candidates._replace(rank=_nearness(u, one_by_one), best=best)
 
 
 def _as_if_new(u: Latent, frozen: Drawn) -> tuple[Latent, Drawn]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from slotjax.tickets.reader import STORED, parse
 
-FORMAT = 3  # the latest; what format 2 has words for is written in that
+FORMAT = 4  # the latest; what an earlier one from 2 on has words for is written in that
 _CODES = {np.dtype(code): name for name, code in STORED.items()}
 
 

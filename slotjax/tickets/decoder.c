@@ -13,7 +13,7 @@
 
 #include "quantiles.h"
 
-enum { TILE = 4096, FLOAT64 = 0, FLOAT32 = 1, BFLOAT16 = 2, FLOAT16 = 3, NORMAL = 1, STORED = 3, PLAIN = 4, SIGN = 5, BELL = 6 };
+enum { TILE = 4096, FLOAT64 = 0, FLOAT32 = 1, BFLOAT16 = 2, FLOAT16 = 3, NORMAL = 1, STORED = 3, PLAIN = 4, SIGN = 5, BELL = 6, STRATIFIED = 7 };
 
 typedef struct {
     uint32_t path, rank, k, seed[2], bits;
@@ -78,8 +78,10 @@ static uint32_t mix(uint32_t x) {
     return x ^ x >> 16;
 }
 
-static uint32_t random_bits(const uint32_t seed[2], uint32_t option, uint64_t connection) {
+/* Of `strata` options, if they are stratified, and else 0. */
+static uint32_t random_bits(const uint32_t seed[2], uint32_t option, uint64_t connection, uint32_t strata) {
     uint32_t c = mix(mix((uint32_t)connection ^ seed[0]) ^ seed[1] ^ mix((uint32_t)(connection >> 32)));
+    if (strata) return ((option << 20 | mix(c ^ option * 0x9E3779B9u) >> 12) / strata << 12) ^ 0x80000000u;
     uint32_t o = 2 * option + 0x9E3779B9u;
     uint32_t a = mix(mix(o ^ seed[1]) + seed[0]) | 1, b = mix(mix((o + 1) ^ seed[1]) + seed[0]);
     uint32_t w = c * a + b;
@@ -88,13 +90,13 @@ static uint32_t random_bits(const uint32_t seed[2], uint32_t option, uint64_t co
 
 static int32_t unit(unsigned kind, uint32_t r) {
     int32_t sign = r >> 31 ? -1 : 1;
-    if (kind == 0) return (int32_t)(r >> 12) - (r >> 31 ? 1 << 20 : 0);
+    if (kind == 0 || kind == STRATIFIED) return (int32_t)(r >> 12) - (r >> 31 ? 1 << 20 : 0);
     if (kind == BELL) return (int32_t)((r & 255) + (r >> 8 & 255) + (r >> 16 & 255) + (r >> 24)) - 510;
     return kind == NORMAL ? sign * quantiles[r >> 19 & 0xFFF] : kind == SIGN && r < 4096 ? 0 : sign;
 }
 
 static double step(unsigned kind) {
-    return kind == 0 ? 1.0 / 524288 : kind == NORMAL ? 1.0 / 65536 : kind == BELL ? 1.0 / 512 : 1.0;
+    return kind == 0 || kind == STRATIFIED ? 1.0 / 524288 : kind == NORMAL ? 1.0 / 65536 : kind == BELL ? 1.0 / 512 : 1.0;
 }
 
 /* ---- half precision ---- */
@@ -137,7 +139,8 @@ static float wide(unsigned dtype, uint64_t bits) {
 /* ---- arrays ---- */
 
 static uint64_t drawn(const Array *array, uint32_t index, uint64_t connection) {
-    int32_t whole = unit(array->kind, random_bits(array->seed, index, connection));
+    uint32_t strata = array->kind == STRATIFIED ? array->k : 0;
+    int32_t whole = unit(array->kind, random_bits(array->seed, index, connection, strata));
     double value = (double)whole * (array->scale * step(array->kind));
     uint64_t bits;
     if (array->dtype != FLOAT64) return narrow(array->dtype, (float)whole * (float)(array->scale * step(array->kind)));
@@ -171,12 +174,13 @@ static Array head(void) {
     if (array.count >> 37) fail("an array is too large");
     go_to(place + array.path);
     if (array.data > size - place || array.options > size - place - array.data) fail("the file is cut off");
-    if (array.kind > BELL || array.dtype > 4 || array.zero > 2) fail("an array is of an unknown kind");
+    if (array.kind > STRATIFIED || array.dtype > 4 || array.zero > 2) fail("an array is of an unknown kind");
     if (array.kind == PLAIN) {
         if (array.options || array.data != array.count * array.item) fail("an array has another size than its shape");
         return array;
     }
-    if (array.k < 1 || array.k > 1u << 24) fail("an array has too many options, or none");
+    if (array.k < 1 || array.k > 1u << (array.kind == STRATIFIED ? 12 : 24)) fail("an array has too many options, or none");
+    if (array.kind == STRATIFIED && array.zero) fail("an array has stratified options and one that is 0");
     for (array.bits = 1; array.k > 1u << array.bits;) array.bits++;
     if (array.data != (array.count * array.bits + 7) / 8) fail("an array has another size than its shape");
     if (array.kind != STORED) array.item = array.dtype == FLOAT64 ? 8 : array.dtype == FLOAT32 ? 4 : 2;

@@ -25,7 +25,7 @@ def flat(leaves: Sequence[Leaf]) -> Iterator[bytes]:
     for leaf in map(_plain, leaves):
         entry, data = leaf.entry, leaf.packed() if leaf.entry else leaf.data.tobytes()
         options = np.zeros(0, np.uint8) if leaf.options is None else leaf.options
-        kind = 4 if not entry else (0, 1, 2, 5, 6)[list(STEPS).index(entry["kind"])] if leaf.options is None else 3
+        kind = 4 if not entry else (0, 1, 2, 5, 6, 7)[list(STEPS).index(entry["kind"])] if leaf.options is None else 3
         dtype, item = [*FLOATS, leaf.dtype].index(leaf.dtype), (options if entry else leaf.data).itemsize
         marks, seed = (kind, dtype, item, ("zero" in entry) + ("multiples" in entry)), entry.get("seed", (0, 0))
         sizes = len(leaf.path.encode()), len(leaf.shape), len(data), options.nbytes

@@ -6,7 +6,6 @@ python reader.py --flat NETWORK.ticket NETWORK.flat    what decoder.c reads, wit
 
 import functools
 import hashlib
-import itertools
 import json
 import math
 import os
@@ -23,6 +22,7 @@ import numpy as np
 
 TILE, MOST_OPTIONS, MOST_INFLATION = 2**14, 2**24, 32  # connections at a time; deflated indices over their stream
 STEPS = {"uniform": 2.0**-19, "normal": 2.0**-16, "signed_constant": 1.0, "uniform_sign": 1.0, "bell": 2.0**-9}
+STEPS, MOST_STRATA, GOLD = {**STEPS, "stratified": 2.0**-19}, 2**12, np.uint32(0x9E3779B9)
 FLOATS = {"float64": 1024, "float32": 128, "bfloat16": 128, "float16": 16}  # values are below 2 to that power
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "C64": "<c8", "BOOL": "?"}
 STORED |= {f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)}
@@ -87,8 +87,9 @@ class Leaf(NamedTuple):
         return rows[np.maximum(index, zero) - zero, start + np.arange(index.size) if rows.shape[1] > 1 else 0]
 
     def _drawn(self, start: int, index: np.ndarray) -> np.ndarray:
-        kind, bits = self.entry["kind"], random_bits(self.entry["seed"], start, index)
-        unit = bits.view(np.int32) >> 12 if kind.startswith("uniform") else 1 - 2 * (bits >> 31).astype(np.int32)
+        kind, signed = self.entry["kind"], ("normal", "signed_constant")
+        bits = random_bits(self.entry["seed"], start, index.astype("u4"), self.entry["k"] * (kind == "stratified"))
+        unit = 1 - 2 * (bits >> 31).astype(np.int32) if kind in signed else bits.view(np.int32) >> 12
         unit = np.sign(unit) if kind == "uniform_sign" else unit
         unit = bits.astype("<u4").view("u1").reshape(-1, 4).sum(1, "int32") - 510 if kind == "bell" else unit
         unit = unit * quantiles()[bits >> 19 & 0xFFF] if kind == "normal" else unit
@@ -108,8 +109,8 @@ def parse(data: bytes) -> tuple[dict[str, Any], list[Leaf]]:
     """The description of a ticket, and its arrays, not yet made; a ValueError if it is damaged, cut off or foreign."""
     try:
         content, tensors, _ = container(data)
-        if content["format"] not in (2, 3) or type(content["format"]) is not int:
-            raise ValueError(f"its format is {content['format']!r}, but it must be 2 or 3; slotjax also reads 1")
+        if content["format"] not in (2, 3, 4) or type(content["format"]) is not int:
+            raise ValueError(f"its format is {content['format']!r}, but it must be 2, 3 or 4; slotjax also reads 1")
         if not tensors.pop("sha256").tobytes() == data[-32:] == hashlib.sha256(data[:-32]).digest():
             raise ValueError("its checksum does not match, so it is damaged")
         return content, leaves(content, tensors)
@@ -119,12 +120,10 @@ def parse(data: bytes) -> tuple[dict[str, Any], list[Leaf]]:
 
 def container(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray], str]:
     """The description in a safetensors file, its tensors, and the description as it is written."""
-    start = 8 + int.from_bytes(data[:8], "little")
-    if not 10 <= start <= len(data):
+    if not 10 <= (start := 8 + int.from_bytes(data[:8], "little")) <= len(data):
         raise ValueError("it is cut off, or not a slotjax ticket")
     header = json.loads(data[8:start].decode())
-    texts = header.pop("__metadata__", {})
-    if set(texts) != {"slotjax"}:
+    if set(texts := header.pop("__metadata__", {})) != {"slotjax"}:
         raise ValueError("it is not a slotjax ticket")
     return json.loads(texts["slotjax"]), _tensors(header, memoryview(data)[start:]), texts["slotjax"]
 
@@ -163,7 +162,7 @@ def leaves(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> list[Leaf
     made = []
     for name, entry in weights.items():
         parts = tensors[f"index/{name}"], tensors.get(f"options/{name}")
-        _check_weight(entry, *parts, is_new=content["format"] > 2)
+        _check_weight(entry, *parts, content["format"])
         made.append(Leaf(f"params/{name}", entry["dtype"], tuple(entry["shape"]), entry, *parts))
     for name, dtype in arrays.items():
         check_stored(dtype, tensors[f"array/{name}"])
@@ -177,7 +176,7 @@ def _check_fields(entry: Any, needed: set[str], more: Collection[str] = ()) -> N
 
 
 def _check_paths(names: list[str]) -> None:
-    for one, other in itertools.pairwise(sorted(name.rstrip("/").split("/") for name in names)):
+    for one, other in zip(paths := sorted(name.rstrip("/").split("/") for name in names), paths[1:], strict=False):
         if other[: len(one)] == one:
             raise ValueError(f"{'/'.join(other)} would overwrite {'/'.join(one)}")
 
@@ -189,9 +188,9 @@ def check_stored(dtype: str, array: np.ndarray) -> None:
         raise ValueError(f"an array of {dtype} is stored as {array.dtype}, or in values that it does not have")
 
 
-def _check_weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray | None, is_new: bool) -> None:
-    seeded, marks = {"seed", "kind", "scale"} if options is None else set(), ["zero", *["multiples"] * is_new]
-    _check_fields(entry, {"shape", "dtype", "k"} | seeded, {"factor", "packing", *marks, *["frozen"] * is_new})
+def _check_weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray | None, version: int) -> None:
+    seeded, marks = {"seed", "kind", "scale"} if options is None else set(), ["zero", *["multiples"] * (version > 2)]
+    _check_fields(entry, {"shape", "dtype", "k"} | seeded, {"factor", "packing", *marks, *["frozen"] * (version > 2)})
     k, zero, multiples, count = entry["k"], "zero" in entry, "multiples" in entry, unfrozen(entry, packed.size)
     is_known = all(entry.get(mark, True) is True for mark in marks) and entry.get("packing", "deflate") == "deflate"
     if type(k) is not int or not 1 <= k <= MOST_OPTIONS or not is_known or multiples > (zero and "factor" not in entry):
@@ -202,7 +201,8 @@ def _check_weight(entry: dict[str, Any], packed: np.ndarray, options: np.ndarray
         raise ValueError(f"a weight of shape {entry['shape']} has {packed.size} bytes of indices")
     if options is None:
         in_range = [type(word) is int and 0 <= word < 2**32 for word in entry["seed"]]
-        if entry["kind"] not in [*STEPS][: 3 + 2 * is_new] or in_range != [True, True]:
+        kinds = [*STEPS][: (3, 5, 6 - (zero or k > MOST_STRATA))[version - 2]]
+        if entry["kind"] not in kinds or in_range != [True, True]:
             raise ValueError(f"a kind is {entry['kind']!r} and a seed {entry['seed']!r}; see FORMAT.md")
     elif options.shape not in ((1 if multiples else k - zero, *entry["shape"]), *([] if zero else [(k,)])):
         raise ValueError(f"a weight of shape {entry['shape']} has options of shape {options.shape}")
@@ -248,15 +248,15 @@ def bits_per_index(k: int) -> int:
     return max(1, (k - 1).bit_length())
 
 
-def random_bits(seed: Sequence[int], start: int, index: np.ndarray) -> np.ndarray:
-    """32 random bits for the option that each connection, numbered from `start`, names."""
+def random_bits(seed: Sequence[int], start: int, option: np.ndarray, strata: int = 0) -> np.ndarray:
+    """32 random bits for the option that each connection, numbered from `start`, names; in its part of so many."""
     first, second = (np.uint32(word) for word in seed)
-    low, high = (start + np.arange(index.size, dtype=np.uint64)).view("<u4").reshape(-1, 2).T
+    low, high = (start + np.arange(option.size, dtype=np.uint64)).view("<u4").reshape(-1, 2).T
     connection = _mix(_mix(low ^ first) ^ second ^ _mix(high))
-    option = 2 * index.astype(np.uint32) + np.uint32(0x9E3779B9)
-    multiplier, increment = (_mix(_mix((option + np.uint32(word)) ^ second) + first) for word in (0, 1))
-    word = connection * (multiplier | np.uint32(1)) + increment
-    return (word ^ (word >> 15)) * np.uint32(0x846CA68B)
+    if strata:
+        return ((option << 20 | _mix(connection ^ option * GOLD) >> 12) // np.uint32(strata) << 12) ^ np.uint32(2**31)
+    multiplier, increment = (_mix(_mix((2 * option + word) ^ second) + first) for word in (GOLD, GOLD + np.uint32(1)))
+    return ((word := connection * (multiplier | np.uint32(1)) + increment) ^ word >> 15) * np.uint32(0x846CA68B)
 
 
 def _mix(word: np.ndarray) -> np.ndarray:

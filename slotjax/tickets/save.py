@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from slotjax.options import Codebook, kept_ratio
+from slotjax.options import STRATIFIED, Codebook, kept_ratio
 from slotjax.selectors import Selector, check_selector, check_variables, kind_of, named_leaves
-from slotjax.tickets.container import FORMAT, write
+from slotjax.tickets.container import write
 from slotjax.tickets.contents import advice_on
 from slotjax.tickets.indices import deflated, pack
 from slotjax.tickets.names import arrays_of, checked_leaves, plain
@@ -83,7 +83,7 @@ def save_ticket(
     nodes = {name: structure(tree) for name, tree in trees.items() if jax.tree.leaves(tree)}
     nodes = {name: node for name, node in nodes.items() if node is not None}
     content: dict[str, Any] = {
-        "format": 2,
+        "format": 2,  # or what the weights need
         "selector": described(selector),
         "weights": {},
         "arrays": {},
@@ -103,8 +103,8 @@ def save_ticket(
         for name, leaf in leaves.items():
             tensors[f"array/{collection}/{name}"] = plain(leaf)
             content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
-    is_new = any(_is_new(entry) for entry in content["weights"].values())
-    write(Path(path), tensors, content | ({"format": FORMAT} if is_new else {}))
+    needed = max([content["format"], *(_format(entry) for entry in content["weights"].values())])
+    write(Path(path), tensors, content | {"format": needed})
     if lost := metadata_of(trees):
         warnings.warn(
             f"ticket: it does not hold the metadata {lost} of NNX variables; load_ticket gives them those of its "
@@ -132,8 +132,11 @@ def _check(selector: Any, variables: Any, collections: Any) -> None:
         raise ValueError(f"variables: {lost} would not be in the ticket; give them as collections=, or leave them out")
 
 
-def _is_new(entry: dict[str, Any]) -> bool:
-    return not {"multiples", "frozen"}.isdisjoint(entry) or entry.get("kind") in ("uniform_sign", "bell")
+def _format(entry: dict[str, Any]) -> int:
+    """The first format that has words for a weight."""
+    kind = entry.get("kind")
+    is_of_3 = not {"multiples", "frozen"}.isdisjoint(entry) or kind in ("uniform_sign", "bell")
+    return 4 if kind == STRATIFIED else 3 if is_of_3 else 2
 
 
 def _free(book: Codebook, index: np.ndarray) -> np.ndarray:

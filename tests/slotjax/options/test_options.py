@@ -118,7 +118,7 @@ def test_signed_constants_are_either_sign_of_one_value():
 
 def test_an_unknown_kind_is_refused():
     with pytest.raises(
-        ValueError, match="kind: 'cauchy' was given, but it must be one of uniform, normal, bell, signed"
+        ValueError, match="kind: 'cauchy' was given, but it must be one of uniform, normal, bell, stratified"
     ):
         paper.slot_machine(distribution=slotjax.distributions.Distribution("cauchy", lambda shape: 1.0))
 

@@ -48,6 +48,11 @@ MADE = {
     "own-uniform-k8": lambda: (slotjax.slot_machine(k=8, distribution=own_scale("uniform")), params()),
     "own-normal-k3-bfloat16": lambda: (slotjax.slot_machine(k=3, distribution=own_scale("normal")), params("bfloat16")),
     "own-bell-k8": lambda: (slotjax.slot_machine(k=8), params()),
+    "own-stratified-k12": lambda: (slotjax.slot_machine(k=12, distribution=own_scale("stratified")), params()),
+    "stratified-k4096-float16": lambda: (
+        slotjax.slot_machine(k=4096, distribution=constant("stratified")),
+        params("float16", (13, 5)),
+    ),
     "uniform-k1000-float16": lambda: (explicit(k=1000, distribution=constant("uniform", 1e-5)), params("float16")),
     "signed-k2": lambda: (slotjax.slot_machine(k=2, distribution=constant("signed_constant")), params()),
     "stored-k5": lambda: (

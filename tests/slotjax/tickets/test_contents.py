@@ -12,8 +12,8 @@ from experiments import inspect
 from slotjax.tickets import container, describe_ticket, indices, reader
 from tests.slotjax.tickets.made_tickets import MADE, VECTORS, save
 
-# Of format 3.
-NEW = (
+# Of another format than 2.
+OF_3 = (
     "own-bell-k8",
     "biprop-uniform",
     "multicoat-k4",
@@ -21,6 +21,7 @@ NEW = (
     "partly-supermask",
     "partly-slots-k5",
 )
+FORMATS = {"format1": 1, **dict.fromkeys(OF_3, 3), "own-stratified-k12": 4, "stratified-k4096-float16": 4}
 
 
 @pytest.mark.parametrize("name", [*MADE, "format1"])
@@ -29,7 +30,7 @@ def test_a_line_per_weight_without_making_it(name, monkeypatch):
     loaded = slotjax.load_ticket(path)
     monkeypatch.setattr(reader.Leaf, "values", lambda leaf: pytest.fail("a weight was made"))
     contents = describe_ticket(path)
-    assert (contents.size, contents.format) == (path.stat().st_size, {"format1": 1}.get(name, 3 if name in NEW else 2))
+    assert (contents.size, contents.format) == (path.stat().st_size, FORMATS.get(name, 2))
     assert (contents.selector, contents.metadata) == (loaded.settings, loaded.metadata)
     printed = inspect.lines(path)
     for part in contents.parts:

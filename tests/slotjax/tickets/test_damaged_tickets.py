@@ -140,7 +140,7 @@ FORGERIES = [
     put("weights", "dense/kernel", "seed", [1, 2**40]),
     *(put("weights", "dense/kernel", "scale", scale) for scale in ("big", 1, 1e308, -1e38, 1e-40, math.nan, math.inf)),
     *(put("weights", "dense/kernel", "factor", factor) for factor in ("big", 1, 1e38, 0.0, -1.0, math.nan, math.inf)),
-    *(put("format", version) for version in (0, -5, 4, 10**9, 2.0, "2", None, True)),
+    *(put("format", version) for version in (0, -5, 5, 10**9, 2.0, "2", None, True)),
     put("proof", 3),
     put("trees", []),
     put("trees", {"params": {"list": ["dense/kernel"]}}),
@@ -159,6 +159,7 @@ FORGERIES = [
     put("weights", "dense/kernel", "multiples", True),
     put("weights", "dense/kernel", "frozen", {"seed": [1, 2], "pruned": 0, "kept": 0}),
     put("weights", "dense/kernel", "kind", "uniform_sign"),
+    put("weights", "dense/kernel", "kind", "stratified"),
     put("weights", "dense/kernel", "packing", "lzma"),
     put("weights", "dense/kernel", "packing", "deflate"),
     put("weights", "dense/kernel", "seed", [1, True]),
@@ -198,9 +199,20 @@ def test_a_forged_ticket_is_refused(change, ticket, tmp_path):
         slotjax.load_ticket(tmp_path / "forged")
 
 
+@pytest.mark.parametrize("more", [{"zero": True}, {"k": 4097}])
+def test_stratified_options_are_at_most_4096_and_none_is_0(more):
+    entry = {"shape": [2], "dtype": "float32", "k": 4, "seed": [1, 2], "kind": "stratified", "scale": 0.5}
+    content = {"format": 4, "selector": {}, "metadata": {}, "arrays": {}, "weights": {"kernel": entry}}
+    assert len(reader.leaves(content, {"index/kernel": np.zeros(1, np.uint8)})) == 1
+    content["weights"] = {"kernel": entry | more}
+    size = -(-2 * reader.bits_per_index(entry["k"] if "zero" in more else 4097) // 8)
+    with pytest.raises(ValueError, match="a kind is 'stratified'"):
+        reader.leaves(content, {"index/kernel": np.zeros(size, np.uint8)})
+
+
 def test_a_later_format_says_so(ticket, tmp_path):
-    (tmp_path / "later").write_bytes(forged(ticket.read_bytes(), put("format", 4)))
-    with pytest.raises(ValueError, match="its format is 4, but this version of slotjax reads formats 1 to 3"):
+    (tmp_path / "later").write_bytes(forged(ticket.read_bytes(), put("format", 5)))
+    with pytest.raises(ValueError, match="its format is 5, but this version of slotjax reads formats 1 to 4"):
         slotjax.load_ticket(tmp_path / "later")
 
 

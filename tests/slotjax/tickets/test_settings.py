@@ -164,7 +164,13 @@ def test_a_loaded_selector_reads_the_variables(tmp_path):
     assert (ticket.selector.select(variables)["dense"]["kernel"] == ticket.weights["dense"]["kernel"]).all()
 
 
-SAYS_ALL = {"biprop-normal-float16", "own-bell-k8", "partly-supermask", "partly-slots-k5"}  # made since tickets do
+SAYS_ALL = {
+    "own-stratified-k12",
+    "biprop-normal-float16",
+    "own-bell-k8",
+    "partly-supermask",
+    "partly-slots-k5",
+}  # made since tickets do
 
 
 @pytest.mark.parametrize("name", [*MADE, "format1"])
