@@ -150,8 +150,8 @@ def stratified_bits(
 
     >>> connections = slotjax.options.connection_words(jnp.zeros(2, jnp.uint32), (3,))
     >>> bits = slotjax.options.stratified_bits(connections, jnp.arange(3, dtype=jnp.uint32), 3)
-    >>> print(jax.lax.bitcast_convert_type(bits, jnp.int32) / 2**31)  # in the parts of -1 to -1/3, to 1/3, to 1
-    [-0.56 -0.19 0.80]
+    >>> print((bits ^ jnp.uint32(2**31)) // jnp.uint32(2**32 // 3))  # which third of the range
+    [0 1 2]
     """
     random = mix(connection ^ (number * jnp.uint32(0x9E3779B9)))
     place = ((number << 20) | (random >> 12)) // jnp.uint32(k)
