@@ -2,41 +2,21 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 import flax.linen as nn
-import jax
-from flax.core import lift, unfreeze
-from flax.core.scope import LazyRng, Scope, subtract_filters
+from flax import core
+from flax.core.scope import Scope
 from flax.linen.transforms import lift_transform
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float
 
-from slotjax.selectors import (
-    Selector,
-    check_selector,
-    decided,
-    drawn_names,
-    kind_of,
-    learned,
-    named_leaves,
-    names_a_scale,
-    needs_values,
-    nest,
-    slot_machine,
-    some_vary,
-    unnest,
-    varying_names,
-    within,
-)
+from slotjax._lifted import OURS, Part, is_within, selecting
+from slotjax.selectors import Selector, check_selector, kind_of, names_a_scale, slot_machine
 
 __all__ = ["Conv", "Dense", "Selected"]
 
-_OURS = ("params", "frozen")
-_MISSING = """frozen: the collection with the random values of selected weights is missing; give `apply` both that \
-`init` returned, {'params': ..., 'frozen': ...}, and nn.scan and nn.vmap 'frozen' in variable_axes"""
-_WITHIN = "slotjax_within"  # a flag of scopes
-_SELECTED = "_slotjax_selected"  # an attribute of classes
+_SELECTED, _ENTERED = "_slotjax_selected", "_slotjax_entered"  # attributes of classes and of instances
 
 
 def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
@@ -49,7 +29,8 @@ def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
     `"select"` samples, where selection is probabilistic. In `nn.scan` and `nn.vmap`, `"frozen"` needs an entry in
     `variable_axes` beside `"params"`.
 
-    The plain module takes `{"params": selector.select(variables)}`, never scores: a mask's would pass for weights.
+    The plain module takes `{"params": selector.select(variables)}`, never scores: a mask's would pass for weights. So
+    `bind` gives the plain module, with its selected weights.
 
     Args:
         module: any Linen module that is not bound.
@@ -76,8 +57,7 @@ def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
         raise ValueError("module: it is bound to variables, which `init` would not use; give the module that was bound")
     if hasattr(type(module), _SELECTED):
         raise ValueError(f"module: {type(module).__name__} selects its weights already; give the plain module")
-    fields = {name: getattr(module, name) for name, field in module.__dataclass_fields__.items() if field.init}
-    del fields["parent"], fields["name"]
+    fields = _fields(module)
     _give_up_name(module)
     return cast(Any, _selected_class)(type(module), selector)(**fields, name=module.name)
 
@@ -147,8 +127,8 @@ def _call_layer(layer: Any, call: Callable[..., Any], inputs: Array) -> Any:
             "kernel_init: the selector's distribution would be drawn in its place; give slot_machine() without "
             "distribution=, which takes the scale of kernel_init, or no kernel_init"
         )
-    _is_within(layer.scope)  # which raises
-    return lift_transform(_selecting(layer.selector, layer.scope, is_layer=True), call)(layer, inputs)
+    is_within(layer.scope)  # which raises
+    return lift_transform(selecting(layer.selector, layer.scope, is_layer=True), call)(layer, inputs)
 
 
 def _give_up_name(module: Any) -> None:
@@ -166,14 +146,74 @@ def _selected_class(module_class: Any, selector: Any) -> Any:
     def lifted(method):
         @functools.wraps(method)
         def run(self, *args, **kwargs):
-            if _is_within(self.scope):  # one method calls another, with the weights that the first selected
+            if is_within(self.scope):  # one method calls another, with the weights that the first selected
                 return method(self, *args, **kwargs)
-            return lift_transform(_selecting(selector, self.scope), method)(self, *args, **kwargs)
+            return lift_transform(selecting(selector, self.scope), method)(self, *args, **kwargs)
 
         return run
 
+    def entered(enter):
+        @nn.nowrap
+        @functools.wraps(enter)
+        def run(self, *args, method=None, **kwargs):
+            part = method if isinstance(method, str) and isinstance(getattr(self, method, None), nn.Module) else None
+            if part is not None:
+                method = lifted(lambda module, *args, **kwargs: getattr(module, part)(*args, **kwargs))
+            elif callable(method):  # of the plain class, or a function of the user's, which no subclass overrides
+                method = lifted(getattr(method, "__func__", method))
+            return enter(_entered(self), *args, method=method, **kwargs)
+
+        return run
+
+    @nn.nowrap
+    def clone(self, *, parent=None, **kwargs):
+        if isinstance(parent, Scope) and hasattr(self, _ENTERED):
+            parent.flags = parent.flags.copy({_ENTERED: True})
+        _check_entered(parent)
+        return module_class.clone(self, parent=parent, **kwargs)
+
+    @nn.nowrap
+    def bind(self, variables, *_, rngs=None, mutable=False):
+        return _bound(self, module_class, selector, variables, rngs, mutable)
+
     methods = {name: lifted(getattr(module_class, name)) for name in _own_methods(module_class)}
-    return type(f"Selected{module_class.__name__}", (module_class,), {**methods, _SELECTED: True})
+    methods |= {name: entered(getattr(module_class, name)) for name in ("apply", "init_with_output")}
+    return type(
+        f"Selected{module_class.__name__}", (module_class,), {**methods, "bind": bind, "clone": clone, _SELECTED: True}
+    )
+
+
+def _entered(module: Any) -> Any:
+    """A module, marked as one whose own `apply` or `init` was called."""
+    module = module.clone()
+    object.__setattr__(module, _ENTERED, True)
+    return module
+
+
+def _check_entered(scope: Any) -> None:
+    """Raises for the scope of a whole network if a function of Flax's, and no method of the module, is to run in it."""
+    is_root = isinstance(scope, Scope) and scope.path == ()
+    is_used = is_root and bool(scope._variables or scope.rngs)  # else Flax looks at what `setup` makes, and no more
+    if is_used and not (scope.get_flag(_ENTERED, False) or is_within(scope)):
+        raise ValueError(
+            "module: nn.apply and nn.init would run it on scores; use its own `apply` and `init`, whose method= takes "
+            "any function of the module"
+        )
+
+
+def _bound(module: Any, plain: Any, selector: Selector, variables: Any, rngs: Any, mutable: Any) -> nn.Module:
+    """The plain module, bound to the weights that variables select."""
+    scope = core.bind(variables, rngs=rngs, mutable=mutable)
+    ours = {name: variables[name] for name in OURS if name in variables}
+    weights = Part(scope, selector, is_layer=False, is_own=True).select(ours)
+    others = {name: value for name, value in variables.items() if name not in OURS}
+    return plain(**_fields(module), name=module.name).bind(others | {"params": weights}, rngs=rngs, mutable=mutable)
+
+
+def _fields(module: Any) -> dict[str, Any]:
+    """What a module was made with, beside its name and the module that it is part of."""
+    fields = {name for name, field in module.__dataclass_fields__.items() if field.init} - {"parent", "name"}
+    return {name: getattr(module, name) for name in fields}
 
 
 def _own_methods(module_class: type[nn.Module]) -> list[str]:
@@ -181,120 +221,3 @@ def _own_methods(module_class: type[nn.Module]) -> list[str]:
     defined = {name for one in module_class.__mro__ if one not in nn.Module.__mro__ for name in vars(one)}
     public = {name for name in defined if name == "__call__" or not name.startswith("_")} - {"setup"}
     return sorted(name for name in public if inspect.isfunction(inspect.getattr_static(module_class, name)))
-
-
-def _selecting(selector: Selector, own: Scope | None, is_layer: bool = False) -> Callable[..., Any]:
-    """The lifted transformation of a module's method that runs on selected weights."""
-
-    def transform(function):
-        def lifted(scopes, *args, **kwargs):
-            # Beside the module's own scope, those of modules that it was given and that belong to another.
-            packs, _ = lift._dedup_scopes(jax.tree.leaves(scopes))
-            parts = [_Part(scope, selector, is_layer, scope is own) for scope in packs]
-            run = functools.partial(_run, function, parts)
-            filters = (list(_OURS), subtract_filters(True, list(_OURS)))
-            packed = lift.pack(run, filters, filters, (True,), name="selected", enable_kwargs=True)
-            return packed(scopes, *args, **kwargs)
-
-        return lifted
-
-    return transform
-
-
-def _run(function: Any, parts: Any, scope_of: Any, repack: Any, groups: Any, rngs: Any, *args: Any, **kw: Any) -> Any:
-    """Calls a method in scopes with selected weights; see `flax.core.lift.pack` for the functions and groups."""
-    groups, others = groups
-    ours = [unfreeze(group) for group in groups]
-
-    def plain(rngs):
-        counters = [dict(part.scope.rng_counters) for part in parts]
-        scopes = _marked(scope_of((tuple({} for _ in ours), others), rngs))
-        function(scopes, *args, **kw)
-        params = [unfreeze(group).get("params", {}) for group in repack(scopes)[0]]
-        for part, counter in zip(parts, counters, strict=True):
-            part.scope.rng_counters.update(counter)
-        return params
-
-    if any(part.initializes for part in parts):
-        drawn = plain(rngs)
-        ours = [
-            part.init(params, lambda rngs, n=n: plain(rngs)[n], rngs) if part.initializes else mine
-            for n, (part, params, mine) in enumerate(zip(parts, drawn, ours, strict=True))
-        ]
-    weights = tuple({"params": part.select(mine)} for part, mine in zip(parts, ours, strict=True))
-    scopes = _marked(scope_of((weights, others), rngs, mutable_filter=subtract_filters(True, list(_OURS))))
-    result = function(scopes, *args, **kw)
-    return result, (tuple(ours), repack(scopes)[1])
-
-
-def _marked(scopes: Any) -> Any:
-    """Marks scopes, and through them all scopes below, as those of a module that has its selected weights."""
-    for scope in jax.tree.leaves(scopes):
-        scope.flags = scope.flags.copy({_WITHIN: scope.root.path})
-    return scopes
-
-
-def _is_within(scope: Scope | None) -> bool:
-    """Whether a module has its selected weights already.
-
-    Raises:
-        ValueError: if it is part of a module that has them.
-    """
-    path = None if scope is None else scope.get_flag(_WITHIN, None)
-    if scope is not None and path not in (None, scope.path):
-        raise ValueError(
-            f"module: {'/'.join(scope.path)} selects its weights, but so does the module that it is part of; use "
-            "slotjax.linen.Selected and slotjax's layers on one of them alone"
-        )
-    return path is not None
-
-
-class _Part:
-    """A scope whose weights are selected: its place in the tree of the whole model, and the keys of the user."""
-
-    def __init__(self, scope: Scope, selector: Selector, is_layer: bool, is_own: bool) -> None:
-        self.scope, self.selector, self.is_layer, self.is_own = scope, selector, is_layer, is_own
-        there = "params" in scope.root._variables and scope._collection("params")
-        self.initializes = scope.is_mutable_collection("params") and not there
-
-    def init(self, params: PyTree, plain: Callable[..., PyTree], rngs: PyTree) -> dict[str, PyTree]:
-        """The variables that the selector makes of what the module drew."""
-        tree = nest(self.scope.path, params)
-        selector = within(self.selector, named_leaves(tree)) if self.is_layer else self.selector
-        known = not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
-        if needs_values(selector) and not (known and not self.is_layer):
-            names = varying_names(tree) if known else drawn_names(lambda rngs: nest(self.scope.path, plain(rngs)), rngs)
-            selector = decided(selector, some_vary(names, tree))
-        key = _root_key(self.scope, "params")
-        made = selector.init(jax.random.key(0) if key is None else key, tree)
-        if jax.tree.leaves(made["frozen"]) and not self.scope.is_mutable_collection("frozen"):
-            raise ValueError(
-                "frozen: this collection, with the random values of selected weights, is lost; nn.scan and nn.vmap "
-                "need 'frozen' in variable_axes beside 'params'"
-            )
-        return {name: unnest(self.scope.path, made[name]) for name in _OURS}
-
-    def select(self, variables: dict[str, PyTree]) -> PyTree:
-        """The weights of variables."""
-        if not variables.get("params") and jax.tree.leaves(variables.get("frozen", {})):
-            raise ValueError(_MISSING.replace("frozen", "params", 1).replace("random values", "scores", 1))
-        if not variables.get("params"):
-            return {}
-        if "frozen" not in variables and not self.is_own:
-            return variables["params"]
-        if "frozen" not in variables and not (self.is_layer and _is_plain(variables["params"])):
-            raise ValueError(_MISSING)
-        tree = {name: nest(self.scope.path, variables.get(name, {})) for name in _OURS}
-        if not jax.tree.leaves(tree["frozen"]) and (self.is_layer or self.selector.settings == learned().settings):
-            return variables["params"]
-        return unnest(self.scope.path, self.selector.select(tree, _root_key(self.scope, "select")))
-
-
-def _is_plain(params: PyTree) -> bool:
-    """Whether all parameters of a layer are arrays, so that none of them is known to be selected."""
-    return not any(isinstance(one, Mapping) for one in params.values())
-
-
-def _root_key(scope: Scope, stream: str) -> PRNGKeyArray | None:
-    """The key that the user gave for an rng stream: Flax folds paths into it in its own way, selectors in theirs."""
-    return LazyRng.create(scope.rngs[stream]).rng if stream in scope.rngs else None

@@ -12,6 +12,7 @@ LAYERS = [
     ("options",),
     ("selection",),
     ("selectors",),
+    ("_lifted",),
     ("linen", "nnx", "_summary", "tickets", "analysis", "models", "data"),
     ("training",),
 ]

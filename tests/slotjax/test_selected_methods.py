@@ -1,0 +1,76 @@
+"""However one enters a module with selected weights, it never computes with scores."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import slotjax
+from slotjax.linen import Selected
+
+X = jnp.asarray(np.random.default_rng(0).normal(size=(3, 4)), jnp.float32)
+MASK = slotjax.edge_popup(0.5)  # whose scores have the weight's shape
+
+
+class Coder(nn.Module):
+    inner: nn.Module
+
+    def setup(self):
+        self.head = nn.Dense(2)
+        self.norm = nn.BatchNorm(use_running_average=False)
+
+    def encode(self, x):
+        return self.norm(self.inner(x))
+
+    def __call__(self, x):
+        return self.head(self.encode(x))
+
+
+PLAIN = Coder(nn.Dense(5))
+MODEL = Selected(PLAIN, MASK)
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return MODEL.init(jax.random.key(0), X)
+
+
+@pytest.mark.parametrize("method", ["encode", Coder.encode, MODEL.encode, lambda model, x: model.norm(model.inner(x))])
+def test_any_function_of_the_module_has_its_selected_weights(method, variables):
+    others = {"batch_stats": variables["batch_stats"], "params": MASK.select(variables)}
+    expected, stats = PLAIN.apply(others, X, method="encode", mutable="batch_stats")
+    found, changed = MODEL.apply(variables, X, method=method, mutable="batch_stats")
+    np.testing.assert_array_equal(found, expected)
+    assert set(changed) == {"batch_stats"}
+    jax.tree.map(np.testing.assert_array_equal, changed, stats)
+
+
+def test_its_parts_have_them_too(variables):
+    expected = nn.Dense(5).apply({"params": MASK.select(variables)["inner"]}, X)
+    np.testing.assert_array_equal(MODEL.apply(variables, X, method="inner"), expected)
+    bound = MODEL.bind(variables)
+    np.testing.assert_array_equal(bound.inner(X), expected)
+    assert type(bound) is Coder
+    np.testing.assert_array_equal(
+        bound.variables["params"]["inner"]["kernel"], MASK.select(variables)["inner"]["kernel"]
+    )
+
+
+@pytest.mark.parametrize("method", [Coder.encode, lambda model, x: model.inner(x)])
+def test_init_by_any_function_selects(method):
+    made = MODEL.init(jax.random.key(0), X, method=method)
+    assert set(made["frozen"]["inner"]["kernel"]) >= {"weight"}
+
+
+def test_functions_of_flax_that_pass_it_by_are_refused(variables):
+    sentence = "module: nn.apply and nn.init would run it on scores; use its own `apply`"
+    with pytest.raises(ValueError, match=sentence):
+        nn.apply(lambda model, x: model.inner(x), MODEL)(variables, X)
+    with pytest.raises(ValueError, match=sentence):
+        nn.init(lambda model, x: model.inner(x), MODEL)(jax.random.key(0), X)
+
+
+def test_without_its_random_values_it_is_not_bound(variables):
+    with pytest.raises(ValueError, match="frozen: the collection with the random values"):
+        MODEL.bind({"params": variables["params"]})
