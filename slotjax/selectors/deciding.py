@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
-import jax.extend
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from jaxtyping import PyTree
 
 from slotjax.distributions import Distribution
@@ -110,10 +110,31 @@ def drawn_names(init: Callable[[Any], PyTree], keys: PyTree) -> set[str]:
     {'kernel'}
     """
     program, shapes = jax.make_jaxpr(init, return_shape=True)(keys)
-    reached = set(program.jaxpr.invars)
-    for step in program.jaxpr.eqns:
-        if any(not isinstance(one, jax.extend.core.Literal) and one in reached for one in step.invars):
-            reached.update(step.outvars)
-    names = named_leaves(shapes)
-    pairs = zip(names, program.jaxpr.outvars, strict=True)
-    return {name for name, one in pairs if not isinstance(one, jax.extend.core.Literal) and one in reached}
+    drawn = _depend(program.jaxpr, [True] * len(program.jaxpr.invars))
+    return {name for name, is_drawn in zip(named_leaves(shapes), drawn, strict=True) if is_drawn}
+
+
+def _depend(program: Jaxpr, inputs: list[bool]) -> list[bool]:
+    """Which results of a program depend on these of its inputs."""
+    reached = {one for one, is_in in zip(program.invars, inputs, strict=True) if is_in}
+    depends = lambda values: [not isinstance(one, Literal) and one in reached for one in values]  # noqa: E731
+    for step in program.eqns:
+        given = depends(step.invars)
+        if any(given):
+            reached.update(one for one, is_out in zip(step.outvars, _through(step, given), strict=True) if is_out)
+    return depends(program.outvars)
+
+
+def _through(step: JaxprEqn, given: list[bool]) -> list[bool]:
+    """Which results of a step depend on these of its inputs; all, of one that is not the call or scan of a program."""
+    inner: list[Any] = [
+        getattr(value, "jaxpr", value) for value in step.params.values() if isinstance(value, ClosedJaxpr | Jaxpr)
+    ]
+    if len(inner) != 1 or len(inner[0].invars) != len(given):
+        return [True] * len(step.outvars)
+    results = _depend(inner[0], given)
+    first, carried = step.params.get("num_consts", 0), step.params.get("num_carry", 0)
+    again = [*given]
+    for number in range(carried):
+        again[first + number] |= results[number]
+    return results if again == given else _through(step, again)
