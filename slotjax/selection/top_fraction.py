@@ -92,7 +92,8 @@ def _largest(scores: list[Float[Array, "..."]], keep_fractions: Sequence[float])
     size = sum(array.size for array in scores)
     wanted = [kept_count(size, fraction) for fraction in keep_fractions]
     searched = sorted({count for count in wanted if 0 < count < size})
-    masks = {count: [jnp.full(array.shape, count > 0) for array in scores] for count in wanted}
+    # All or none, but no constant: that would lack the sharding, and XLA leaves out a constant 0 that is added to a -0.
+    masks = {count: [~jnp.isnan(array) if count else jnp.isnan(array) for array in scores] for count in wanted}
     if searched:
         masks |= dict(zip(searched, _masks_of(scores, searched, size), strict=True))
     return [[masks[count][place] for count in wanted] for place in range(len(scores))]

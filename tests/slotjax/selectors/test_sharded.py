@@ -26,6 +26,9 @@ SELECTORS = {
     "edge-popup": slotjax.edge_popup(0.3, ranking="global", options="seeded"),
     "supermask": slotjax.supermask(evaluation="sampled", rescale=True),
     "random": slotjax.random_selection(),
+    "stratified": slotjax.slot_machine(64, distribution=own_scale("stratified")),
+    "all kept": slotjax.edge_popup(0.999),
+    "nothing kept": slotjax.multicoat((1.0, 0.0)),
 }
 
 
@@ -38,7 +41,7 @@ def sharded(kind, spec):
     return jax.device_put(PARAMS, shardings)
 
 
-@pytest.mark.quick("the paper's-auto", "edge-popup-explicit")
+@pytest.mark.quick("the paper's-auto", "edge-popup-explicit", "all kept-explicit")
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=["auto", "explicit"])
 @pytest.mark.parametrize("name", SELECTORS)
 def test_sharding_changes_no_weight(name, kind):
