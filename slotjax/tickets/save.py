@@ -21,7 +21,7 @@ from slotjax.tickets.indices import deflated, pack
 from slotjax.tickets.names import arrays_of, checked_leaves, plain
 from slotjax.tickets.reader import bits_per_index
 from slotjax.tickets.settings import described
-from slotjax.tickets.structure import metadata_of, structure
+from slotjax.tickets.structure import keys_lost, metadata_of, structure
 
 _LARGE = 2**16  # bytes of stored options; a toy is small whatever it stores
 
@@ -58,11 +58,12 @@ def save_ticket(
         proof: `slotjax.proof(variables["frozen"])`, to be read back.
 
     Raises:
-        ValueError: for names that could not be read back, such as those with `/` of an Equinox module, or values that
-            JSON or the format cannot hold, such as options of 1e38.
+        ValueError: for names that could not be read back, such as those with `/` of an Equinox module, for weights that
+            are infinite or NaN, or values that JSON or the format cannot hold, such as options of 1e38.
 
     Warns:
-        UserWarning: if NNX variables have metadata, such as the names of dimensions, which a ticket does not hold.
+        UserWarning: if NNX variables have metadata, such as the names of dimensions, which a ticket does not hold, or
+            if a dictionary has keys that are neither strings nor integers.
         LargeTicket: if stored options, of which a seed could stand in place, take 64 KiB or more.
 
     >>> selector = slotjax.slot_machine(k=8)
@@ -94,6 +95,8 @@ def save_ticket(
     rest, books = checked_leaves(selected), selector.codebooks(variables)
     for name, index in named_leaves(selector.selection(variables)).items():
         weight, book = rest.pop(name), books[name]
+        if not bool(jnp.isfinite(weight).all()):
+            raise ValueError(f"variables: the weights of {name!r} must be finite, but some are infinite or NaN")
         index_array = _free(book, np.asarray(index, np.int32))
         tensors[f"index/{name}"], packing = _packed(index_array, bits_per_index(book.options.k))
         content["weights"][name] = {"shape": list(weight.shape), **_described(book, index, weight.dtype), **packing}
@@ -105,6 +108,12 @@ def save_ticket(
             content["arrays"][f"{collection}/{name}"] = str(np.asarray(leaf).dtype)
     needed = max([content["format"], *(_format(entry) for entry in content["weights"].values())])
     write(Path(path), tensors, content | {"format": needed})
+    if others := keys_lost(trees):
+        warnings.warn(
+            f"ticket: the keys {others} are neither strings nor integers, so they come back as strings; give "
+            "load_ticket like=, which has them",
+            stacklevel=2,
+        )
     if lost := metadata_of(trees):
         warnings.warn(
             f"ticket: it does not hold the metadata {lost} of NNX variables; load_ticket gives them those of its "

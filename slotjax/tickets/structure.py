@@ -34,6 +34,13 @@ def metadata_of(tree: PyTree) -> list[str]:
     return sorted(said - set(nnx.Variable(0).get_metadata()))
 
 
+def keys_lost(tree: PyTree) -> list[str]:
+    """The keys of dictionaries that are neither strings nor integers, which neither names nor nodes can say."""
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(tree)[0]]
+    keys = {entry.key for path in paths for entry in path if isinstance(entry, jax.tree_util.DictKey)}
+    return sorted(repr(key) for key in keys if type(key) not in (str, int))
+
+
 def nested(named: dict[str, Any]) -> PyTree:
     """Nested dictionaries of leaves by name."""
     tree: dict[str, Any] = {}
