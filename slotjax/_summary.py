@@ -133,7 +133,15 @@ def summary(selector: Selector, params: PyTree) -> Summary:
     made = jax.eval_shape(lambda params: selector.init(jax.random.key(0), params), params)
     structure: Any = jax.tree.structure(params)
     frozen, trainable = (structure.flatten_up_to(made[part]) for part in ("frozen", "params"))
-    return Summary(tuple(map(_row, leaves, leaves.values(), frozen, trainable)))
+    rows = tuple(map(_row, leaves, leaves.values(), frozen, trainable))
+    return Summary(_with_mean_sigma(rows) if getattr(selector.settings, "share", None) == "network" else rows)
+
+
+def _with_mean_sigma(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Of options that all weights share, which have the mean sigma of them."""
+    known = [row.sigma for row in rows if row.sigma is not None]
+    mean = sum(known) / len(known) if known else None
+    return tuple(row if row.sigma is None else row._replace(sigma=mean) for row in rows)
 
 
 def _row(name: str, leaf: Any, frozen: Any, trainable: Any) -> Row:
@@ -172,7 +180,7 @@ def _reason(name: str, leaf: Any, known: bool) -> str:
 def _deviation(made: dict[str, Any], own: float | None) -> float | None:
     """Of what is drawn: the own one, or that of a named distribution, whose scale may be a limit."""
     if made.get("scale") == "own":
-        return own
+        return None if own is None else own * made.get("factor", 1.0)
     scale = made.get("scale")
     return None if scale is None else scale / float(limit_of(made["kind"], jnp.float32(1)))
 

@@ -179,5 +179,7 @@ def made_from(distribution: Distribution | Initializer, shape: tuple[int, ...], 
     more = more | {"generator": GENERATOR, "shape": tuple(shape)}
     if not isinstance(distribution, Distribution):
         return more | {"kind": "initializer"}
-    scale = "own" if distribution.is_own else float(distribution.scale(shape))
-    return more | {"kind": distribution.kind, "scale": scale}
+    scale = distribution.scale
+    if isinstance(scale, OwnScale):
+        return more | {"kind": distribution.kind, "scale": "own", "factor": float(scale.factor)}
+    return more | {"kind": distribution.kind, "scale": float(scale(shape))}

@@ -109,3 +109,20 @@ def test_shapes_have_a_table_too():
     shapes = jax.eval_shape(lambda: PARAMS["dense"])
     row = rows(slotjax.slot_machine(distribution=slotjax.distributions.glorot_uniform()), shapes)["kernel"]
     assert (row.own, row.k) == (None, 8)
+
+
+def test_sigma_is_that_of_what_is_drawn():
+    params = {"one": KERNEL, "other": 10 * KERNEL}
+    wide = slotjax.slot_machine(64, distribution=slotjax.distributions.own_scale("bell", factor=3.0))
+    shared = slotjax.slot_machine(512, share="network", distribution=slotjax.distributions.own_scale())
+    for selector in (wide, shared):
+        books = selector.codebooks(selector.init(jax.random.key(0), params))
+        for name, row in rows(selector, params).items():
+            assert row.sigma == pytest.approx(float(books[name].options.values().std()), rel=0.05)
+            assert row.is_far
+
+
+def test_variables_of_another_factor_are_refused():
+    one, other = (slotjax.slot_machine(distribution=slotjax.distributions.own_scale(factor=f)) for f in (1.0, 2.0))
+    with pytest.raises(ValueError, match="was made with factor=2"):
+        one.select(other.init(jax.random.key(0), {"kernel": KERNEL}))
