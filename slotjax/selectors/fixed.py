@@ -55,7 +55,7 @@ class Fixed:
         """The leaf itself is frozen."""
         if isinstance(leaf, jax.ShapeDtypeStruct):
             raise ValueError("it is to be fixed, so it needs an array, not only a shape")
-        return {}, {"value": jnp.asarray(leaf)}
+        return {}, {"value": jnp.array(leaf)}  # a copy, as of leaves that train
 
     def choose(self, weight: Weight, key: PRNGKeyArray | None) -> None:
         """Nothing is chosen."""

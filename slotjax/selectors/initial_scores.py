@@ -69,7 +69,7 @@ class InitialScores:
         if self.initial == "given":
             if isinstance(leaf, jax.ShapeDtypeStruct):
                 raise ValueError("initial='given' starts from its values, but only its shape is known")
-            return jnp.asarray(leaf, dtype)
+            return jnp.array(leaf, dtype)  # a copy, so that who donates what trains takes nothing from the caller
         if isinstance(self.distribution, Distribution):
             kind, scale = centre_kind(self.distribution.kind), self._scale(leaf)
             return Seeded(draw_seed(key), CENTRE, kind, scale, leaf.shape, dtype).numbered(CENTRE)

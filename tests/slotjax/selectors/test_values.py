@@ -35,6 +35,14 @@ def test_made_twice_is_equal_and_pickles(name):
     assert all(one != other() for other_name, other in MAKERS.items() if other_name != name)
 
 
+@pytest.mark.parametrize("selector", [slotjax.slot_machine(initial="given"), slotjax.fixed()])
+def test_who_donates_the_variables_keeps_the_weights(selector):
+    params = {"kernel": jnp.array([[1.0, -1.0]])}
+    variables = selector.init(jax.random.key(0), params)
+    jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + leaf, tree), donate_argnums=0)(variables)
+    assert float(params["kernel"][0, 0]) == 1.0
+
+
 def test_an_argument_more_makes_another():
     made = [paper.slot_machine(2), paper.slot_machine(3), paper.slot_machine(2, "probabilistic")]
     made += [
