@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from flax.core import lift, unfreeze
 from flax.core.scope import LazyRng, Scope, subtract_filters
+from flax.errors import ScopeCollectionNotFound
 from jaxtyping import PRNGKeyArray, PyTree
 
 from slotjax.selectors import (
@@ -69,7 +70,15 @@ def _run(function: Any, parts: Any, scope_of: Any, repack: Any, groups: Any, rng
         ]
     weights = tuple({"params": part.select(mine)} for part, mine in zip(parts, ours, strict=True))
     scopes = _marked(scope_of((weights, others), rngs, mutable_filter=subtract_filters(True, list(OURS))))
-    result = function(scopes, *args, **kw)
+    try:
+        result = function(scopes, *args, **kw)
+    except ScopeCollectionNotFound as error:
+        if not any(f'collection "{name}"' in str(error) for name in OURS):
+            raise
+        raise ValueError(
+            f"module: a part of it has a collection of the name 'frozen', or maps its own variables, as nn.WeightNorm "
+            f"does ({error}); use the selector's own `init` and `select` on its parameters"
+        ) from error
     return result, (tuple(ours), repack(scopes)[1])
 
 

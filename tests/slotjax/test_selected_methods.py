@@ -1,5 +1,6 @@
 """However one enters a module with selected weights, it never computes with scores."""
 
+import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -74,3 +75,26 @@ def test_functions_of_flax_that_pass_it_by_are_refused(variables):
 def test_without_its_random_values_it_is_not_bound(variables):
     with pytest.raises(ValueError, match="frozen: the collection with the random values"):
         MODEL.bind({"params": variables["params"]})
+
+
+class Normed(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.WeightNorm(nn.Dense(4))(x)
+
+
+class Frozen(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(4)(x) + self.variable("frozen", "shift", jnp.zeros, (4,)).value[None]
+
+
+@pytest.mark.parametrize("module", [Normed(), Frozen()])
+def test_modules_that_use_its_collections_are_refused(module):
+    with pytest.raises(ValueError, match=r"^module: a part of it has a collection of the name 'frozen', or maps"):
+        Selected(module, MASK).init(jax.random.key(0), X)
+
+
+def test_another_collection_that_is_missing_is_flaxs_error(variables):
+    with pytest.raises(flax.errors.ScopeCollectionNotFound, match="batch_stats"):
+        MODEL.apply({name: variables[name] for name in ("params", "frozen")}, X)
