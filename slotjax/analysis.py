@@ -101,13 +101,19 @@ def index_counts(selection: PyTree, k: int) -> Int[np.ndarray, " k"]:
         selection: what `selector.selection` gave, indices or masks.
         k: the number of options, 2 for masks.
 
+    Raises:
+        ValueError: for fewer options than the selection has.
+
     >>> slotjax.analysis.index_counts({"w": jnp.array([0, 2, 2])}, k=3).tolist()
     [1, 0, 2]
     """
-    counts = np.zeros(k, np.int64)
-    for leaf in jax.tree.leaves(selection):
-        counts += np.bincount(np.asarray(leaf, np.int64).ravel(), minlength=k)
-    return counts
+    counts = [np.bincount(np.asarray(leaf, np.int64).ravel(), minlength=k) for leaf in jax.tree.leaves(selection)]
+    most = max(map(len, counts), default=k)
+    if most > k:
+        raise ValueError(
+            f"k: {k} was given, but it must be at least {most}, for the selection has indices up to {most - 1}"
+        )
+    return np.sum(counts, 0) if counts else np.zeros(k, np.int64)
 
 
 def offered_and_selected(

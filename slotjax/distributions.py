@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Literal, NamedTuple, get_args
 
 Fan = Literal["fan_in", "fan_out"]
@@ -138,7 +139,7 @@ def own_scale(kind: Kind = "uniform", factor: float = 1.0) -> Distribution:
     """
     if kind not in get_args(Kind):
         raise ValueError(f"kind: {kind!r} was given, but it must be one of {', '.join(get_args(Kind))}")
-    if not 0 < factor < math.inf:
+    if not isinstance(factor, Real) or not 0 < factor < math.inf:
         raise ValueError(f"factor: {factor!r} was given, but it must be above 0 and finite")
     return Distribution(kind, OwnScale(factor))
 
@@ -274,6 +275,10 @@ def scaled_for(keep_fraction: float | Sequence[float], distribution: Distributio
     >>> slotjax.distributions.scaled_for((0.4, 0.2), slotjax.distributions.signed_kaiming_constant()).scale((8, 2))
     0.5
     """
+    if not isinstance(distribution, Distribution):
+        raise ValueError(
+            f"distribution: {distribution!r} was given, but it must be a slotjax.distributions.Distribution"
+        )
     shares = keep_fraction if isinstance(keep_fraction, Sequence) else [keep_fraction]
     if not shares or not all(0 < share <= 1 for share in shares):
         raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be above 0 and at most 1")

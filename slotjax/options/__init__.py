@@ -35,7 +35,16 @@ from slotjax.options.multiples import Multiples
 from slotjax.options.options import Codebook, OneByOne, Options, Storage, kept_ratio
 from slotjax.options.placement import explicit_sharding, placed_like, widened
 from slotjax.options.seeded import Seeded, limit_of
-from slotjax.options.sources import FromArrays, FromLayer, FromSeed, FromWeight, Source, check_one_of, own_options
+from slotjax.options.sources import (
+    FromArrays,
+    FromLayer,
+    FromSeed,
+    FromWeight,
+    Source,
+    check_flag,
+    check_one_of,
+    own_options,
+)
 from slotjax.options.stored import Shared, Stored
 
 __all__ = [
@@ -64,6 +73,7 @@ __all__ = [
     "Stored",
     "at_least_float32",
     "check_distribution",
+    "check_flag",
     "check_one_of",
     "checksum",
     "connection_words",

@@ -1,6 +1,7 @@
 """Drawing options and initial scores, once or as they are needed: at which scale, and of which dtype."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -182,4 +183,7 @@ def made_from(distribution: Distribution | Initializer, shape: tuple[int, ...], 
     scale = distribution.scale
     if isinstance(scale, OwnScale):
         return more | {"kind": distribution.kind, "scale": "own", "factor": float(scale.factor)}
-    return more | {"kind": distribution.kind, "scale": float(scale(shape))}
+    sigma = float(scale(shape))
+    if not math.isfinite(sigma):
+        raise ValueError(f"distribution: its scale is {sigma} for a weight of shape {shape}, but it must be finite")
+    return more | {"kind": distribution.kind, "scale": sigma}

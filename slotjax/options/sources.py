@@ -237,6 +237,17 @@ def check_one_of(name: str, given: str, allowed: Sequence[str]) -> None:
         raise ValueError(f"{name}: {given!r} was given, but it must be one of {', '.join(allowed)}")
 
 
+def check_flag(name: str, given: Any) -> None:
+    """Raises unless an argument is True or False.
+
+    >>> slotjax.options.check_flag("sparse", "no")
+    Traceback (most recent call last):
+    ValueError: sparse: 'no' was given, but it must be True or False
+    """
+    if not isinstance(given, bool):
+        raise ValueError(f"{name}: {given!r} was given, but it must be True or False")
+
+
 def check_stored(frozen: Drawn, source: Source, like: Any) -> None:
     """Raises for values of another source; of stored ones a part will do, as in `jax.shard_map`, but no stack."""
     shape = frozen.made.get("shape", like.shape)

@@ -6,6 +6,7 @@ searched for among integers (`threshold.py`).
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,7 @@ def check_keep_fraction(keep_fraction: float) -> None:
 
     >>> slotjax.selection.check_keep_fraction(0.5)
     """
-    if not 0 <= keep_fraction <= 1:
+    if not isinstance(keep_fraction, Real) or not 0 <= keep_fraction <= 1:
         raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be from 0 to 1")
 
 

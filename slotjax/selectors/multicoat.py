@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, get_args
 
 from jax.lax import stop_gradient
@@ -69,13 +69,14 @@ def multicoat(
     """
     distribution = own_scale("signed_constant") if distribution is None else distribution
     where = default_where(distribution) if where is None else where
-    for fraction in keep_fractions:
+    fractions = tuple(keep_fractions) if isinstance(keep_fractions, Iterable) else ()
+    for fraction in fractions:
         check_keep_fraction(fraction)
-    if not keep_fractions or any(first <= second for first, second in itertools.pairwise(keep_fractions)):
+    if not fractions or any(first <= second for first, second in itertools.pairwise(fractions)):
         raise ValueError(f"keep_fractions: {keep_fractions!r} was given, but they must be decreasing, at least one")
     check_one_of("options", options, get_args(Storage))
     check_distribution(distribution, options)
-    return make_selector(Multicoat(tuple(map(float, keep_fractions)), options, distribution), where)
+    return make_selector(Multicoat(tuple(map(float, fractions)), options, distribution), where)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,6 +43,10 @@ def partition(selectors: Mapping[str, Selector]) -> Selector:
         given = kind_of(selectors)
         raise ValueError(f"selectors: {given} was given, but it must be a dictionary of patterns and their selectors")
     for pattern, selector in selectors.items():
+        if not isinstance(pattern, str):
+            raise ValueError(
+                f"selectors: the pattern {pattern!r} was given, but it must be a string, such as 'Dense_0/.*'"
+            )
         if not isinstance(selector, Selector):
             raise ValueError(
                 f"selectors: {pattern!r} has {selector!r}, but it must be a Selector, as slot_machine() makes"

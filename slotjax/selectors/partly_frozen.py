@@ -1,6 +1,7 @@
 """Any selector, of which a random share of the connections is decided for ever."""
 
 import dataclasses
+from numbers import Real
 from typing import Any, ClassVar
 
 import jax
@@ -49,7 +50,8 @@ def partly_frozen(selector: Selector, pruned: float = 0.25, kept: float = 0.25) 
     >>> int(jnp.count_nonzero(selector.select(variables)["kernel"]))
     1000
     """
-    if not (min(pruned, kept) >= 0 and pruned + kept <= MOST_FROZEN):
+    are_numbers = isinstance(pruned, Real) and isinstance(kept, Real)
+    if not are_numbers or not (min(pruned, kept) >= 0 and pruned + kept <= MOST_FROZEN):
         raise ValueError(f"pruned, kept: {pruned!r} and {kept!r} were given, but they must be from 0 to 31/32 together")
     settings = getattr(selector, "settings", None)
     is_taken = getattr(settings, "name", None) not in ("fixed", "partly_frozen")

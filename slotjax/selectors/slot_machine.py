@@ -2,7 +2,7 @@
 
 import dataclasses
 import statistics
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from slotjax.options import (
     Source,
     Storage,
     check_distribution,
+    check_flag,
     check_one_of,
     limit_of,
     own_options,
@@ -225,10 +226,11 @@ def _check(settings: SlotMachine) -> None:
         raise ValueError(f"k: {k!r} was given, but it must be a whole number of options, at least 1")
     for name, choices in _CHOICES.items():
         check_one_of(name, getattr(settings, name), get_args(choices))
-    if settings.sparse and k < 2:
+    if settings.sparse is True and k < 2:
         raise ValueError("k: 1 was given, but a sparse slot machine needs an option beside 0, so at least 2")
-    if score_scale is not None and not 0 <= score_scale < float("inf"):
+    if score_scale is not None and not (isinstance(score_scale, Real) and 0 <= score_scale < float("inf")):
         raise ValueError(f"score_scale: {score_scale!r} was given, but it must be finite and not negative")
+    check_flag("sparse", settings.sparse)
     if not isinstance(settings.exact, bool):
         raise ValueError(f"exact: {settings.exact!r} was given, but it must be True, False or None")
     if settings.share != "connection" and not isinstance(settings.distribution, Distribution):

@@ -17,6 +17,7 @@ from slotjax.options import (
     Source,
     Storage,
     check_distribution,
+    check_flag,
     check_one_of,
     draw_seed,
     kept_ratio,
@@ -81,6 +82,7 @@ def supermask(
     where = default_where(distribution) if where is None else where
     check_one_of("evaluation", evaluation, get_args(Evaluation))
     check_one_of("options", options, get_args(Storage))
+    check_flag("rescale", rescale)
     check_distribution(distribution, options)
     return make_selector(Supermask(evaluation, rescale, options, distribution), where)
 

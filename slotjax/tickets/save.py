@@ -76,7 +76,7 @@ def save_ticket(
     >>> bool((weights["kernel"] == selector.select(variables)["kernel"]).all())
     True
     """
-    _check(selector, variables, {} if collections is None else collections)
+    _check(selector, variables, {} if collections is None else collections, metadata, proof)
     tensors: dict[str, np.ndarray] = {}
     selected = arrays_of(selector.select(variables), "variables")
     trees = {"params": selected, **(collections or {})}
@@ -128,13 +128,17 @@ def save_ticket(
         warnings.warn(f"ticket: {path} takes {size:,} bytes. {advice_on(stored, size)}", LargeTicket, stacklevel=2)
 
 
-def _check(selector: Any, variables: Any, collections: Any) -> None:
+def _check(selector: Any, variables: Any, collections: Any, metadata: Any, proof: Any) -> None:
     """Raises for arguments of other kinds, and for collections that would be lost."""
     check_selector(selector)
     check_variables(variables)
     if not isinstance(collections, Mapping):
         given = kind_of(collections)
         raise ValueError(f"collections: {given} was given, but it must be a dictionary, such as {{'batch_stats': ...}}")
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise ValueError(f"metadata: {kind_of(metadata)} was given, but it must be a dictionary")
+    if proof is not None and not isinstance(proof, str):
+        raise ValueError(f"proof: {kind_of(proof)} was given, but it must be a string, as slotjax.proof gives")
     more = {name: tree for name, tree in variables.items() if name not in ("params", "frozen", *collections)}
     lost = [name for name, tree in more.items() if jax.tree.leaves(tree)]
     if lost:
@@ -171,6 +175,8 @@ def _described(book: Codebook, index: Any, dtype: jnp.dtype) -> dict[str, Any]:
 
 def _named_collections(collections: dict[str, PyTree]) -> dict[str, dict[str, Any]]:
     for collection in collections:
-        if collection == "params" or "/" in collection:
-            raise ValueError(f"collections: {collection!r} was given, but a name must be without '/' and not 'params'")
+        if not isinstance(collection, str) or collection == "params" or "/" in collection:
+            raise ValueError(
+                f"collections: {collection!r} was given, but a name must be a string without '/' and not 'params'"
+            )
     return {name: checked_leaves(arrays_of(tree, "collections")) for name, tree in collections.items()}

@@ -160,7 +160,32 @@ MISTAKES = {
     "no option": (lambda: slotjax.options.own_options("seeded", 0), "k: 0 was given, but it must be at least 1"),
     "a number among the leaves": (lambda: EVERYTHING.init(KEY, {"rate": 0.1}), "'rate': it is float"),
 }
+NONE: dict = {"params": {}, "frozen": {}}
+
+WRONG_KINDS = {
+    "keep_fraction: 'a'": lambda: slotjax.edge_popup("a"),
+    "keep_fraction: None": lambda: slotjax.biprop(None),
+    "keep_fractions: 0.5": lambda: slotjax.multicoat(0.5),
+    "keep_fraction: 'b'": lambda: slotjax.multicoat("b"),
+    "sparse: 'no'": lambda: slotjax.slot_machine(sparse="no"),
+    "rescale: 1 was": lambda: slotjax.supermask(rescale=1),
+    "score_scale: 'x'": lambda: slotjax.slot_machine(score_scale="x"),
+    "factor: 'a'": lambda: distributions.own_scale("bell", "a"),
+    "pruned, kept: None": lambda: slotjax.partly_frozen(slotjax.edge_popup(), None, 0.1),
+    "selectors: the pattern 1": lambda: slotjax.partition({1: slotjax.learned()}),
+    "selectors: the pattern b": lambda: slotjax.partition({b".*": slotjax.learned()}),
+    "distribution: 'he'": lambda: slotjax.random_selection("he"),
+    "distribution: 3 was": lambda: slotjax.learned(3),
+    "distribution: <function": lambda: distributions.scaled_for(0.5, HE_NORMAL),
+    "its scale is nan": lambda: slotjax.slot_machine(
+        distribution=distributions.Distribution("normal", lambda shape: np.nan)
+    ).init(KEY, jnp.ones((2, 3))),
+    "k: 2 was given, but it must be at least 4": lambda: slotjax.analysis.index_counts({"w": jnp.array([0, 3])}, k=2),
+    "metadata: list": lambda: slotjax.save_ticket("ticket", slotjax.slot_machine(), NONE, metadata=[1]),
+    "proof: int": lambda: slotjax.save_ticket("ticket", slotjax.slot_machine(), NONE, proof=3),
+}
 MISTAKES |= FIRST_HOUR
+MISTAKES |= {sentence: (call, sentence) for sentence, call in WRONG_KINDS.items()}
 MISTAKES |= {
     f"{make.__name__}-{name}-{value}": (lambda make=make, name=name, value=value: make(**{name: value}), sentence)
     for (make, name, value), sentence in ARGUMENTS.items()
