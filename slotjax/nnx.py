@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import PRNGKeyArray, PyTree
 
+from slotjax._places import changed, nodes_of, places, put
 from slotjax.options import Drawn
 from slotjax.selectors import Selector, check_selector, kind_of
 
@@ -50,7 +51,7 @@ class Slot(nnx.Module):
 
     def _no_values(self) -> str:
         return (
-            f"{'/'.join(map(str, self.path))}: it has scores, and no values until it is selected; call the "
+            f"{_name(self.path)}: it has scores, and no values until it is selected; call the "
             "slotjax.nnx.Selected as a whole or one of its methods, or take the part from its weights()"
         )
 
@@ -59,6 +60,25 @@ class Slot(nnx.Module):
         trainable = {name: getattr(self, name)[...] for name in self.trained}
         frozen = Drawn({name: getattr(self, name)[...] for name in self.drawn}, dict(self.made))
         return trainable["scores"] if self.is_array else trainable, frozen
+
+
+class TreeSlot(Slot):
+    """What stands in place of an `nnx.Param` whose value is a tree: a slot for each weight that is selected."""
+
+    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Any, metadata: dict[str, Any]) -> None:
+        structure: Any = jax.tree.structure(frozen, is_leaf=_ends)
+        pairs = zip(structure.flatten_up_to(trainable), structure.flatten_up_to(frozen), strict=True)
+        self.path, self.structure = path, structure
+        self.parts = nnx.List(
+            Slot(path, one, drawn, metadata) if isinstance(drawn, Drawn) else nnx.Param(one, **metadata)
+            for one, drawn in pairs
+        )
+
+    def variables(self) -> tuple[Any, Any]:
+        """What trains, and what is frozen, as trees."""
+        pairs = [part.variables() if isinstance(part, Slot) else (part[...], {}) for part in self.parts]
+        trainable, frozen = (self.structure.unflatten(part) for part in zip(*pairs, strict=True))
+        return trainable, frozen
 
 
 class Selected(nnx.Module):
@@ -94,19 +114,16 @@ class Selected(nnx.Module):
                 f"module: {kind_of(module)} was given, but it must be an NNX module; see slotjax.linen for Linen"
             )
         check_selector(selector)
-        if any(isinstance(value, Slot) for _, _, value in _attributes(module)):
+        if _slots(module):
             raise ValueError("module: its weights are selected already; give the plain module, such as its weights()")
         _check_rngs(rngs)
         variables = selector.init(key, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
-        paths: dict[int, Any] = {id(node): path for path, node in nnx.iter_graph(module) if isinstance(node, nnx.Param)}
-        slots: dict[Path, Slot] = {}
-        for node, name, value in _attributes(module):
-            path = paths.get(id(value), ())
-            trainable, drawn = (
-                functools.reduce(operator.getitem, path, variables[one]) for one in ("params", "frozen")
-            )
-            if path and isinstance(drawn, Drawn):
-                setattr(node, name, slots.setdefault(path, Slot(path, trainable, drawn, value.get_metadata())))
+        slots = _made_slots(module, variables)
+        for holder, name, value in changed(places(module, slots), slots):
+            if isinstance(holder, nnx.Pytree):
+                setattr(holder, name, value)
+            else:
+                holder[name] = value
         self.module, self.selector, self.rngs, self.deterministic = module, selector, rngs, False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -130,7 +147,7 @@ class Selected(nnx.Module):
         """`{"params": ..., "frozen": ...}` as the selector made them, for tickets and analysis."""
         params = nnx.to_pure_dict(nnx.state(self.module, nnx.Param))
         frozen: dict[str, Any] = jax.tree.map(lambda _: {}, params)
-        for path, (_, slot) in _slots(self.module).items():
+        for path, slot in _slots(self.module).items():
             trainable, drawn = slot.variables()
             params, frozen = _with_value(params, path, trainable), _with_value(frozen, path, drawn)
         return {"params": params, "frozen": frozen}
@@ -141,13 +158,14 @@ class Selected(nnx.Module):
         variables, slots = self.variables(), _slots(self.module)
         key = None if self.rngs is None or self.deterministic else self.rngs["select"]()
         weights = self.selector.select(variables, key)
-        for path, (places, slot) in slots.items():
-            _put(places, _parameter(slot, functools.reduce(operator.getitem, path, weights)))
+        new = {id(slot): _parameter(slot, _at(weights, path)) for path, slot in slots.items()}
+        before = places(self.module, new)
+        with_weights = changed(before, new)
         try:
+            put(with_weights)
             yield self.module
         finally:
-            for places, slot in slots.values():
-                _put(places, slot)
+            put(before)
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         with self._with_weights() as module:
@@ -155,7 +173,6 @@ class Selected(nnx.Module):
 
 
 Path = tuple[str | int, ...]
-Places = list[tuple[nnx.Module, str]]
 
 
 def _check_rngs(rngs: Any) -> None:
@@ -165,10 +182,28 @@ def _check_rngs(rngs: Any) -> None:
         )
 
 
+def _made_slots(module: nnx.Module, variables: dict[str, PyTree]) -> dict[int, Slot]:
+    """The slots of what is selected, by the identity of the parameters whose places they take."""
+    made: dict[int, Slot] = {}
+    paths: list[tuple[Any, Any]] = [one for one in nnx.iter_graph(module) if isinstance(one[1], nnx.Param)]
+    for path, node in paths:
+        trainable, frozen = (_at(variables[name], path) for name in ("params", "frozen"))
+        if any(isinstance(one, Drawn) for one in jax.tree.leaves(frozen, is_leaf=_ends)):
+            kind = Slot if isinstance(frozen, Drawn) else TreeSlot
+            made[id(node)] = kind(path, trainable, frozen, node.get_metadata())
+    placed = {id(node) for _, _, value in places(module, made) for node in nodes_of(value)}
+    for lost in [slot for one, slot in made.items() if one not in placed]:
+        raise ValueError(
+            f"module: {_name(lost.path)} is where no scores can take its place; hold it in an NNX module or a pytree"
+        )
+    return made
+
+
 def _parameter(slot: Slot, value: Any) -> nnx.Param:
     """The selected weight as the parameter that the slot stands for, with the names of its dimensions."""
-    widest = max((getattr(slot, name) for name in slot.trained), key=lambda scores: scores.ndim)
-    return nnx.Param(value, **_fitted(widest.get_metadata(), jnp.ndim(value)))
+    scores = [node for _, node in nnx.iter_graph(slot) if isinstance(node, nnx.Param)]
+    widest = max(scores, key=lambda one: one.ndim)
+    return nnx.Param(value, **_fitted(widest.get_metadata(), max(map(jnp.ndim, jax.tree.leaves(value)))))
 
 
 def _fitted(metadata: dict[str, Any], ndim: int) -> dict[str, Any]:
@@ -179,24 +214,23 @@ def _fitted(metadata: dict[str, Any], ndim: int) -> dict[str, Any]:
     return metadata | {"out_sharding": (*(None,) * ndim, *names)[len(names) :]}
 
 
-def _slots(module: nnx.Module) -> dict[Path, tuple[Places, Slot]]:
-    """By the path of each selected weight, where its slot stands, several times if it is tied, and the slot."""
-    found: dict[Path, tuple[Places, Slot]] = {}
-    for node, name, value in _attributes(module):
-        if isinstance(value, Slot):
-            found.setdefault(value.path, ([], value))[0].append((node, name))
-    return found
+def _slots(module: nnx.Module) -> dict[Path, Slot]:
+    """The slots by the paths of what they stand for."""
+    # Those within a TreeSlot have its path; it comes after them, and so takes their place here.
+    return {node.path: node for _, node in nnx.iter_graph(module) if isinstance(node, Slot)}
 
 
-def _attributes(module: nnx.Module) -> list[tuple[Any, str, Any]]:
-    nodes = [node for _, node in nnx.iter_graph(module) if isinstance(node, nnx.Module)]
-    return [(node, name, value) for node in nodes for name, value in vars(node).items()]
+def _ends(value: Any) -> bool:
+    """Whether a tree of frozen values ends here: at those of a weight, or at none."""
+    return isinstance(value, Drawn) or value == {}
 
 
-def _put(places: Places, value: Any) -> None:
-    # Past NNX's own bookkeeping, which allows no change within a trace; it is undone before anybody looks.
-    for node, name in places:
-        vars(node)[name] = value
+def _name(path: Path) -> str:
+    return "/".join(map(str, path))
+
+
+def _at(tree: Any, path: Path) -> Any:
+    return functools.reduce(operator.getitem, path, tree)
 
 
 def _with_value(tree: Any, path: Path, value: Any) -> Any:

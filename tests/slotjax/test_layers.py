@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # From the bottom up; those in one row know nothing of each other, but `linen` and `analysis` of selectors and tickets.
 LAYERS = [
-    ("distributions",),
+    ("distributions", "_places"),
     ("options",),
     ("selection",),
     ("selectors",),

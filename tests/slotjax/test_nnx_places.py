@@ -1,0 +1,161 @@
+"""NNX modules with selected weights, wherever the module holds them and whatever they are."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+import slotjax
+
+KEY = jax.random.key(1)
+X = jnp.asarray(np.random.default_rng(0).normal(size=(8, 4)), jnp.float32)
+MACHINE = slotjax.slot_machine(k=4)
+
+
+def matrix(seed):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(4, 4)) / 2, jnp.float32)
+
+
+class Both(NamedTuple):
+    one: nnx.Param
+    other: nnx.Param
+
+
+class Held(nnx.Pytree):
+    def __init__(self):
+        self.kernel = nnx.Param(matrix(0))
+
+
+class Everywhere(nnx.Module):
+    """Parameters wherever NNX keeps them; the dictionary is not in the order of its names."""
+
+    def __init__(self):
+        self.experts = nnx.data({"two": nnx.Param(matrix(1)), "one": [nnx.Param(matrix(2))]})
+        self.pair = nnx.data((nnx.Param(matrix(3)), {"deep": Both(nnx.Param(matrix(4)), nnx.Param(jnp.ones(4)))}))
+        self.held = Held()
+        self.tree = nnx.Param({"kernel": matrix(5), "more": (matrix(6), jnp.ones(4))})
+        self.tied = self.pair[0]
+
+    def __call__(self, x):
+        two, one = self.experts["two"], self.experts["one"]
+        deep, tree = self.pair[1]["deep"], self.tree.get_value()
+        for kernel in (two, *one, self.pair[0], deep.one, self.held.kernel, self.tied):
+            x = jnp.tanh(x @ kernel[...]) * deep.other[...][None]
+        return x @ tree["kernel"] @ tree["more"][0] + tree["more"][1][None]
+
+
+def selected(module=Everywhere, selector=MACHINE):
+    return slotjax.nnx.Selected(module(), selector, KEY)
+
+
+def params_of(module):
+    return nnx.to_pure_dict(nnx.state(module, nnx.Param))
+
+
+def loss(model):
+    return jnp.sum((model(X) - 1) ** 2)
+
+
+def with_weights(module, weights):
+    """The module with a tree of weights; those of a tuple come by number."""
+    for path, node in nnx.iter_graph(module):
+        if isinstance(node, nnx.Param):
+            value = weights
+            for name in path:
+                value = value[name]
+            node.set_value(value)
+    return module
+
+
+@pytest.mark.quick("factored")
+@pytest.mark.parametrize(
+    "selector",
+    [MACHINE, slotjax.slot_machine(k=4, options="stored", scores="explicit", initial="uniform")],
+    ids=["factored", "explicit"],
+)
+def test_weights_are_selected_wherever_they_are(selector):
+    model, plain = selected(selector=selector), Everywhere()
+    expected = selector.init(KEY, params_of(plain))
+    chex.assert_trees_all_equal(model.variables(), expected)
+    names = ["experts/one/0", "experts/two", "held/kernel", "pair/0", "pair/1/deep/one", "tree/kernel", "tree/more/0"]
+    assert sorted(slotjax.selectors.random_values(expected["frozen"])) == names
+    np.testing.assert_array_equal(model(X), with_weights(plain, selector.select(expected))(X))
+
+
+def test_their_gradients_are_those_of_the_weights():
+    model = selected()
+    gradient, plain = nnx.grad(loss)(model)["module"], nnx.grad(loss)(model.weights())
+    for path in (
+        ("experts", "two"),
+        ("experts", "one", 0),
+        ("pair", 0),
+        ("pair", 1, "deep", "one"),
+        ("held", "kernel"),
+    ):
+        mine, its = gradient, plain
+        for name in path:
+            mine, its = mine[name], its[name]
+        np.testing.assert_allclose(mine["u"][...], its[...], rtol=1e-5)
+        assert np.any(mine["u"][...] != 0)
+    np.testing.assert_allclose(gradient["tree"]["parts"][0]["u"][...], plain["tree"]["kernel"], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_optimizer_under_jit_trains_them_all():
+    model = selected()
+    optimizer = nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
+    before, frozen = model.variables()["params"], jax.tree.map(np.asarray, nnx.state(model, slotjax.nnx.Frozen))
+    first = float(loss(model))
+
+    @nnx.jit
+    def step(model, optimizer):
+        optimizer.update(model, nnx.grad(loss)(model))
+
+    with jax.numpy_dtype_promotion("standard"):  # of Adam
+        for _ in range(10):
+            step(model, optimizer)
+    assert loss(model) < first / 2
+    chex.assert_trees_all_equal(nnx.state(model, slotjax.nnx.Frozen), frozen)
+    same = jax.tree.map(lambda one, other: bool(np.all(one == other)), before, model.variables()["params"])
+    assert {path[-1].key for path, is_same in jax.tree_util.tree_leaves_with_path(same) if is_same} == {"a"}
+
+
+def test_their_weights_and_ticket_are_those_of_a_plain_module(tmp_path):
+    model = selected()
+    weights = model.weights()
+    assert type(weights.pair[1]["deep"]) is Both
+    assert list(model.module.experts) == ["two", "one"]
+    assert weights.tied is weights.pair[0]
+    slotjax.save_ticket(tmp_path / "ticket", model.selector, model.variables())
+    plain = with_weights(Everywhere(), slotjax.load_ticket(tmp_path / "ticket").weights)
+    for one in (weights, plain):
+        np.testing.assert_array_equal(one(X), model(X))
+
+
+class Hidden:
+    """A node of NNX that is neither one of its classes nor a pytree."""
+
+    def __init__(self):
+        self.kernel = nnx.Param(matrix(0))
+
+
+def test_a_place_without_scores_is_one_sentence():
+    nnx.graph.register_graph_node_type(
+        Hidden,
+        lambda node: (sorted(vars(node).items()), None),
+        setattr,
+        lambda node, name: vars(node).pop(name),
+        lambda _: object.__new__(Hidden),
+        lambda node: vars(node).clear(),
+        lambda node, items: vars(node).update(items),
+    )
+    module = nnx.Dict(hidden=nnx.data(Hidden()))
+    with pytest.raises(
+        ValueError, match=r"^module: hidden/kernel is where no scores can take its place; hold it in an"
+    ):
+        slotjax.nnx.Selected(module, MACHINE, KEY)
