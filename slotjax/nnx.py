@@ -31,12 +31,12 @@ class Frozen(nnx.Variable):
 class Slot(nnx.Module):
     """What stands in place of a selected `nnx.Param`: its scores, and its frozen values."""
 
-    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Drawn, metadata: dict[str, Any]) -> None:
+    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Drawn, param: nnx.Param) -> None:
         self.path, self.made = path, tuple(frozen.made.items())
         named = trainable if isinstance(trainable, dict) else {"scores": trainable}
         self.is_array, self.trained, self.drawn = named is not trainable, tuple(named), tuple(frozen)
         for one, value in named.items():
-            setattr(self, one, nnx.Param(value, **_fitted(metadata, jnp.ndim(value))))
+            setattr(self, one, _like(param, value))
         for one, value in frozen.items():
             setattr(self, one, Frozen(value))
 
@@ -57,7 +57,7 @@ class Slot(nnx.Module):
 
     def variables(self) -> tuple[Any, Drawn]:
         """What trains, and what is frozen, as the selector made them."""
-        trainable = {name: getattr(self, name)[...] for name in self.trained}
+        trainable = {name: _raw(getattr(self, name)) for name in self.trained}
         frozen = Drawn({name: getattr(self, name)[...] for name in self.drawn}, dict(self.made))
         return trainable["scores"] if self.is_array else trainable, frozen
 
@@ -65,18 +65,17 @@ class Slot(nnx.Module):
 class TreeSlot(Slot):
     """What stands in place of an `nnx.Param` whose value is a tree: a slot for each weight that is selected."""
 
-    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Any, metadata: dict[str, Any]) -> None:
+    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Any, param: nnx.Param) -> None:
         structure: Any = jax.tree.structure(frozen, is_leaf=_ends)
         pairs = zip(structure.flatten_up_to(trainable), structure.flatten_up_to(frozen), strict=True)
         self.path, self.structure = path, structure
         self.parts = nnx.List(
-            Slot(path, one, drawn, metadata) if isinstance(drawn, Drawn) else nnx.Param(one, **metadata)
-            for one, drawn in pairs
+            Slot(path, one, drawn, param) if isinstance(drawn, Drawn) else _like(param, one) for one, drawn in pairs
         )
 
     def variables(self) -> tuple[Any, Any]:
         """What trains, and what is frozen, as trees."""
-        pairs = [part.variables() if isinstance(part, Slot) else (part[...], {}) for part in self.parts]
+        pairs = [part.variables() if isinstance(part, Slot) else (_raw(part), {}) for part in self.parts]
         trainable, frozen = (self.structure.unflatten(part) for part in zip(*pairs, strict=True))
         return trainable, frozen
 
@@ -86,8 +85,8 @@ class Selected(nnx.Module):
 
     It is called as the module was, has its methods, its train and eval modes, its batch statistics and its dropout.
     Only `nnx.Param`s are selected: their scores are `nnx.Param`s too, so `nnx.Optimizer(model, tx, wrt=nnx.Param)`
-    trains them, and what is random is `slotjax.nnx.Frozen`. Weights that are tied stay so. The module itself is
-    changed: it belongs to this one from then on.
+    trains them, and what is random is `slotjax.nnx.Frozen`. Those of a subclass, such as `nnx.LoRAParam`, have scores
+    of this class. Weights that are tied stay so. The module itself is changed: it belongs to this one from then on.
 
     Args:
         module: any NNX module.
@@ -117,7 +116,7 @@ class Selected(nnx.Module):
         if _slots(module):
             raise ValueError("module: its weights are selected already; give the plain module, such as its weights()")
         _check_rngs(rngs)
-        variables = selector.init(key, nnx.to_pure_dict(nnx.state(module, nnx.Param)))
+        variables = selector.init(key, _params(module))
         slots = _made_slots(module, variables)
         for holder, name, value in changed(places(module, slots), slots):
             if isinstance(holder, nnx.Pytree):
@@ -145,7 +144,7 @@ class Selected(nnx.Module):
 
     def variables(self) -> dict[str, PyTree]:
         """`{"params": ..., "frozen": ...}` as the selector made them, for tickets and analysis."""
-        params = nnx.to_pure_dict(nnx.state(self.module, nnx.Param))
+        params = _params(self.module)
         frozen: dict[str, Any] = jax.tree.map(lambda _: {}, params)
         for path, slot in _slots(self.module).items():
             trainable, drawn = slot.variables()
@@ -190,7 +189,7 @@ def _made_slots(module: nnx.Module, variables: dict[str, PyTree]) -> dict[int, S
         trainable, frozen = (_at(variables[name], path) for name in ("params", "frozen"))
         if any(isinstance(one, Drawn) for one in jax.tree.leaves(frozen, is_leaf=_ends)):
             kind = Slot if isinstance(frozen, Drawn) else TreeSlot
-            made[id(node)] = kind(path, trainable, frozen, node.get_metadata())
+            made[id(node)] = kind(path, trainable, frozen, node)
     placed = {id(node) for _, _, value in places(module, made) for node in nodes_of(value)}
     for lost in [slot for one, slot in made.items() if one not in placed]:
         raise ValueError(
@@ -199,11 +198,18 @@ def _made_slots(module: nnx.Module, variables: dict[str, PyTree]) -> dict[int, S
     return made
 
 
-def _parameter(slot: Slot, value: Any) -> nnx.Param:
+def _parameter(slot: Slot, value: Any) -> nnx.Variable:
     """The selected weight as the parameter that the slot stands for, with the names of its dimensions."""
     scores = [node for _, node in nnx.iter_graph(slot) if isinstance(node, nnx.Param)]
-    widest = max(scores, key=lambda one: one.ndim)
-    return nnx.Param(value, **_fitted(widest.get_metadata(), max(map(jnp.ndim, jax.tree.leaves(value)))))
+    return _like(max(scores, key=lambda one: jnp.ndim(_raw(one))), value)
+
+
+def _like(param: nnx.Param, value: Any) -> nnx.Variable:
+    """Another value in the class of a parameter, with its metadata."""
+    metadata = _fitted(param.get_metadata(), max(map(jnp.ndim, jax.tree.leaves(value)), default=0))
+    # A variable of no class puts it on the devices; what a class or its hooks do to a new value was done to the old.
+    plain = nnx.Variable(value, **{name: one for name, one in metadata.items() if not name.startswith("on_")})
+    return type(param).from_metadata(plain.get_raw_value(), metadata)
 
 
 def _fitted(metadata: dict[str, Any], ndim: int) -> dict[str, Any]:
@@ -212,6 +218,16 @@ def _fitted(metadata: dict[str, Any], ndim: int) -> dict[str, Any]:
     if names is None:
         return metadata
     return metadata | {"out_sharding": (*(None,) * ndim, *names)[len(names) :]}
+
+
+def _params(module: nnx.Module) -> dict[str, Any]:
+    return nnx.to_pure_dict(nnx.state(module, nnx.Param), _raw)
+
+
+def _raw(variable: Any) -> Any:
+    """What a variable holds, which a class of its own may give in another form."""
+    value = variable.get_raw_value()
+    return value[...] if variable.get_metadata("ref", False) else value
 
 
 def _slots(module: nnx.Module) -> dict[Path, Slot]:

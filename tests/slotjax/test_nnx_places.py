@@ -53,8 +53,8 @@ def selected(module=Everywhere, selector=MACHINE):
     return slotjax.nnx.Selected(module(), selector, KEY)
 
 
-def params_of(module):
-    return nnx.to_pure_dict(nnx.state(module, nnx.Param))
+def params_of(module, kind=nnx.Param):
+    return nnx.to_pure_dict(nnx.state(module, kind))
 
 
 def loss(model):
@@ -159,3 +159,58 @@ def test_a_place_without_scores_is_one_sentence():
         ValueError, match=r"^module: hidden/kernel is where no scores can take its place; hold it in an"
     ):
         slotjax.nnx.Selected(module, MACHINE, KEY)
+
+
+class Halved(nnx.Param):
+    """A parameter of its own class, made and read in ways of its own."""
+
+    def __init__(self, seed, **metadata):
+        super().__init__(matrix(seed), **metadata)
+
+    def get_value(self, *, index=None):
+        value = self.get_raw_value()
+        return (value if index is None or index is ... else value[index]) / 2
+
+
+class Classes(nnx.Module):
+    def __init__(self):
+        self.base = nnx.Param(matrix(0), label="base")
+        self.lora_a, self.lora_b = nnx.LoRAParam(matrix(1), label="a"), nnx.LoRAParam(jnp.zeros((4, 4)))
+        self.halved, self.tree = Halved(2), nnx.LoRAParam({"kernel": matrix(3), "bias": jnp.ones(4)})
+
+    def __call__(self, x):
+        low = x @ self.lora_a[...] @ (self.lora_b[...] + self.tree["kernel"])
+        return (x @ self.base[...] + low) @ self.halved[...] + self.tree["bias"][None]
+
+
+def classes_of(module):
+    return {path: type(node) for path, node in nnx.iter_graph(module) if isinstance(node, nnx.Param)}
+
+
+def test_scores_and_weights_keep_class_and_metadata():
+    model = selected(Classes)
+    weights, plain = model.weights(), Classes()
+    assert classes_of(weights) == classes_of(plain)
+    assert sorted(params_of(model, nnx.LoRAParam)["module"]) == ["lora_a", "lora_b", "tree"]
+    assert isinstance(model.module.halved.u, Halved)
+    for one in (weights.lora_a, model.module.lora_a.u):
+        assert one.get_metadata("label") == "a"
+
+
+def test_an_optimizer_of_a_class_trains_its_scores():
+    model = selected(Classes)
+    before = params_of(model)["module"]
+    optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.LoRAParam)
+    optimizer.update(model, nnx.grad(loss, argnums=nnx.DiffState(0, nnx.LoRAParam))(model))
+    after = params_of(model)["module"]
+    assert np.any(after["lora_a"]["u"] != before["lora_a"]["u"])
+    assert np.any(after["tree"]["parts"][1]["u"] != before["tree"]["parts"][1]["u"])
+    chex.assert_trees_all_equal(after["base"], before["base"])
+
+
+def test_a_class_that_reads_in_a_way_of_its_own_reads_what_is_selected():
+    model = selected(Classes)
+    weights = model.selector.select(model.variables())
+    np.testing.assert_array_equal(model.weights().halved[...], weights["halved"] / 2)
+    given = slotjax.slot_machine(k=256, initial="given")
+    np.testing.assert_allclose(selected(Classes, given).weights().halved[...], matrix(2) / 2, atol=0.1)
