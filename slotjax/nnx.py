@@ -83,7 +83,8 @@ class TreeSlot(Slot):
 class Selected(nnx.Module):
     """A module with scores in place of the weights that a selector selects, and all else as it was.
 
-    It is called as the module was, has its methods, its train and eval modes, its batch statistics and its dropout.
+    It is called as the module was, has its methods, attributes that can be set, its train and eval modes, its batch
+    statistics and its dropout.
     Only `nnx.Param`s are selected: their scores are `nnx.Param`s too, so `nnx.Optimizer(model, tx, wrt=nnx.Param)`
     trains them, and what is random is `slotjax.nnx.Frozen`. Those of a subclass, such as `nnx.LoRAParam`, have scores
     of this class. Weights that are tied stay so. The module itself is changed: it belongs to this one from then on.
@@ -123,7 +124,7 @@ class Selected(nnx.Module):
                 setattr(holder, name, value)
             else:
                 holder[name] = value
-        self.module, self.selector, self.rngs, self.deterministic = module, selector, rngs, False
+        self.selector, self.rngs, self.deterministic, self.module = selector, rngs, False, module
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The module with the selected weights."""
@@ -136,6 +137,26 @@ class Selected(nnx.Module):
             raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
         found = getattr(self.module, name)
         return functools.partial(self._call, name) if callable(found) and not isinstance(found, nnx.Module) else found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an attribute of the module there; what the module does not have, and its mode, are this one's."""
+        module = vars(self).get("module")
+        is_its = module is not None and not name.startswith("_pytree__") and _has(module, name)
+        if not is_its or name == "deterministic":
+            super().__setattr__(name, value)
+        if is_its:
+            self._check_settable(name)
+            setattr(module, name, value)
+
+    def _check_settable(self, name: str) -> None:
+        """Raises for what both have, but the mode, and for what holds selected weights."""
+        if name != "deterministic" and (name in vars(self) or hasattr(type(self), name)):
+            raise ValueError(f"{name}: the slotjax.nnx.Selected has it too; set that of the module, its .module.{name}")
+        if any(isinstance(node, Slot) for _, node in nnx.iter_graph(vars(self.module).get(name))):
+            raise ValueError(
+                f"{name}: its weights are selected, so it cannot be set to anything else; set it on a plain module, "
+                "such as weights(), and select that"
+            )
 
     def weights(self) -> nnx.Module:
         """The plain module with the selected weights, a copy."""
@@ -172,6 +193,11 @@ class Selected(nnx.Module):
 
 
 Path = tuple[str | int, ...]
+
+
+def _has(module: nnx.Module, name: str) -> bool:
+    # Properties are not read, as they may need the weights.
+    return name in vars(module) or hasattr(type(module), name) or hasattr(module, name)
 
 
 def _check_rngs(rngs: Any) -> None:

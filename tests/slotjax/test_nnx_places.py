@@ -214,3 +214,40 @@ def test_a_class_that_reads_in_a_way_of_its_own_reads_what_is_selected():
     np.testing.assert_array_equal(model.weights().halved[...], weights["halved"] / 2)
     given = slotjax.slot_machine(k=256, initial="given")
     np.testing.assert_allclose(selected(Classes, given).weights().halved[...], matrix(2) / 2, atol=0.1)
+
+
+class Gain(nnx.Module):
+    def __init__(self):
+        self.first, self.shift, self._power = nnx.Linear(4, 4, rngs=nnx.Rngs(0)), nnx.Param(jnp.zeros(4)), 1
+        self.gain, self.rngs, self.deterministic = 1.0, nnx.Rngs(0), False
+
+    def __call__(self, x):
+        return self.gain * x**self._power + self.shift[...][None]
+
+
+def test_what_is_set_is_what_the_module_goes_on_with():
+    model = selected(Gain)
+    model.gain, model._power, model.shift = 10.0, 2, nnx.Param(jnp.ones(4))
+    np.testing.assert_array_equal(model(X), 10 * X**2 + 1)
+    np.testing.assert_array_equal(nnx.jit(lambda model: model(X))(model), 10 * X**2 + 1)
+    assert (model.gain, model.module.gain, vars(model).get("gain")) == (10, 10, None)
+    model.deterministic = True
+    assert (model.deterministic, model.module.deterministic) == (True, True)
+    model.train()
+    assert (model.deterministic, model.module.deterministic) == (False, False)
+    model.other, model.selector = 3, slotjax.slot_machine(k=4)
+    assert model.other == 3
+    assert not hasattr(model.module, "other")
+
+
+def test_what_cannot_be_set_is_one_sentence():
+    model = selected(Gain)
+    with pytest.raises(
+        ValueError, match=r"^rngs: the slotjax.nnx.Selected has it too; set that of the module, its \.mod"
+    ):
+        model.rngs = nnx.Rngs(1)
+    for name, value in (("first", nnx.Linear(4, 4, rngs=nnx.Rngs(1))), ("first", None)):
+        with pytest.raises(ValueError, match=r"^first: its weights are selected, so it cannot be set to anything else"):
+            setattr(model, name, value)
+    with pytest.raises(ValueError, match=r"^pair: its weights are selected"):
+        selected().pair = ()
