@@ -1,12 +1,30 @@
 """Where the nodes of an NNX module are: in attributes, dictionaries, lists, tuples and other pytrees."""
 
+import threading
 from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 from flax import nnx
 
 Places = list[tuple[Any, Any, Any]]  # what holds something, under which name, and what that is
+
+
+class Lock:
+    """A lock of one model. To JAX it is a constant, the same in all models; a copy is another lock."""
+
+    def __init__(self) -> None:
+        self.held = threading.RLock()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lock)
+
+    def __hash__(self) -> int:
+        return hash(Lock)
+
+    def __reduce__(self) -> tuple[type, tuple]:
+        return Lock, ()
 
 
 def places(module: nnx.Module, of: Container[int]) -> Places:
@@ -24,16 +42,27 @@ def changed(found: Places, new: Mapping[int, Any]) -> Places:
     ]
 
 
-def put(found: Places) -> None:
-    """Puts what places have there."""
-    # Past NNX's own bookkeeping, which allows no change within a trace; it is undone before anybody looks.
-    for holder, name, value in found:
-        _entries(holder)[name] = value
+@contextmanager
+def exchanged(module: nnx.Module, new: Mapping[int, Any]) -> Iterator[None]:
+    """While it lasts, the module has other nodes, as in `changed`."""
+    before = places(module, new)
+    meanwhile = changed(before, new)
+    try:
+        _put(meanwhile)
+        yield
+    finally:
+        _put(before)
 
 
 def nodes_of(value: Any) -> list[Any]:
     """The nodes and other leaves of a value."""
     return jax.tree.leaves(value, is_leaf=_is_node)
+
+
+def _put(found: Places) -> None:
+    # Past NNX's own bookkeeping, which allows no change within a trace; it is undone before anybody looks.
+    for holder, name, value in found:
+        _entries(holder)[name] = value
 
 
 def _within(holder: Any) -> Iterator[tuple[Any, Any, Any]]:

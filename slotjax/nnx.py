@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import PRNGKeyArray, PyTree
 
-from slotjax._places import changed, nodes_of, places, put
+from slotjax._places import Lock, changed, exchanged, nodes_of, places
 from slotjax.options import Drawn
 from slotjax.selectors import Selector, check_selector, kind_of
 
@@ -84,10 +84,11 @@ class Selected(nnx.Module):
     """A module with scores in place of the weights that a selector selects, and all else as it was.
 
     It is called as the module was, has its methods, attributes that can be set, its train and eval modes, its batch
-    statistics and its dropout.
-    Only `nnx.Param`s are selected: their scores are `nnx.Param`s too, so `nnx.Optimizer(model, tx, wrt=nnx.Param)`
-    trains them, and what is random is `slotjax.nnx.Frozen`. Those of a subclass, such as `nnx.LoRAParam`, have scores
-    of this class. Weights that are tied stay so. The module itself is changed: it belongs to this one from then on.
+    statistics and its dropout. Only `nnx.Param`s are selected: their scores are `nnx.Param`s too, so
+    `nnx.Optimizer(model, tx, wrt=nnx.Param)` trains them, and what is random is `slotjax.nnx.Frozen`. Those of a
+    subclass, such as `nnx.LoRAParam`, have scores of this class. Weights that are tied stay so. The module itself is
+    changed: it belongs to this one from then on. Threads may share it if all call it under
+    `nnx.jit`, or none.
 
     Args:
         module: any NNX module.
@@ -124,7 +125,8 @@ class Selected(nnx.Module):
                 setattr(holder, name, value)
             else:
                 holder[name] = value
-        self.selector, self.rngs, self.deterministic, self.module = selector, rngs, False, module
+        self.selector, self.rngs, self.deterministic, self._lock = selector, rngs, False, Lock()
+        self.module = module
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The module with the selected weights."""
@@ -165,27 +167,24 @@ class Selected(nnx.Module):
 
     def variables(self) -> dict[str, PyTree]:
         """`{"params": ..., "frozen": ...}` as the selector made them, for tickets and analysis."""
-        params = _params(self.module)
+        with self._lock.held:
+            params, slots = _params(self.module), _slots(self.module)
         frozen: dict[str, Any] = jax.tree.map(lambda _: {}, params)
-        for path, slot in _slots(self.module).items():
+        for path, slot in slots.items():
             trainable, drawn = slot.variables()
             params, frozen = _with_value(params, path, trainable), _with_value(frozen, path, drawn)
         return {"params": params, "frozen": frozen}
 
     @contextmanager
     def _with_weights(self) -> Iterator[nnx.Module]:
-        """The module while it has weights in place of slots."""
-        variables, slots = self.variables(), _slots(self.module)
-        key = None if self.rngs is None or self.deterministic else self.rngs["select"]()
-        weights = self.selector.select(variables, key)
-        new = {id(slot): _parameter(slot, _at(weights, path)) for path, slot in slots.items()}
-        before = places(self.module, new)
-        with_weights = changed(before, new)
-        try:
-            put(with_weights)
-            yield self.module
-        finally:
-            put(before)
+        """The module while it has weights in place of slots, in one thread at a time."""
+        with self._lock.held:
+            variables, slots = self.variables(), _slots(self.module)
+            key = None if self.rngs is None or self.deterministic else self.rngs["select"]()
+            weights = self.selector.select(variables, key)
+            new = {id(slot): _parameter(slot, _at(weights, path)) for path, slot in slots.items()}
+            with exchanged(self.module, new):
+                yield self.module
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         with self._with_weights() as module:

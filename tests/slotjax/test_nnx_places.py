@@ -1,5 +1,9 @@
 """NNX modules with selected weights, wherever the module holds them and whatever they are."""
 
+import copy
+import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import chex
@@ -251,3 +255,28 @@ def test_what_cannot_be_set_is_one_sentence():
             setattr(model, name, value)
     with pytest.raises(ValueError, match=r"^pair: its weights are selected"):
         selected().pair = ()
+
+
+class Slow(nnx.Module):
+    def __init__(self):
+        self.kernel = nnx.Param(matrix(0))
+
+    def __call__(self, x):
+        time.sleep(0.01)  # so that others come meanwhile
+        return x @ self.kernel[...]
+
+
+def test_threads_may_share_a_model():
+    model = selected(Slow)
+    expected, variables, call = model(X), model.variables(), nnx.jit(lambda model: model(X))
+    with ThreadPoolExecutor(4) as threads:
+        outputs = threads.map(lambda _: model(X), range(8))
+        others = threads.map(lambda _: (model.variables(), model.weights()), range(4))
+        for output in outputs:
+            np.testing.assert_array_equal(output, expected)
+        for mine, weights in others:
+            chex.assert_trees_all_equal(mine, variables)
+            np.testing.assert_array_equal(weights(X), expected)
+    again = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    for one in (model, again, selected(Slow)):
+        np.testing.assert_allclose(call(one), expected, rtol=1e-6)
