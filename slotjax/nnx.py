@@ -18,6 +18,9 @@ from slotjax.selectors import Selector, check_selector, kind_of
 __all__ = ["Frozen", "Selected"]
 
 
+Path = tuple[str | int, ...]
+
+
 class Frozen(nnx.Variable):
     """What the random values of a weight are, or are drawn from; an optimizer of `nnx.Param`s leaves it alone.
 
@@ -31,7 +34,7 @@ class Frozen(nnx.Variable):
 class Slot(nnx.Module):
     """What stands in place of a selected `nnx.Param`: its scores, and its frozen values."""
 
-    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Drawn, param: nnx.Param) -> None:
+    def __init__(self, path: Path, trainable: Any, frozen: Drawn, param: nnx.Param) -> None:
         self.path, self.made = path, tuple(frozen.made.items())
         named = trainable if isinstance(trainable, dict) else {"scores": trainable}
         self.is_array, self.trained, self.drawn = named is not trainable, tuple(named), tuple(frozen)
@@ -65,7 +68,7 @@ class Slot(nnx.Module):
 class TreeSlot(Slot):
     """What stands in place of an `nnx.Param` whose value is a tree: a slot for each weight that is selected."""
 
-    def __init__(self, path: tuple[str | int, ...], trainable: Any, frozen: Any, param: nnx.Param) -> None:
+    def __init__(self, path: Path, trainable: Any, frozen: Any, param: nnx.Param) -> None:
         structure: Any = jax.tree.structure(frozen, is_leaf=_ends)
         pairs = zip(structure.flatten_up_to(trainable), structure.flatten_up_to(frozen), strict=True)
         self.path, self.structure = path, structure
@@ -168,7 +171,10 @@ class Selected(nnx.Module):
     def variables(self) -> dict[str, PyTree]:
         """`{"params": ..., "frozen": ...}` as the selector made them, for tickets and analysis."""
         with self._lock.held:
-            params, slots = _params(self.module), _slots(self.module)
+            return self._variables(_slots(self.module))
+
+    def _variables(self, slots: dict[Path, Slot]) -> dict[str, PyTree]:
+        params = _params(self.module)
         frozen: dict[str, Any] = jax.tree.map(lambda _: {}, params)
         for path, slot in slots.items():
             trainable, drawn = slot.variables()
@@ -179,7 +185,8 @@ class Selected(nnx.Module):
     def _with_weights(self) -> Iterator[nnx.Module]:
         """The module while it has weights in place of slots, in one thread at a time."""
         with self._lock.held:
-            variables, slots = self.variables(), _slots(self.module)
+            slots = _slots(self.module)
+            variables = self._variables(slots)
             key = None if self.rngs is None or self.deterministic else self.rngs["select"]()
             weights = self.selector.select(variables, key)
             new = {id(slot): _parameter(slot, _at(weights, path)) for path, slot in slots.items()}
@@ -189,9 +196,6 @@ class Selected(nnx.Module):
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         with self._with_weights() as module:
             return getattr(module, method)(*args, **kwargs)
-
-
-Path = tuple[str | int, ...]
 
 
 def _has(module: nnx.Module, name: str) -> bool:
@@ -225,8 +229,9 @@ def _made_slots(module: nnx.Module, variables: dict[str, PyTree]) -> dict[int, S
 
 def _parameter(slot: Slot, value: Any) -> nnx.Variable:
     """The selected weight as the parameter that the slot stands for, with the names of its dimensions."""
-    scores = [node for _, node in nnx.iter_graph(slot) if isinstance(node, nnx.Param)]
-    return _like(max(scores, key=lambda one: jnp.ndim(_raw(one))), value)
+    one = next(part for part in slot.parts if isinstance(part, Slot)) if isinstance(slot, TreeSlot) else slot
+    scores = [getattr(one, name) for name in one.trained]
+    return _like(max(scores, key=lambda param: jnp.ndim(_raw(param))), value)
 
 
 def _like(param: nnx.Param, value: Any) -> nnx.Variable:
