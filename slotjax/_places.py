@@ -48,21 +48,22 @@ def exchanged(module: nnx.Module, new: Mapping[int, Any]) -> Iterator[None]:
     before = places(module, new)
     meanwhile = changed(before, new)
     try:
-        _put(meanwhile)
+        put(meanwhile)
         yield
     finally:
-        _put(before)
+        put(before)
+
+
+def put(found: Places) -> None:
+    """Puts what places have there."""
+    # Past NNX's own bookkeeping, which allows no change within a trace; who does so undoes it before anybody looks.
+    for holder, name, value in found:
+        _entries(holder)[name] = value
 
 
 def nodes_of(value: Any) -> list[Any]:
     """The nodes and other leaves of a value."""
     return jax.tree.leaves(value, is_leaf=_is_node)
-
-
-def _put(found: Places) -> None:
-    # Past NNX's own bookkeeping, which allows no change within a trace; it is undone before anybody looks.
-    for holder, name, value in found:
-        _entries(holder)[name] = value
 
 
 def _within(holder: Any) -> Iterator[tuple[Any, Any, Any]]:

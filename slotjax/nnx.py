@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import PRNGKeyArray, PyTree
 
-from slotjax._places import Lock, changed, exchanged, nodes_of, places
+from slotjax._places import Lock, changed, exchanged, nodes_of, places, put
 from slotjax.options import Drawn
 from slotjax.selectors import Selector, check_selector, kind_of
 
@@ -123,11 +123,7 @@ class Selected(nnx.Module):
         _check_rngs(rngs)
         variables = selector.init(key, _params(module))
         slots = _made_slots(module, variables)
-        for holder, name, value in changed(places(module, slots), slots):
-            if isinstance(holder, nnx.Pytree):
-                setattr(holder, name, value)
-            else:
-                holder[name] = value
+        put(changed(places(module, slots), slots))
         self.selector, self.rngs, self.deterministic, self._lock = selector, rngs, False, Lock()
         self.module = module
 
@@ -217,6 +213,7 @@ def _made_slots(module: nnx.Module, variables: dict[str, PyTree]) -> dict[int, S
     for path, node in paths:
         trainable, frozen = (_at(variables[name], path) for name in ("params", "frozen"))
         if any(isinstance(one, Drawn) for one in jax.tree.leaves(frozen, is_leaf=_ends)):
+            node.set_raw_value(node.get_raw_value())  # refuses, as NNX does, to change what is of another trace
             kind = Slot if isinstance(frozen, Drawn) else TreeSlot
             made[id(node)] = kind(path, trainable, frozen, node)
     placed = {id(node) for _, _, value in places(module, made) for node in nodes_of(value)}

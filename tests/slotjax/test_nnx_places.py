@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import chex
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -163,6 +164,13 @@ def test_a_place_without_scores_is_one_sentence():
         ValueError, match=r"^module: hidden/kernel is where no scores can take its place; hold it in an"
     ):
         slotjax.nnx.Selected(module, MACHINE, KEY)
+
+
+def test_a_module_of_another_trace_is_refused():
+    plain, by_name = Everywhere(), slotjax.slot_machine(k=4, where=lambda name, _: name == "experts/two")
+    with pytest.raises(flax.errors.TraceContextError):
+        jax.eval_shape(lambda key: slotjax.nnx.Selected(plain, by_name, key).variables(), KEY)
+    assert isinstance(plain.experts["two"], nnx.Param)
 
 
 class Halved(nnx.Param):
