@@ -52,6 +52,8 @@ def own_sigma(leaf: Any, factor: float = 1.0) -> Float[Array, ""]:
 def varies_about_zero(leaf: Any) -> Bool[Array, ""]:
     """Whether values differ, and their mean is smaller than their deviation: an initializer's, not a gain of ones.
 
+    The mean of fewer than 30 values may be larger, because chance makes it so: up to `5.4 / sqrt(n)` deviations.
+
     >>> print(slotjax.options.varies_about_zero(jnp.ones((2, 3))))
     False
     """
@@ -88,7 +90,8 @@ def total_magnitude(values: Float[Array, "*shape"], mask: Bool[Array, "*shape"])
 @jax.jit
 def _varies(values: Float[Array, "*shape"]) -> Bool[Array, ""]:
     values = values.astype(jnp.float32)
-    return (values.min() < values.max()) & (jnp.abs(values.mean()) < values.std())
+    by_chance = max(1.0, 5.4 / max(values.size, 1) ** 0.5)
+    return (values.min() < values.max()) & (jnp.abs(values.mean()) < by_chance * values.std())
 
 
 @jax.jit

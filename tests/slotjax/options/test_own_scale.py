@@ -174,3 +174,11 @@ def test_a_wide_tensor_is_numbered_by_rows():
 def test_a_factor_of_the_own_scale_stays_in_a_wider_network():
     wider = slotjax.distributions.scaled_for(0.25, slotjax.distributions.own_scale("normal", 3.0))
     assert wider.scale.factor == 6
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (2, 3), (5, 5), (40, 2)])
+def test_few_values_are_not_left_out_by_chance(shape):
+    random = np.random.default_rng(0)
+    drawn = random.normal(size=(300, *shape)).astype("f")
+    assert np.mean([bool(varies_about_zero(jnp.asarray(one))) for one in drawn]) > 0.99
+    assert not any(bool(varies_about_zero(jnp.asarray(1 + 0.1 * one))) for one in drawn)
