@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from experiments.running.shipped import Shipped
 from slotjax.selectors import named_leaves
@@ -13,7 +13,13 @@ from slotjax.selectors import named_leaves
 
 def write_flax(shipped: Shipped, path: Path) -> None:
     """`COLLECTION/NAME` for every array of `params` and `batch_stats`; metadata as JSON, under `slotjax`."""
-    save_file(plain_arrays(shipped), path, metadata={"slotjax": json.dumps(shipped.ticket.metadata)})
+    write_safetensors(plain_arrays(shipped), path, shipped.ticket.metadata)
+
+
+def write_safetensors(arrays: dict[str, np.ndarray], path: Path, metadata: dict[str, Any]) -> None:
+    """A file of safetensors, with metadata as JSON, under `slotjax`."""
+    # Not `save_file`, whose files nobody but their owner may read, whatever the umask.
+    path.write_bytes(save(arrays, metadata={"slotjax": json.dumps(metadata)}))
 
 
 def write_npz(shipped: Shipped, path: Path) -> None:

@@ -1,13 +1,11 @@
 """Weights for the same network in PyTorch: its layouts, and its names of what is in a layer."""
 
-import json
 from pathlib import Path
 
 import jax
 import numpy as np
-from safetensors.numpy import save_file
 
-from experiments.formats.arrays import plain_arrays
+from experiments.formats.arrays import plain_arrays, write_safetensors
 from experiments.running.shipped import Shipped, logits_of
 from slotjax import data
 
@@ -26,7 +24,7 @@ def write_torch(shipped: Shipped, path: Path) -> None:
         first = next(name for name, array in arrays.items() if array.ndim == 2)
         arrays[first] = _from_channels(arrays[first], flattened)
     tensors = {_name(name): np.ascontiguousarray(array.transpose(AXES[array.ndim])) for name, array in arrays.items()}
-    save_file(tensors, path, metadata={"slotjax": json.dumps(shipped.ticket.metadata | _normalization(shipped))})
+    write_safetensors(tensors, path, shipped.ticket.metadata | _normalization(shipped))
 
 
 def _name(name: str) -> str:

@@ -100,6 +100,13 @@ def test_flax_and_numpy_get_the_weights(tickets, tmp_path):
         }
 
 
+@pytest.mark.parametrize("name", ["flax", "torch", "npz"])
+def test_a_file_may_be_read_by_whom_the_umask_lets(name, tickets, tmp_path):
+    (tmp_path / "other").touch()
+    _, path = written(tickets, "lenet", name, tmp_path)
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 @pytest.mark.parametrize("model", ["lenet", "conv2"])
 def test_the_first_matrix_takes_what_pytorch_flattens(model, tickets, tmp_path):
     shipped, path = written(tickets, model, "torch", tmp_path)
