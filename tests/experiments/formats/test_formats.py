@@ -17,28 +17,34 @@ from experiments.formats import FORMATS, onnx_model, pytorch
 from experiments.formats.onnx_model import onnx_logits, onnx_metadata
 from experiments.formats.stablehlo import stablehlo_logits
 from experiments.methods import selector_of
-from experiments.running.components import MODEL_SETTINGS, Inputs, draw, network
+from experiments.running.components import MODEL_SETTINGS, Inputs, draw, network, start_of
 from experiments.running.shipped import logits_of, open_ticket
+from tests.experiments.formats import numpy_transformer
 from tests.programs.in_process import call
 
 SIZES = {"lenet": (6, 4, 3), "conv2": (6, 8, 3), "cifar_resnet18": (8, 8, 3)}
+TEXT = {"dataset": "stdlib", "shape": (128,), "classes": 256, "width_multiplier": 0.5, "method": "learned"}
 SLOW = {"cifar_resnet18"}
 NETWORKS = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SIZES]
 
 
-def save(path, model, dataset="cifar10", shape=None, **given):
+def save(path, model, dataset="cifar10", shape=None, classes=10, **given):
     """A ticket as experiments.export writes it, of a network that was not trained."""
     settings, inputs = (
         resolve(Request(model=model, dataset=dataset, **given)),
-        Inputs(shape or SIZES[model], "uint8", 10),
+        Inputs(shape or SIZES[model], "uint8", classes),
     )
     built, selector = network(settings, inputs), selector_of(settings)
-    variables = draw(selector, jax.random.key(0), built.shapes)
+    variables = draw(selector, jax.random.key(0), start_of(settings, built))
     collections = {"batch_stats": randomized(built.batch_stats)} if built.batch_stats else None
     known = {name: getattr(settings, name) for name in (*MODEL_SETTINGS, "compute_dtype")}
     metadata = {"model": model, "model_settings": known, "dataset": dataset, **inputs._asdict()}
     slotjax.save_ticket(
-        path, selector, randomized(variables) if given.get("affine") else variables, collections, metadata
+        path,
+        selector,
+        randomized(variables) if given.get("affine") or classes == 256 else variables,
+        collections,
+        metadata,
     )
     return path
 
@@ -59,7 +65,7 @@ def randomized(tree):
 def tickets(tmp_path_factory):
     """The path of a small ticket of each network, made when it is asked for."""
     directory, given = tmp_path_factory.mktemp("tickets"), {"conv2": {"width_multiplier": 0.05, "padding": "SAME"}}
-    given["cifar_resnet18"] = {"affine": True}
+    given |= {"cifar_resnet18": {"affine": True}, "char_transformer": TEXT}
 
     def path(model):
         path = directory / model
@@ -116,6 +122,15 @@ def test_the_first_matrix_takes_what_pytorch_flattens(model, tickets, tmp_path):
     features = np.random.default_rng(2).normal(size=(2, rows, columns, channels)).astype(np.float32)
     expected = features.reshape(2, -1) @ np.asarray(kernel)
     np.testing.assert_allclose(features.transpose(0, 3, 1, 2).reshape(2, -1) @ given.T, expected, atol=1e-5)
+
+
+def test_a_transformer_of_pytorchs_matrices_has_the_same_logits(tickets, tmp_path):
+    shipped, path = written(tickets, "char_transformer", "torch", tmp_path)
+    text, state = images_for(shipped), load_file(path)
+    assert state["layers.2.attention.out.weight"].shape == (48, 48)
+    assert_close(numpy_transformer.logits(state, text), shipped, text)
+    with safe_open(path, "numpy") as file:
+        assert "normalization" not in json.loads(file.metadata()["slotjax"])
 
 
 @pytest.mark.parametrize("model", NETWORKS)
