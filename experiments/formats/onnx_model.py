@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from experiments.running.shipped import Shipped, logits_of
+from slotjax import models
 from slotjax.data import require
 
 TOLERANCE = 1e-3  # of the largest logit; float32 products of other order differ by less
@@ -26,8 +27,11 @@ def write_onnx(shipped: Shipped, path: Path) -> None:
 
     Raises:
         ImportError: if it cannot be converted here; the sentence says where it can.
-        ValueError: if onnxruntime cannot run it, or gives other logits.
+        ValueError: for a network of texts, and if onnxruntime cannot run it, or gives other logits.
     """
+    if (model := shipped.settings.model) in models.TEXT_MODELS:
+        others = "flax, npz, torch and stablehlo are"
+        raise ValueError(f"--format: onnx is not for {model}, which jax2onnx cannot convert, but {others}")
     if not all(map(find_spec, ("jax2onnx", "onnxruntime"))):
         raise ImportError(HOW)
     import jax2onnx

@@ -21,6 +21,9 @@ def write_torch(shipped: Shipped, path: Path) -> None:
     Layers have Flax's names. The network takes `(batch, channels, height, width)`, as `normalization` in the metadata
     says, and where it flattens images, it does so in that order. One of texts takes bytes, and has a number in the
     names of its layers: `layers.0.wide.weight`.
+
+    Raises:
+        ValueError: for a network whose library names weights in another way than Flax.
     """
     arrays, flattened = plain_arrays(shipped), _flattened(shipped)
     if flattened:
@@ -35,6 +38,9 @@ def write_torch(shipped: Shipped, path: Path) -> None:
 def _name(name: str) -> str:
     """Of an array of Flax in PyTorch: without its collection, and with points in its path."""
     *layers, kind = name.split("/")[1:]
+    if kind not in NAMES:
+        given = f"has Flax's names, such as kernel, but {name} is named otherwise"
+        raise ValueError(f"--format: torch {given}; flax and npz take any")
     return ".".join([*layers, NAMES[kind]])
 
 

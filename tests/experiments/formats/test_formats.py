@@ -133,6 +133,16 @@ def test_a_transformer_of_pytorchs_matrices_has_the_same_logits(tickets, tmp_pat
         assert "normalization" not in json.loads(file.metadata()["slotjax"])
 
 
+def test_names_that_are_not_flaxs_are_refused_for_pytorch():
+    with pytest.raises(ValueError, match="--format: torch has Flax's names, such as kernel, but params/linear/w is"):
+        pytorch._name("params/linear/w")
+
+
+def test_a_transformer_is_refused_before_jax2onnx_fails(tickets, tmp_path):
+    with pytest.raises(ValueError, match="--format: onnx is not for char_transformer, which jax2onnx cannot convert"):
+        written(tickets, "char_transformer", "onnx", tmp_path)
+
+
 @pytest.mark.parametrize("model", NETWORKS)
 def test_pytorch_has_the_same_logits(model, tickets, tmp_path):
     pytest.importorskip("torch", reason="PyTorch's logits are compared where it is installed")
