@@ -114,18 +114,22 @@ def evaluate_logits(logits: Logits, name: str, data_dir: str | None = None) -> d
     source = load_source(resolve(Request(dataset=name)), data_dir)
     if isinstance(source, data.Stream):
         raise ValueError(f"--dataset: {name} is a stream, which only a --ticket is evaluated on")
-    return {split: _measured(logits, getattr(source, split)) for split in SPLITS}
+    return {split: _measured(logits, getattr(source, split), source.classes) for split in SPLITS}
 
 
-def _measured(logits: Logits, split: data.Split) -> dict[str, float]:
-    count = len(split.labels)
-    starts = range(0, count, BATCH)
-    every = np.concatenate([logits(split.images[start : start + BATCH]) for start in starts]).astype(np.float64)
-    if every.ndim != 2 or not 0 <= split.labels.max() < every.shape[1]:
-        raise ValueError(f"--dataset: it has {split.labels.max() + 1} classes, but logits of shape {every.shape}")
-    shifted = every - every.max(1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(count), split.labels]
-    return {"loss": float(losses.mean()), "accuracy": float((every.argmax(1) == split.labels).mean())}
+def _measured(logits: Logits, split: data.Split, classes: int) -> dict[str, float]:
+    """Means over all labels, of which a text has one for each byte."""
+    loss = correct = 0.0
+    for first in range(0, len(split.labels), BATCH):
+        labels = split.labels[first : first + BATCH]
+        given = np.asarray(logits(split.images[first : first + BATCH]), np.float64)
+        if given.shape[:-1] != labels.shape or classes > given.shape[-1]:
+            raise ValueError(f"--dataset: it has {classes} classes, but logits of shape {given.shape}")
+        shifted = given - given.max(-1, keepdims=True)
+        of_labels = np.take_along_axis(shifted, labels[..., None], -1)[..., 0]
+        loss += float((np.log(np.exp(shifted).sum(-1)) - of_labels).sum())
+        correct += float((given.argmax(-1) == labels).sum())
+    return {"loss": loss / split.labels.size, "accuracy": correct / split.labels.size}
 
 
 def _of_flags(values: flags.FlagValues) -> dict[str, dict[str, float]]:

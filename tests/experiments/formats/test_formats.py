@@ -212,6 +212,16 @@ def test_loss_and_accuracy_of_a_function_are_those_of_its_logits(digits):
     assert result["test"]["loss"] == pytest.approx(np.log(9 + np.e) - share)
 
 
+def test_loss_and_accuracy_of_a_text_are_means_over_its_bytes(monkeypatch):
+    windows, labels = np.zeros((300, 4), np.uint8), np.tile(np.arange(4, dtype=np.int32), (300, 1))
+    split = slotjax.data.Split(windows, labels)
+    monkeypatch.setattr(evaluate, "load_source", lambda *_: slotjax.data.Dataset(split, split, split, 256))
+    result = evaluate.evaluate_logits(lambda text: np.eye(256)[np.full(text.shape, 3)], "stdlib")["test"]
+    assert result == pytest.approx({"loss": np.log(255 + np.e) - 0.25, "accuracy": 0.25})
+    with pytest.raises(ValueError, match=r"--dataset: it has 256 classes, but logits of shape \(256, 4, 10\)"):
+        evaluate.evaluate_logits(lambda text: np.zeros((*text.shape, 10)), "stdlib")
+
+
 @pytest.mark.parametrize(
     ("program", "arguments", "message"),
     [
