@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags
 
 from experiments.configuration.settings import Request
+from experiments.flags.concerns import check_given
 from experiments.flags.resolve import resolve
 from experiments.formats.onnx_model import onnx_logits, onnx_metadata
 from experiments.formats.stablehlo import stablehlo_logits
@@ -111,7 +112,9 @@ def evaluate_logits(logits: Logits, name: str, data_dir: str | None = None) -> d
         OSError: if a file is not there.
         ImportError: if a package that reads the dataset is not installed.
     """
-    source = load_source(resolve(Request(dataset=name)), data_dir)
+    settings = resolve(Request(dataset=name))
+    check_given(() if data_dir is None else ("data_dir",), settings)
+    source = load_source(settings, data_dir)
     if isinstance(source, data.Stream):
         raise ValueError(f"--dataset: {name} is a stream, which only a --ticket is evaluated on")
     return {split: _measured(logits, getattr(source, split), source.classes) for split in SPLITS}

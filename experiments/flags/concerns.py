@@ -81,6 +81,7 @@ def _needs() -> tuple[Need, ...]:
         Need(("where",), "model", models.TEXT_MODELS),
         Need(("biases_and_scales",), "affine", (True,), unless=lambda settings: settings.model in models.TEXT_MODELS),
         Need(_OF_STREAMS, "dataset", data.STREAMS),
+        Need(("data_dir",), "dataset", data.PREPARED),
         Need(_OF_TRAINING, "method", trains, unless=_trains_scales),
         Need(("momentum", "nesterov"), "optimizer", ("sgd",)),
         Need(("restarts",), "schedule", ("warm_restarts",)),

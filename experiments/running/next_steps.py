@@ -19,11 +19,11 @@ def next_steps(settings: Settings, execution: Execution) -> dict[str, str]:
     'experiments.export --workdir=runs/one --out=lenet.ticket'
     """
     ticket, workdir = f"{settings.model}.ticket", shlex.quote(str(execution.workdir))
-    where = f" --data_dir={shlex.quote(execution.data_dir)}" if execution.data_dir else ""
-    writes = " --sample=200" if settings.dataset in data.TEXTS else ""
+    more = f" --data_dir={shlex.quote(execution.data_dir)}" if execution.data_dir else ""
+    more = " --sample=200" if settings.dataset in data.TEXTS else more
     packing = {
         "next: pack it": f"{python()} -m experiments.export --workdir={workdir} --out={ticket}",
-        "next: evaluate the ticket": f"{python()} -m experiments.evaluate --ticket={ticket}{where or writes}",
+        "next: evaluate the ticket": f"{python()} -m experiments.evaluate --ticket={ticket}{more}",
     }
     return {
         # Expected weights have no ticket, because no mask stands for them.

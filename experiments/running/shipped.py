@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 import slotjax
 from experiments.configuration.choices import CHOICES
 from experiments.configuration.settings import Request, Settings
+from experiments.flags.concerns import check_given
 from experiments.flags.resolve import resolve
 from experiments.running.components import Inputs, Network, Source, inputs_from, inputs_of, load_source, network
 
@@ -58,11 +59,13 @@ def source_for(settings: Settings, inputs: Inputs, name: str | None, data_dir: s
     """The dataset of that name, by default the one that a network was trained on.
 
     Raises:
-        ValueError: if the network does not fit it.
+        ValueError: if the network does not fit it, or nothing of it is in a directory that is given.
         ImportError: if a package that reads it is not installed.
         RunError: if it cannot be read.
     """
-    source = load_source(replace(settings, dataset=name or settings.dataset), data_dir)
+    settings = replace(settings, dataset=name or settings.dataset)
+    check_given(() if data_dir is None else ("data_dir",), settings)
+    source = load_source(settings, data_dir)
     if inputs_of(source) != inputs:
         raise ValueError(f"--dataset: it has {inputs_of(source)}, but the ticket was trained for {inputs}")
     return source

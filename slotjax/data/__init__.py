@@ -4,7 +4,7 @@ from slotjax.data.augment import AUGMENTATIONS, augment
 from slotjax.data.dataset import Batch, Dataset, Split, first_examples, hold_out
 from slotjax.data.extras import require
 from slotjax.data.imagenet import Stream, load_imagenet
-from slotjax.data.load import DATASETS, STREAMS, TEXTS, load
+from slotjax.data.load import DATASETS, PREPARED, STREAMS, TEXTS, load
 from slotjax.data.normalize import NORMALIZATIONS, Normalization, as_float
 from slotjax.data.prefetch import prefetch
 
@@ -12,6 +12,7 @@ __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "NORMALIZATIONS",
+    "PREPARED",
     "STREAMS",
     "TEXTS",
     "Batch",

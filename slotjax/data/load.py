@@ -11,6 +11,7 @@ _PREPARED = {"mnist": 0.15, "fashion_mnist": 0.15, "cifar10": 0.1, "cifar100": 0
 
 DATASETS = ("mnist_sample", *_PREPARED, "stdlib", "npz:PATH")
 STREAMS = ("imagenet2012",)
+PREPARED = (*_PREPARED, *STREAMS)
 TEXTS = ("stdlib",)
 
 

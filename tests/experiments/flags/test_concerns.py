@@ -59,6 +59,11 @@ from tests.experiments.flags.parsing import parse
         ("--method=learned --init_from=@3", "--init_from: '@3' was given, but it must be WORKDIR or WORKDIR@EPOCH"),
         ("--workdir=a\0b", r"--workdir: 'a\x00b' was given, but no name has the character 0"),
         ("--image_size=64", "--image_size: it needs --dataset=imagenet2012, but that is mnist_sample"),
+        (
+            "--data_dir=data",
+            "--data_dir: it needs --dataset=mnist or fashion_mnist or cifar10 or cifar100 or imagenet2012, but that is "
+            "mnist_sample",
+        ),
         ("--workers=2", "--workers: it needs --dataset=imagenet2012, but that is mnist_sample"),
     ],
 )
@@ -81,6 +86,7 @@ def test_a_flag_that_does_nothing_names_what_it_needs(arguments, sentence):
         "--method=random --model=vgg19 --affine --learning_rate=0.1",
         "--model=vgg19 --affine --biases_and_scales=fixed --dropout=0.1",
         "--model=conv2 --padding=SAME --width_multiplier=0.5",
+        "--dataset=cifar10 --data_dir=data --model=conv2",
         "--dataset=imagenet2012 --image_size=64 --workers=2 --checkpoint_steps=10 --model=resnet18",
         "--k=2 --selection=probabilistic --sparse --share=layer --initial=uniform --score_scale=0.1",
     ],

@@ -220,6 +220,8 @@ def test_loss_and_accuracy_of_a_text_are_means_over_its_bytes(monkeypatch):
     assert result == pytest.approx({"loss": np.log(255 + np.e) - 0.25, "accuracy": 0.25})
     with pytest.raises(ValueError, match=r"--dataset: it has 256 classes, but logits of shape \(256, 4, 10\)"):
         evaluate.evaluate_logits(lambda text: np.zeros((*text.shape, 10)), "stdlib")
+    with pytest.raises(ValueError, match=r"--data_dir: it needs --dataset=mnist or .*, but that is stdlib"):
+        evaluate.evaluate_logits(lambda text: text, "stdlib", "data")
 
 
 @pytest.mark.parametrize(
@@ -234,6 +236,7 @@ def test_loss_and_accuracy_of_a_text_are_means_over_its_bytes(monkeypatch):
             "--out: {tmp}/none/o cannot be written",
         ),
         ("evaluate", ["--stablehlo={ticket}"], "--dataset: it must be given, because {ticket} does not name one"),
+        ("evaluate", ["--ticket={ticket}", "--data_dir={tmp}"], "--data_dir: it needs --dataset=mnist or "),
         ("evaluate", ["--stablehlo={ticket}", "--onnx={ticket}"], "--onnx: --stablehlo was given too"),
     ],
 )
