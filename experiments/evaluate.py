@@ -34,6 +34,7 @@ SPLITS = ("validation", "test")
 LONGEST = 1_000_000  # characters of a sample
 STREAM_BATCH = 64  # images per device
 BATCH = 256  # images for a function of NumPy arrays
+_OF_SAMPLES, _OF_DATA = ("prompt", "seed"), ("dataset", "data_dir")  # flags
 
 Logits = Callable[[Any], Any]
 
@@ -135,11 +136,22 @@ def _measured(logits: Logits, split: data.Split, classes: int) -> dict[str, floa
     return {"loss": loss / split.labels.size, "accuracy": correct / split.labels.size}
 
 
-def _of_flags(values: flags.FlagValues) -> dict[str, dict[str, float]]:
-    given: list[Any] = [name for name in ("ticket", "stablehlo", "onnx") if values[name].value]
+def _check(values: flags.FlagValues) -> str:
+    """The flag that names the file, if each that is given does something."""
+    given = [name for name in ("ticket", "stablehlo", "onnx") if values[name].value]
     if len(given) != 1:
         raise ValueError("--ticket: it must be given" if not given else f"--{given[1]}: --{given[0]} was given too")
-    path = Path(str(values[given[0]].value))
+    writes = values.sample is not None
+    if writes and not values.ticket:
+        raise ValueError("--sample: only a network that --ticket names writes text")
+    for name in _OF_DATA if writes else _OF_SAMPLES:
+        if values[name].present:
+            raise ValueError(f"--{name}: it {'does nothing with' if writes else 'needs'} --sample")
+    return given[0]
+
+
+def _of_flags(values: flags.FlagValues, kind: str) -> dict[str, dict[str, float]]:
+    path = Path(str(values[kind].value))
     if values.ticket:
         return evaluate(path, values.dataset, values.data_dir)
     name: Any = values.dataset or (onnx_metadata(path).get("dataset") if values.onnx else None)
@@ -153,12 +165,11 @@ def main(arguments: list[str]) -> None:
     prepare(arguments)
     values = flags.FLAGS
     with one_sentence(ImportError, ValueError, OSError, RunError):
+        kind = _check(values)
         if values.sample is not None:
-            if not values.ticket:
-                raise ValueError("--sample: only a network that --ticket names writes text")
             print(write(Path(values.ticket), values.sample, values.prompt, values.seed))
             return
-        for split, result in _of_flags(values).items():
+        for split, result in _of_flags(values, kind).items():
             print(f"{split:10} accuracy {100 * result['accuracy']:.2f} %, loss {result['loss']:.4f}")
 
 

@@ -237,6 +237,11 @@ def test_loss_and_accuracy_of_a_text_are_means_over_its_bytes(monkeypatch):
         ),
         ("evaluate", ["--stablehlo={ticket}"], "--dataset: it must be given, because {ticket} does not name one"),
         ("evaluate", ["--ticket={ticket}", "--data_dir={tmp}"], "--data_dir: it needs --dataset=mnist or "),
+        ("evaluate", ["--ticket={ticket}", "--prompt=def "], "--prompt: it needs --sample"),
+        ("evaluate", ["--ticket={ticket}", "--seed=0"], "--seed: it needs --sample"),
+        ("evaluate", ["--ticket={ticket}", "--sample=9", "--dataset=stdlib"], "--dataset: it does nothing with"),
+        ("evaluate", ["--ticket={ticket}", "--sample=9", "--data_dir={tmp}"], "--data_dir: it does nothing with"),
+        ("evaluate", ["--onnx={ticket}", "--sample=9"], "--sample: only a network that --ticket names writes text"),
         ("evaluate", ["--stablehlo={ticket}", "--onnx={ticket}"], "--onnx: --stablehlo was given too"),
     ],
 )
