@@ -12,6 +12,12 @@ from absl import app, flags, logging
 from experiments.output import OutputError, name_errors_of_output
 from experiments.vectors import prefer_wide_vectors
 
+_ALLOWED = {  # by the words of Python's and absl's errors
+    "invalid literal for int()": "a whole number",
+    "could not convert string to float": "a number",
+    "('Non-boolean argument": "true or false",
+}
+
 
 class Help(app.HelpFlag):
     """`--help` that prints a text of the program's own, in place of absl's list by the alphabet."""
@@ -49,7 +55,22 @@ def parsed(arguments: list[str], help_text: Callable[[flags.FlagValues], str] | 
         try:
             return flags.FLAGS(arguments)
         except flags.Error as error:
-            sys.exit(sentence(f"{str(error).removeprefix('flag ')}; see --help"))
+            sys.exit(sentence(unparsed(error)))
+
+
+def unparsed(error: flags.Error) -> str:
+    """What is said of a flag that cannot be parsed, with what is allowed, which absl leaves to Python's words.
+
+    >>> unparsed(flags.Error("flag --k=1.5: invalid literal for int() with base 10: '1.5'"))
+    "--k: '1.5' was given, but it must be a whole number"
+    """
+    said = str(error).removeprefix("flag ")
+    for reason, allowed in _ALLOWED.items():
+        given, found, _ = said.partition(f": {reason}")
+        if found:
+            name, _, value = given.partition("=")
+            return f"{name}: {value!r} was given, but it must be {allowed}"
+    return f"{said}; see --help"
 
 
 def sentence(error: object) -> str:

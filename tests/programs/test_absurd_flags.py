@@ -67,6 +67,21 @@ def test_other_programs_refuse_them(program, flag, value, tmp_path):
     assert_names(flag, call(program, *own, f"--{flag}={value}"))
 
 
+@pytest.mark.parametrize(
+    ("program", "given", "sentence"),
+    [
+        ("evaluate", "--sample=abc", "--sample: 'abc' was given, but it must be a whole number"),
+        ("evaluate", "--sample=", "--sample: '' was given, but it must be a whole number"),
+        ("train", "--k=1.5", "--k: '1.5' was given, but it must be a whole number"),
+        ("train", "--learning_rate=a: b=c", "--learning_rate: 'a: b=c' was given, but it must be a number"),
+        ("train", "--affine=maybe", "--affine: 'maybe' was given, but it must be true or false"),
+        ("train", "--nothing=1", "Unknown command line flag 'nothing'; see --help"),
+    ],
+)
+def test_a_value_that_is_no_number_is_named_with_what_is_allowed(program, given, sentence):
+    assert call(program, given) == (1, "", f"error: {sentence}\n")
+
+
 @pytest.mark.parametrize("port", ["99999", "²", "-1"])
 def test_a_port_that_is_none_is_refused(port, digits, tmp_path):
     own = [f"--coordinator_address=localhost:{port}", "--num_processes=2", "--process_id=0"]
