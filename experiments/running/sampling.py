@@ -27,7 +27,7 @@ def sample(apply: training.Apply, weights: PyTree, context: int, prompt: bytes, 
     b'bcdef'
     """
     if not prompt:
-        raise ValueError("--prompt: it must have at least one character")
+        raise ValueError("--prompt: '' was given, but it must have at least one character")
     seen = np.frombuffer(prompt[-context:], np.uint8)
     text = jnp.zeros(context, jnp.uint8).at[: len(seen)].set(seen)
 

@@ -35,5 +35,5 @@ def test_what_a_terminal_would_obey_is_not_printed():
 
 
 def test_a_prompt_is_needed():
-    with pytest.raises(ValueError, match="--prompt: it must have at least one character"):
+    with pytest.raises(ValueError, match="--prompt: '' was given, but it must have at least one character"):
         sample(longest_ago, {}, 4, b"", 5, jax.random.key(0))
