@@ -71,8 +71,8 @@ def test_a_selection_is_finetuned(run, digits, tmp_path):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("none", "--init_from: 'none' was given, but --workdir: none holds no run (no config.json)"),
-        ("{run}@1", "has checkpoints of epochs"),
+        ("none", "--init_from: 'none' was given, but none holds no run (no config.json)"),
+        ("{run}@1", "--init_from: '{run}@1' was given, but the run in {run} has checkpoints of epochs"),
         ("{run}@best", "it must be WORKDIR or WORKDIR@EPOCH"),
     ],
 )
@@ -80,7 +80,7 @@ def test_what_cannot_be_finetuned_is_one_sentence(source, message, run, digits, 
     own = flags(digits, tmp_path / "fine", EPOCHS, "--method=learned", f"--init_from={source.format(run=run)}")
     code, output, errors = call("train", *own)
     assert (code, output, len(errors.splitlines())) == (1, "", 1), errors
-    assert message in errors
+    assert message.format(run=run) in errors
     assert not (tmp_path / "fine").exists()
 
 
