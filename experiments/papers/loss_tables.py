@@ -4,10 +4,20 @@ import dataclasses
 import statistics
 from typing import Any
 
+from experiments.configuration.settings import Request
 from experiments.methods import method_of
 from experiments.papers.grid import Figure, Line, Panel, runs_at
 from experiments.papers.markdown import markdown
-from experiments.papers.results import Ledger, Result, has_results, on_one_text, result_at
+from experiments.papers.results import (
+    Ledger,
+    Result,
+    has_data,
+    not_run,
+    on_one_text,
+    result_at,
+    tryouts,
+    value_of,
+)
 from experiments.running.numbers import bits
 
 _HEAD = [
@@ -23,7 +33,7 @@ def loss_tables(figure: Figure, ledger: Ledger) -> list[str]:
     tables = [
         f"**{panel.title}**{_python(figure, panel, one_text)}\n\n{loss_table(figure, panel, one_text)}"
         for panel in figure.panels
-        if has_results(figure, panel, one_text := on_one_text(figure, panel, ledger))
+        if has_data(figure, panel, one_text := on_one_text(figure, panel, ledger))
     ]
     trials = "1 trial" if figure.trials == 1 else f"{figure.trials} trials: mean (least to greatest)"
     about = (
@@ -35,17 +45,32 @@ def loss_tables(figure: Figure, ledger: Ledger) -> list[str]:
 
 
 def loss_table(figure: Figure, panel: Panel, ledger: Ledger) -> str:
-    """One row for each line and place of which the ledger has a run."""
-    results = {(line.label, place): (line, result_at(figure, line, place, ledger)) for line, place in _places(panel)}
-    known = [(line, place, result) for (_, place), (line, result) in results.items() if result]
-    step = next((_step_seconds(result) for line, _, result in known if line.flat), None)
-    return markdown(
-        _HEAD,
-        [
-            [_label(line, place, result, _tried(figure, line, place, ledger)), *_row(figure, line, place, result, step)]
-            for line, place, result in known
-        ],
-    )
+    """One row for each line and place of which the ledger has a run, or a try-out of one."""
+    found = {(line.label, place): (line, result_at(figure, line, place, ledger)) for line, place in _places(panel)}
+    results = [(line, place, result) for (_, place), (line, result) in found.items()]
+    step = next((_step_seconds(result) for line, _, result in results if line.flat and result), None)
+    rows = [
+        _tried_row(figure, panel, line, place, ledger)
+        if result is None
+        else [
+            _label(line, place, result, _tried(figure, line, place, ledger)),
+            *_row(figure, line, place, result, step),
+        ]
+        for line, place, result in results
+    ]
+    return markdown(_HEAD, [row for row in rows if row])
+
+
+def _tried_row(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger) -> list[str]:
+    """What was tried in a place that has no run, the best on the validation split first; empty if nothing was."""
+    name = line.results.get(place, figure.result)
+    found = [one for one in tryouts(figure, panel, line, place, ledger) if value_of(name, one) is not None]
+    if not found:
+        return []
+    found.sort(key=lambda one: one["last_validation_loss"])
+    label = line.label + _options_in(runs_at(line, place)[0].settings)
+    told = [label, _bits(line, place), not_run(found, lambda one: f"{value_of(name, one):.3f}")]
+    return told + [""] * (len(_HEAD) - len(told))
 
 
 def _python(figure: Figure, panel: Panel, ledger: Ledger) -> str:
@@ -65,12 +90,11 @@ def _row(figure: Figure, line: Line, place: Any, result: Result, step: float | N
     loss = f"{result.mean:.3f}" + (f" ({least:.3f} to {greatest:.3f})" if count > 1 else "")
     loss += f", {count} of {figure.trials} trials" if count < figure.trials else ""
     weight, whole = _bytes(line, place, result), 4 * _mean(result, "parameters")
-    per_connection = "32" if line.flat else f"{place:g}"
     shares = [one["learned_parameters"] / one["parameters"] for one in result.lines]
     own = None if place in line.results else _step_seconds(result)
     time = f"{own / step:.2f}" if own and step else ""
     shown = [loss, f"{bits(result.mean):.3f}", f"{100 * statistics.mean(shares):.1f} %"]
-    return [per_connection, *shown, f"{weight:,.0f}", f"{weight / whole:.3f}", time]
+    return [_bits(line, place), *shown, f"{weight:,.0f}", f"{weight / whole:.3f}", time]
 
 
 def _tried(figure: Figure, line: Line, place: Any, ledger: Ledger) -> int:
@@ -84,8 +108,16 @@ def _label(line: Line, place: Any, result: Result, tried: int) -> str:
     best = f", best of {tried} on the validation split" if tried > 1 else ""
     if len(runs_at(line, place)) > 1:
         best = f", rate {result.run.settings.learning_rate:g}{best}"
-    settings = result.run.settings
-    return line.label + (f", K = {settings.k}" if "k" in method_of(settings).flags else "") + best
+    return line.label + _options_in(result.run.settings) + best
+
+
+def _options_in(settings: Request) -> str:
+    return f", K = {settings.k}" if "k" in method_of(settings).flags else ""
+
+
+def _bits(line: Line, place: Any) -> str:
+    """Of a connection."""
+    return "32" if line.flat else f"{place:g}"
 
 
 def _bytes(line: Line, place: Any, result: Result) -> float:

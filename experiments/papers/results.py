@@ -2,13 +2,15 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from experiments.papers.grid import Cell, Figure, Line, Panel, Run, key, runs_at, runs_of
 from experiments.papers.ledger import LedgerLine, text_of
+from slotjax import data
 
 Ledger = dict[str, LedgerLine]
+NOT_RUN = "not run"
 _ACCURACIES = {"test_at_best_validation": "test_accuracy_at_best_validation", "last_test": "last_test_accuracy"}
 
 
@@ -73,19 +75,27 @@ def accuracy_of(figure: Figure, line: LedgerLine) -> float:
 def on_one_text(figure: Figure, panel: Panel, ledger: Ledger) -> Ledger:
     """The ledger with the runs on one text, for each Python brings its own.
 
-    It is the text of which the panel has most places; of several, the one of which it has most runs.
+    It is the text of which the panel has most places; of several, the one of which it has most runs. Where it has no
+    run at all, its try-outs are counted.
     """
-    runs: Counter[str] = Counter()
-    places: Counter[str] = Counter()
-    for line in panel.lines:
-        for place in line.runs:
-            keys = [one for run in runs_at(line, place) for one in _keys(figure, run) if one in ledger]
-            texts = [text for one in keys for text in _texts(ledger[one])]
-            runs.update(texts)
-            places.update(set(texts))
-    most = max(sorted(places), key=lambda text: (places[text], runs[text]), default="")
+    places = [(line, place) for line in panel.lines for place in line.runs]
+    most = _commonest_text([_trials(figure, line, place, ledger) for line, place in places])
+    most = most or _commonest_text([tryouts(figure, panel, line, place, ledger) for line, place in places])
     shown = {one: line if text_of(line) is None else _texts(line).get(most) for one, line in ledger.items()}
     return {one: line for one, line in shown.items() if line is not None}
+
+
+def _trials(figure: Figure, line: Line, place: Any, ledger: Ledger) -> list[LedgerLine]:
+    """The lines of all runs at a place."""
+    return [ledger[one] for run in runs_at(line, place) for one in _keys(figure, run) if one in ledger]
+
+
+def _commonest_text(found: list[list[LedgerLine]]) -> str:
+    """By the number of places, each of which has some lines, and then of lines."""
+    texts = [[text for line in lines for text in _texts(line)] for lines in found]
+    runs = Counter(text for at_place in texts for text in at_place)
+    places = Counter(text for at_place in texts for text in set(at_place))
+    return max(sorted(places), key=lambda text: (places[text], runs[text]), default="")
 
 
 def _texts(line: LedgerLine) -> dict[str, LedgerLine]:
@@ -102,6 +112,17 @@ def tryouts(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledger
         for one in ledger.values()
         if (one["epochs_scale"] != 1 or "examples" in one["settings"]) and name in one["cells"]
     ]
+
+
+def not_run(found: list[LedgerLine], number: Callable[[LedgerLine], str]) -> str:
+    """That a place has no run, and the number of the longest of its try-outs."""
+    if not found:
+        return NOT_RUN
+    longest = max(found, key=lambda one: one["epochs"])
+    extent = f"{longest['epochs']} of {longest['epochs_of_the_paper']} epochs"
+    if "examples" in (settings := longest["settings"]):
+        extent += f", {settings['examples']} {'windows' if settings['dataset'] in data.TEXTS else 'images'}"
+    return f"{NOT_RUN} (try-out of {extent}: {number(longest)})"
 
 
 def has_results(figure: Figure, panel: Panel, ledger: Ledger) -> bool:
@@ -140,7 +161,7 @@ def mean_curve(curves: Iterable[list[float]]) -> tuple[list[float], list[float],
 
 
 def _result(figure: Figure, name: str, run: Run, ledger: Ledger) -> Result | None:
-    found = {one: _value(name, ledger[one]) for one in _keys(figure, run) if one in ledger}
+    found = {one: value_of(name, ledger[one]) for one in _keys(figure, run) if one in ledger}
     values = {one: value for one, value in found.items() if value is not None}
     return Result(run, [ledger[one] for one in values], [*values.values()]) if values else None
 
@@ -150,7 +171,7 @@ def _keys(figure: Figure, run: Run) -> list[str]:
     return [key(Cell(run, seed)) for seed in range(figure.trials)]
 
 
-def _value(name: str, line: LedgerLine) -> float | None:
+def value_of(name: str, line: LedgerLine) -> float | None:
     """What a line has by a name, which may lead through several mappings; None if it has none, as earlier lines."""
     if name in _ACCURACIES:
         return 100 * line[_ACCURACIES[name]]

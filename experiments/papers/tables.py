@@ -10,6 +10,7 @@ from experiments.papers.grid import Cell, Figure, Line, Panel, Run, runs_at, set
 from experiments.papers.loss_tables import loss_tables
 from experiments.papers.markdown import markdown
 from experiments.papers.results import (
+    NOT_RUN,
     Ledger,
     Result,
     accuracy_of,
@@ -17,11 +18,11 @@ from experiments.papers.results import (
     has_results,
     is_loss,
     missing_runs,
+    not_run,
     result_at,
     tryouts,
 )
 
-NOT_RUN = "not run"
 _PRINTED_HEAD = ["figure or table", "where", "what", "the paper", "here"]
 
 
@@ -210,12 +211,7 @@ def _measured(figure: Figure, panel: Panel, line: Line, place: Any, ledger: Ledg
     if result is not None:
         return _numbers(figure, result) + _of_several(figure, line, place, ledger, result)
     found = tryouts(figure, panel, line, place, ledger)
-    if not found:
-        return NOT_RUN
-    longest = max(found, key=lambda one: one["epochs"])
-    extent = f"{longest['epochs']} of {longest['epochs_of_the_paper']} epochs"
-    extent += f", {longest['settings']['examples']} images" if "examples" in longest["settings"] else ""
-    return f"{NOT_RUN} (try-out of {extent}: {accuracy_of(figure, longest):.1f})"
+    return not_run(found, lambda one: f"{accuracy_of(figure, one):.1f}")
 
 
 def _of_several(figure: Figure, line: Line, place: Any, ledger: Ledger, result: Result) -> str:

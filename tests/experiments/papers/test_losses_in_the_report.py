@@ -7,11 +7,12 @@ from PIL import Image
 from experiments import report
 from experiments.papers import FIGURES
 from experiments.papers.beyond import transformer
+from experiments.papers.grid import Cell
 from experiments.papers.loss_tables import loss_table
 from experiments.papers.plots import panels_to_draw
 from experiments.papers.results import on_one_text, result_at
 from experiments.papers.tables import figure_tables
-from tests.experiments.papers.made_up_ledger import four
+from tests.experiments.papers.made_up_ledger import four, ledger_of, line
 
 FIGURE = FIGURES["beyond.transformer"]
 LEARNED, NEAREST = FIGURE.panels[0].lines[:2]
@@ -97,6 +98,26 @@ def test_a_run_on_two_texts_is_shown_in_each_panel_on_the_text_of_that_panel():
     }
     assert "1.000" in losses["0.40 million parameters, kernels selected"]
     assert "1.250" in losses["From learned weights"]
+
+
+def tried(run, loss, **more):
+    fields = {"last_test_loss": loss, "last_validation_loss": loss, "epochs": 1, "epochs_of_the_paper": 10}
+    return ledger_of(line(Cell(run, 0, scale=0.1, examples=32), 0.5, **fields, **more))
+
+
+def test_what_was_tried_stands_in_the_table_and_fills_no_cell():
+    nearest = transformer.nearest(64)
+    ledger = tried(nearest, 5.5, dataset_sha256="a")
+    for rate, loss in zip(transformer.RATES, (5.25, 5.0, 5.75), strict=True):
+        ledger |= tried(transformer.learned(learning_rate=rate), loss, dataset_sha256="a")
+    assert result_at(FIGURE, NEAREST, 6, ledger) is None
+    text = figure_tables(FIGURE, ledger)
+    assert "| learned weights | 32 | not run (try-out of 1 of 10 epochs, 32 windows: 5.000) |  |  |" in text
+    assert "| nearest, uniform options, K = 64 | 6 | not run (try-out of 1 of 10 epochs, 32 windows: 5.500) |" in text
+    # The text of the runs decides which table a try-out is in.
+    other = ledger | runs(transformer.nearest(8), 1.5, dataset_sha256="b")
+    assert "try-out" not in loss_table(FIGURE, FIGURE.panels[0], on_one_text(FIGURE, FIGURE.panels[0], other))
+    assert panels_to_draw(FIGURE, ledger) == []
 
 
 def _panels():
