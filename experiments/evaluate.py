@@ -57,9 +57,12 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
         flag_values=values,
     )
     flags.DEFINE_integer(
-        "sample", None, "Print so many characters that the network writes, and evaluate nothing.", flag_values=values
+        "sample",
+        None,
+        f"Print so many characters that the network writes, each a byte, at most {LONGEST}, and evaluate nothing.",
+        flag_values=values,
     )
-    flags.DEFINE_string("prompt", "\n", "What comes before the sample.", flag_values=values)
+    flags.DEFINE_string("prompt", "\n", "What comes before the sample, and is not printed.", flag_values=values)
     flags.DEFINE_integer("seed", 0, "Seed of the sample.", flag_values=values)
 
 

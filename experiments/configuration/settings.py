@@ -50,7 +50,9 @@ class Request:
         "what counts, as in the paper of edge-popup.",
     )
     examples: int | None = flag(
-        None, flags.DEFINE_integer, "Use only so many images of every split, to try something out. Default: all."
+        None,
+        flags.DEFINE_integer,
+        "Use only so many images of every split, or windows of a text, to try something out. Default: all.",
     )
     image_size: int = flag(224, flags.DEFINE_integer, "ImageNet: height and width of the images that networks see.")
     augmentation: str | None = flag(
@@ -162,7 +164,10 @@ class Request:
     schedule: str | None = flag(None, flags.DEFINE_string, f"Learning rate schedule: {', '.join(CHOICES['schedule'])}.")
     restarts: tuple[int, ...] = flag((25, 75), flags.DEFINE_list, "Epochs at which warm_restarts restarts.")
     warmup_epochs: float | None = flag(
-        None, flags.DEFINE_float, "Epochs, or a part of one, in which the learning rate rises from 0, linearly."
+        None,
+        flags.DEFINE_float,
+        "Epochs, or a part of one, in which the learning rate rises from 0, linearly. Unless given, at most --epochs "
+        "less 1, so none where that is 1.",
     )
     label_smoothing: float | None = flag(
         None,
