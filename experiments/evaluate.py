@@ -101,6 +101,8 @@ def write(path: Path, count: int, prompt: str, seed: int) -> str:
         raise ValueError(f"--sample: {count} was given, but it must be from 1 to {LONGEST}")
     if not 0 <= seed < 2**32:
         raise ValueError(f"--seed: {seed} was given, but it must be from 0 to {2**32 - 1}")
+    if not prompt:
+        raise ValueError("--prompt: '' was given, but it must have at least one character")
     shipped = open_ticket(path)
     if shipped.settings.model not in models.TEXT_MODELS:
         raise ValueError(f"--sample: {path} has a network of images, {shipped.settings.model}, which writes no text")

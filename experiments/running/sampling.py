@@ -19,15 +19,10 @@ def sample(apply: training.Apply, weights: PyTree, context: int, prompt: bytes, 
         count: bytes to draw.
         key: decides them.
 
-    Raises:
-        ValueError: for an empty prompt.
-
     >>> next_one = lambda weights, batch_stats, text: (100.0 * jax.nn.one_hot(text + 1, 256), batch_stats)
     >>> sample(next_one, {}, 4, b"a", 5, jax.random.key(0))
     b'bcdef'
     """
-    if not prompt:
-        raise ValueError("--prompt: '' was given, but it must have at least one character")
     seen = np.frombuffer(prompt[-context:], np.uint8)
     text = jnp.zeros(context, jnp.uint8).at[: len(seen)].set(seen)
 

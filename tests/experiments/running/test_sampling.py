@@ -1,9 +1,12 @@
 """Text that a network writes, byte by byte."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import pytest
 
+from experiments import evaluate
 from experiments.running.sampling import sample, shown
 
 
@@ -34,6 +37,6 @@ def test_what_a_terminal_would_obey_is_not_printed():
     assert shown(b"a\tb\n\x1b[2J\xff") == "a\tb\n<1b>[2J\N{REPLACEMENT CHARACTER}"
 
 
-def test_a_prompt_is_needed():
+def test_an_empty_prompt_is_refused_before_the_ticket_is_opened():
     with pytest.raises(ValueError, match="--prompt: '' was given, but it must have at least one character"):
-        sample(longest_ago, {}, 4, b"", 5, jax.random.key(0))
+        evaluate.write(Path("none"), 5, "", 0)
