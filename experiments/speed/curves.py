@@ -17,7 +17,7 @@ from slotjax import data, models, training
 from slotjax.selectors import Selection
 
 WIDTHS = (300, 100)  # of LeNet's hidden layers
-KS = (1, 4, 16, 64, 256, 1024)
+KS = (2, 4, 16, 64, 256, 1024)
 TIMES, LAYERS, DEVICES = (1, 4, 16), (1, 4, 16), (1, 2, 4, 8, 16)
 STEPS = 10  # of a call
 TRAFFIC = "what memory traffic alone would allow"
@@ -37,10 +37,14 @@ class Curve(NamedTuple):
 
 def against_options(rounds: int, ks: Sequence[int] = KS, widths: Sequence[int] = WIDTHS) -> Curve:
     """LeNet with more and more options."""
-    names: tuple[Selection, ...] = ("greedy", "probabilistic")
-    selectors = {(name, k): machine(k, name) for name in names for k in ks}
+    makers: dict[str, Callable[[int], slotjax.Selector]] = {
+        "greedy": machine,
+        "probabilistic": lambda k: machine(k, "probabilistic"),
+        "nearest, stratified": stratified,
+    }
+    selectors = {(name, k): make(k) for name, make in makers.items() for k in ks}
     taken = _ratios(widths, selectors, rounds)
-    lines: dict[str, list[float]] = {name: [taken[name, k] for k in ks] for name in names}
+    lines: dict[str, list[float]] = {name: [taken[name, k] for k in ks] for name in makers}
     return Curve([*ks], lines | {TRAFFIC: [taken[TRAFFIC]] * len(ks)})
 
 
@@ -70,6 +74,16 @@ def machine(k: int, selection: Selection = "greedy") -> slotjax.Selector:
     8
     """
     return slotjax.slot_machine(k, selection, initial="uniform", distribution=DISTRIBUTION)
+
+
+def stratified(k: int) -> slotjax.Selector:
+    """A slot machine whose options are in order, from nearest initial scores.
+
+    >>> stratified(8).settings.initial
+    'nearest'
+    """
+    in_order = slotjax.distributions.Distribution("stratified", DISTRIBUTION.scale)
+    return slotjax.slot_machine(k, distribution=in_order)
 
 
 def variant(selector: slotjax.Selector, widths: Sequence[int]) -> Variant:
