@@ -140,54 +140,54 @@ def _give_up_name(module: Any) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def _selected_class(module_class: Any, selector: Any) -> Any:
+def _selected_class(plain: Any, selector: Any) -> Any:
     """The subclass whose methods run on selected weights."""
-
-    def lifted(method):
-        @functools.wraps(method)
-        def run(self, *args, **kwargs):
-            if is_within(self.scope):  # one method calls another, with the weights that the first selected
-                return method(self, *args, **kwargs)
-            return lift_transform(selecting(selector, self.scope), method)(self, *args, **kwargs)
-
-        return run
-
-    def entered(enter):
-        @nn.nowrap
-        @functools.wraps(enter)
-        def run(self, *args, method=None, **kwargs):
-            part = method if isinstance(method, str) and isinstance(getattr(self, method, None), nn.Module) else None
-            if part is not None:
-                method = lifted(lambda module, *args, **kwargs: getattr(module, part)(*args, **kwargs))
-            elif callable(method):  # of the plain class, or a function of the user's, which no subclass overrides
-                method = lifted(getattr(method, "__func__", method))
-            return enter(_entered(self), *args, method=method, **kwargs)
-
-        return run
 
     @nn.nowrap
     def clone(self, *, parent=None, **kwargs):
         if isinstance(parent, Scope) and hasattr(self, _ENTERED):
             parent.flags = parent.flags.copy({_ENTERED: True})
         _check_entered(parent)
-        return module_class.clone(self, parent=parent, **kwargs)
+        return plain.clone(self, parent=parent, **kwargs)
 
     @nn.nowrap
     def bind(self, variables, *_, rngs=None, mutable=False):
-        return _bound(self, module_class, selector, variables, rngs, mutable)
+        return _bound(self, plain, selector, variables, rngs, mutable)
 
-    methods = {name: lifted(getattr(module_class, name)) for name in _own_methods(module_class)}
-    methods |= {name: entered(getattr(module_class, name)) for name in ("apply", "init_with_output")}
-    return type(
-        f"Selected{module_class.__name__}", (module_class,), {**methods, "bind": bind, "clone": clone, _SELECTED: True}
-    )
+    methods = {name: _lifted(selector, getattr(plain, name)) for name in _own_methods(plain)}
+    methods |= {name: _entered(selector, getattr(plain, name)) for name in ("apply", "init_with_output")}
+    methods |= {"bind": bind, "clone": clone}
+    return type(f"Selected{plain.__name__}", (plain,), {**methods, _SELECTED: True})
 
 
-def _entered(module: Any) -> Any:
-    """A module, marked as one whose own `apply` or `init` was called."""
-    module = module.clone()
-    object.__setattr__(module, _ENTERED, True)
-    return module
+def _lifted(selector: Selector, method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that runs on selected weights."""
+
+    @functools.wraps(method)
+    def run(self, *args, **kwargs):
+        if is_within(self.scope):  # one method calls another, with the weights that the first selected
+            return method(self, *args, **kwargs)
+        return lift_transform(selecting(selector, self.scope), method)(self, *args, **kwargs)
+
+    return run
+
+
+def _entered(selector: Selector, enter: Callable[..., Any]) -> Callable[..., Any]:
+    """`apply` or `init`, which run any method, function of the user's, or part of the module on selected weights."""
+
+    @nn.nowrap
+    @functools.wraps(enter)
+    def run(self, *args, method=None, **kwargs):
+        part = method if isinstance(method, str) and isinstance(getattr(self, method, None), nn.Module) else None
+        if part is not None:
+            method = _lifted(selector, lambda module, *args, **kwargs: getattr(module, part)(*args, **kwargs))
+        elif callable(method):  # of the plain class, or the user's, which no subclass overrides
+            method = _lifted(selector, getattr(method, "__func__", method))
+        marked = self.clone()
+        object.__setattr__(marked, _ENTERED, True)
+        return enter(marked, *args, method=method, **kwargs)
+
+    return run
 
 
 def _check_entered(scope: Any) -> None:
