@@ -67,6 +67,7 @@ _ROUNDED = "Integers to which weights are rounded have a scale of 16 bits for ea
 # What learned weights like best of the three rates, and so the one to be compared at.
 _FAST: dict[str, Any] = {"learning_rate": RATES[2]}
 _BELL: dict[str, Any] = {"distribution": "own_bell", **_FAST}
+_STRATIFIED: dict[str, Any] = {"distribution": "own_stratified", **_FAST}
 _LEARNED_FAST = Line(label="learned weights", runs={"any": learned(**_FAST)}, flat=True)
 
 FRONT = Figure(
@@ -132,6 +133,7 @@ TRANSFORMER = Figure(
                 _LEARNED_FAST,
                 _line("nearest, normal options", nearest, 64, **_FAST, **_NORMAL),
                 _line("nearest, bell options", nearest, 8, 64, **_BELL),
+                _line("nearest, stratified options", nearest, 8, 64, 1024, **_STRATIFIED),
                 _line("nearest, bell options, all selected", nearest, 64, where="all", **_BELL),
             ),
         ),
