@@ -79,6 +79,8 @@ def check(settings: Settings, execution: Execution) -> None:
             raise ValueError(f"--{name}: {values[name]!r} was given, but it must be {sentence}")
     _check_method(settings)
     _check_text(settings)
+    if settings.distribution == "own_stratified":
+        _check_stratified(settings)
     if settings.warmup_epochs >= settings.epochs:
         raise ValueError(f"--warmup_epochs: {settings.warmup_epochs} was given, but --epochs is {settings.epochs}")
     if settings.nesterov and not settings.momentum:
@@ -100,6 +102,19 @@ def _check_text(settings: Settings) -> None:
         raise ValueError(f"--model: {settings.model} needs --dataset={texts}, but that is {settings.dataset}")
     if settings.dataset in data.TEXTS and settings.model not in models.TEXT_MODELS:
         raise ValueError(f"--dataset: {settings.dataset} needs --model={models_of_texts}, but that is {settings.model}")
+
+
+def _check_stratified(settings: Settings) -> None:
+    """Options that are in order are for the nearest of several."""
+    least, most, given = 2, slotjax.options.MOST_STRATA, "with --distribution=own_stratified"
+    if settings.method != "slot_machine":
+        raise ValueError(f"--distribution: own_stratified needs --method=slot_machine, but that is {settings.method}")
+    if settings.initial == "uniform":
+        raise ValueError(f"--initial: uniform was given, but {given} it must be nearest or given")
+    if settings.sparse:
+        raise ValueError(f"--sparse: it was given, but not {given}, whose options are all random")
+    if not least <= settings.k <= most:
+        raise ValueError(f"--k: {settings.k} was given, but {given} it must be from {least} to {most}")
 
 
 def _check_method(settings: Settings) -> None:

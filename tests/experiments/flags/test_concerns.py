@@ -95,6 +95,27 @@ def test_a_flag_that_does_something_is_taken(arguments):
     parse(*arguments.split())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("", "--initial: uniform was given, but with --distribution=own_stratified it must be nearest or given"),
+        ("--method=biprop", "--distribution: own_stratified needs --method=slot_machine, but that is biprop"),
+        (
+            "--initial=nearest --sparse",
+            "--sparse: it was given, but not with --distribution=own_stratified, whose options are all random",
+        ),
+        (
+            "--initial=nearest --k=4097",
+            "--k: 4097 was given, but with --distribution=own_stratified it must be from 2 to 4096",
+        ),
+    ],
+)
+def test_stratified_options_are_for_the_nearest_of_several(arguments, sentence):
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (compared below)
+        parse("--distribution=own_stratified", *arguments.split())
+    assert str(error.value) == sentence
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_flag_of_another_method_is_refused(method):
     others = {name for other in METHODS.values() for name in other.flags} - set(METHODS[method].flags) - {"init_from"}
