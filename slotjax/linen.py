@@ -25,9 +25,9 @@ def Selected(module: nn.Module, selector: Selector) -> nn.Module:  # noqa: N802
     It is a module of a subclass of the given one: `init`, `apply` and all methods work as they did, within other
     modules, where it has the name of the given one, `nn.scan`, `nn.remat` and `nn.vmap` too. The collection `params`
     holds scores in place of selected weights, and `frozen` what draws their random values; both are what the selector
-    makes of the module's parameters, `selector.init(key, module.init(key, x)["params"])`, bit for bit. An rng stream
-    `"select"` samples, where selection is probabilistic. In `nn.scan` and `nn.vmap`, `"frozen"` needs an entry in
-    `variable_axes` beside `"params"`.
+    makes of the module's parameters, `selector.init(key, module.init(key, x)["params"])`, bit for bit if both run under
+    `jax.jit` or neither. An rng stream `"select"` samples, where selection is probabilistic. In `nn.scan` and
+    `nn.vmap`, `"frozen"` needs an entry in `variable_axes` beside `"params"`.
 
     The plain module takes `{"params": selector.select(variables)}`, never scores: a mask's would pass for weights. So
     `bind` gives the plain module, with its selected weights.
