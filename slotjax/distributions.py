@@ -3,8 +3,9 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from numbers import Real
 from typing import Literal, NamedTuple, get_args
+
+from slotjax._numbers import is_number
 
 Fan = Literal["fan_in", "fan_out"]
 Kind = Literal["uniform", "bell", "stratified", "normal", "signed_constant"]
@@ -27,8 +28,8 @@ class Distribution(NamedTuple):
 
     Attributes:
         kind: `"uniform"`, from -sigma to sigma; `"bell"`, the sum of four uniform numbers, from -sigma to sigma too, of
-            which sigma is 3.5 deviations; `"stratified"`, that of option k of K uniform in the k-th of K equal parts of
-            -sigma to sigma; `"normal"`, with mean 0 and deviation sigma; `"signed_constant"`, -sigma or sigma.
+            which sigma is 3.5 deviations; `"stratified"`, where option k of K is uniform in the k-th of K equal parts
+            of -sigma to sigma; `"normal"`, with mean 0 and deviation sigma; `"signed_constant"`, -sigma or sigma.
         scale: `shape -> sigma` for a weight of that shape, or an `OwnScale`. Initial scores are proportional to it as
             well.
 
@@ -139,8 +140,8 @@ def own_scale(kind: Kind = "uniform", factor: float = 1.0) -> Distribution:
     """
     if kind not in get_args(Kind):
         raise ValueError(f"kind: {kind!r} was given, but it must be one of {', '.join(get_args(Kind))}")
-    if not isinstance(factor, Real) or not 0 < factor < math.inf:
-        raise ValueError(f"factor: {factor!r} was given, but it must be above 0 and finite")
+    if not is_number(factor) or not 0 < factor < math.inf:
+        raise ValueError(f"factor: {factor!r} was given, but it must be a number above 0 and finite")
     return Distribution(kind, OwnScale(factor))
 
 
@@ -200,8 +201,8 @@ def kaiming_uniform(fan: Fan = "fan_in") -> Distribution:
     Raises:
         ValueError: for another fan.
 
-    >>> print(round(slotjax.distributions.kaiming_uniform().scale((300, 100)), 4))
-    0.1414
+    >>> print(slotjax.distributions.kaiming_uniform("fan_out").scale((6, 6)))
+    1.0
     """
     return Distribution("uniform", _deviation(6.0, fan))
 
@@ -278,8 +279,8 @@ def scaled_for(keep_fraction: float | Sequence[float], distribution: Distributio
             f"distribution: {distribution!r} was given, but it must be a slotjax.distributions.Distribution"
         )
     shares = keep_fraction if isinstance(keep_fraction, Sequence) else [keep_fraction]
-    if not shares or not all(0 < share <= 1 for share in shares):
-        raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be above 0 and at most 1")
+    if not shares or not all(is_number(share) and 0 < share <= 1 for share in shares):
+        raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be a number above 0 and at most 1")
     scale, factor = distribution.scale, math.sqrt(1 / sum((2 * coat + 1) * share for coat, share in enumerate(shares)))
     scaled = OwnScale(factor * scale.factor) if isinstance(scale, OwnScale) else Multiple(scale, factor)
     return Distribution(distribution.kind, scaled)

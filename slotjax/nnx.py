@@ -86,12 +86,12 @@ class TreeSlot(Slot):
 class Selected(nnx.Module):
     """A module with scores in place of the weights that a selector selects, and all else as it was.
 
-    It is called as the module was, has its methods, attributes that can be set, its train and eval modes, its batch
-    statistics and its dropout. Only `nnx.Param`s are selected: their scores are `nnx.Param`s too, so
-    `nnx.Optimizer(model, tx, wrt=nnx.Param)` trains them, and what is random is `slotjax.nnx.Frozen`. Those of a
-    subclass, such as `nnx.LoRAParam`, have scores of this class. Weights that are tied stay so. The module itself is
-    changed: it belongs to this one from then on. Threads may share it if all call it under
-    `nnx.jit`, or none.
+    It is called as the module was, has its methods, its train and eval modes, its batch statistics and its dropout.
+    Setting one of its attributes sets that of the module. Only `nnx.Param`s are selected: their scores are
+    `nnx.Param`s too, so `nnx.Optimizer(model, tx, wrt=nnx.Param)` trains them, and what is random is
+    `slotjax.nnx.Frozen`. Those of a subclass, such as `nnx.LoRAParam`, have scores of this class. Weights that are tied
+    stay so. The module itself is changed: it belongs to this one from then on. Threads may share it, if either all or
+    none of them call it under `nnx.jit`.
 
     Args:
         module: any NNX module.
@@ -219,7 +219,7 @@ def _made_slots(module: nnx.Module, variables: dict[str, PyTree]) -> dict[int, S
     placed = {id(node) for _, _, value in places(module, made) for node in nodes_of(value)}
     for lost in [slot for one, slot in made.items() if one not in placed]:
         raise ValueError(
-            f"module: {_name(lost.path)} is where no scores can take its place; hold it in an NNX module or a pytree"
+            f"module: {_name(lost.path)} is held where scores cannot replace it; hold it in an NNX module or a pytree"
         )
     return made
 

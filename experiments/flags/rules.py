@@ -112,7 +112,7 @@ def _check_stratified(settings: Settings) -> None:
     if settings.initial == "uniform":
         raise ValueError(f"--initial: uniform was given, but {given} it must be nearest or given")
     if settings.sparse:
-        raise ValueError(f"--sparse: it was given, but not {given}, whose options are all random")
+        raise ValueError(f"--sparse: True was given, but {given} it must be False")
     if not least <= settings.k <= most:
         raise ValueError(f"--k: {settings.k} was given, but {given} it must be from {least} to {most}")
 

@@ -78,7 +78,7 @@ def _flattened(shipped: Shipped) -> tuple[int, ...] | None:
         return None
     image = jax.ShapeDtypeStruct((1, *shipped.inputs.image_shape), shipped.inputs.dtype)
     for equation in jax.make_jaxpr(logits_of(shipped))(image).jaxpr.eqns:
-        if equation.primitive.name != "reshape":  # some others take nothing
+        if equation.primitive.name != "reshape":  # iota, for one, has no input
             continue
         before, after = (variables[0].aval.shape for variables in (equation.invars, equation.outvars))
         if (len(before), len(after)) == (4, 2):

@@ -108,7 +108,7 @@ def starting_weights(source: str, settings: Settings, inputs: Inputs) -> tuple[P
     try:
         trained = load_trained(Path(workdir), int(epoch) if epoch else None)
     except (ValueError, OSError) as error:
-        # The run that it names has neither of these flags here.
+        # These flags are not what was given here.
         said = re.sub(r"^--(workdir: |epoch: \d+ was given, but )", "", str(error))
         raise ValueError(f"--init_from: {source!r} was given, but {said}") from error
     there, here = ((of.model, of.padding, of.width_multiplier, of.affine) for of in (trained.settings, settings))

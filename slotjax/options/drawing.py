@@ -153,10 +153,10 @@ def check_distribution(distribution: Any, options: str = "stored", k: int | None
     if isinstance(distribution, Distribution):
         unit_option(distribution.kind)
         if distribution.kind == STRATIFIED and (k is None or not 2 <= k <= MOST_STRATA):
-            given = "one value per connection" if k is None else f"k = {k}"
+            given = "" if k is None else f", and k is {k}"
             raise ValueError(
-                f"distribution: a stratified one was given with {given}, but it is for slot machines of 2 to "
-                f"{MOST_STRATA:,} options"
+                f"distribution: a stratified one was given, but it is only for slot machines of 2 to {MOST_STRATA:,} "
+                f"options{given}"
             )
     elif not callable(distribution):
         raise ValueError(

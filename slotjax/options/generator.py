@@ -10,8 +10,8 @@ entries, which is why selection can recompute options instead of reading them.
 An option comes from the upper 20 of its bits, its initial score from the upper 20 of a multiple of them. Both become
 floats by one multiplication with a constant, so the values are the same on every device.
 
-Options may also be *stratified*: that of number k of K lies in the k-th of K equal parts of the range, at random within
-it. They are in order, so the nearest one is found without drawing the others.
+Options may also be *stratified*: option k of K lies at random in the k-th of K equal parts of the range. They are in
+order, so the nearest one is found without drawing the others.
 """
 
 import functools

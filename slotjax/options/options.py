@@ -56,8 +56,9 @@ class OneByOne(NamedTuple):
         option: `option(index, made)`, the option itself.
         unit: `unit(index, made)`, the option as a multiple of `step`, in the dtype that was asked for.
         step: a scalar, by which a loop need not multiply in every turn.
-        nearest: `nearest(value)`, the index of the option nearest to each value, the first of two, and what stands for
-            it, where that takes no comparison of all options; those of half precision before they are rounded.
+        nearest: `nearest(value)`, the index of the option nearest to each value and what stands for it, where that
+            takes no comparison of all options. Of two as near it is the first, of equal ones either; those of half
+            precision are compared before they are rounded.
     """
 
     slices: PyTree

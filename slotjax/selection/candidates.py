@@ -34,7 +34,7 @@ class Candidates(NamedTuple):
         score: `score(candidate)`, its score per connection.
         option: `option(candidate)`, the weight that it stands for.
         rank: numbers in the order of the scores, if greedy selection may compare these instead.
-        best: what greedy selection chooses, if that takes no comparison of all candidates.
+        best: `best()`, the candidate that greedy selection chooses, if that takes no comparison of all.
     """
 
     slices: PyTree

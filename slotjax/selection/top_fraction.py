@@ -6,12 +6,12 @@ searched for among integers (`threshold.py`).
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from slotjax._numbers import is_number
 from slotjax.selection.threshold import Bracket, by_sorting, narrowest, reached
 
 _USUAL = 2.0**-6  # magnitude of scores; where they are larger or smaller, the search takes a pass or two more
@@ -52,8 +52,8 @@ def check_keep_fraction(keep_fraction: float) -> None:
 
     >>> slotjax.selection.check_keep_fraction(0.5)
     """
-    if not isinstance(keep_fraction, Real) or not 0 <= keep_fraction <= 1:
-        raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be from 0 to 1")
+    if not is_number(keep_fraction) or not 0 <= keep_fraction <= 1:
+        raise ValueError(f"keep_fraction: {keep_fraction!r} was given, but it must be a number from 0 to 1")
 
 
 def kept_count(size: int, keep_fraction: float) -> int:

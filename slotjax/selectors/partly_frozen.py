@@ -1,7 +1,6 @@
 """Any selector, of which a random share of the connections is decided for ever."""
 
 import dataclasses
-from numbers import Real
 from typing import Any, ClassVar
 
 import jax
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, PRNGKeyArray
 
+from slotjax._numbers import is_number
 from slotjax.options import STRATIFIED, Codebook, Drawn, FrozenShare, MisfitError, draw_seed
 from slotjax.selectors.each import Each
 from slotjax.selectors.selector import Frozen, Method, Selector, Weight
@@ -50,9 +50,11 @@ def partly_frozen(selector: Selector, pruned: float = 0.25, kept: float = 0.25) 
     >>> int(jnp.count_nonzero(selector.select(variables)["kernel"]))
     1000
     """
-    are_numbers = isinstance(pruned, Real) and isinstance(kept, Real)
+    are_numbers = is_number(pruned) and is_number(kept)
     if not are_numbers or not (min(pruned, kept) >= 0 and pruned + kept <= MOST_FROZEN):
-        raise ValueError(f"pruned, kept: {pruned!r} and {kept!r} were given, but they must be from 0 to 31/32 together")
+        raise ValueError(
+            f"pruned, kept: {pruned!r} and {kept!r} were given, but they must be numbers, together from 0 to 31/32"
+        )
     settings = getattr(selector, "settings", None)
     is_taken = getattr(settings, "name", None) not in ("fixed", "partly_frozen")
     if not isinstance(selector, TreeSelector) or not isinstance(selector.method, Each) or not is_taken:
@@ -60,7 +62,10 @@ def partly_frozen(selector: Selector, pruned: float = 0.25, kept: float = 0.25) 
     if getattr(settings, "rescale", False) or getattr(settings, "evaluation", None) == "expected":
         raise ValueError("selector: a supermask must be without rescaling, and not of expected weights")
     if kept and getattr(getattr(settings, "distribution", None), "kind", None) == STRATIFIED:
-        raise ValueError(f"kept: {kept!r} was given, but it must be 0, for the first stratified option is the least")
+        raise ValueError(
+            f"kept: {kept!r} was given, but with stratified options it must be 0, because all kept connections would "
+            "have their least option"
+        )
     return make_selector(PartlyFrozen(selector, float(pruned), float(kept)), selector.where)
 
 

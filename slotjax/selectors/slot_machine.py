@@ -2,12 +2,13 @@
 
 import dataclasses
 import statistics
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
+from slotjax._numbers import is_number
 from slotjax.distributions import Distribution, OwnScale, own_scale
 from slotjax.options import (
     STRATIFIED,
@@ -104,8 +105,9 @@ def slot_machine(
         scores: `"factored"` or `"explicit"`.
         options: `"seeded"` to recompute them wherever they are used, or `"stored"`; both are the same values.
         distribution: what options are drawn from. Default: `distributions.own_scale("bell")`. From
-            `own_scale("stratified")`, a selection takes the same time whatever K is. Stored options may come from any
-            function of `jax.nn.initializers` as well, which is called on the shape of the weight, once per option.
+            `own_scale("stratified")`, greedy selection by factored scores takes the same time for every K, if options
+            are seeded. Stored ones may come from any function of `jax.nn.initializers` as well, which is called on the
+            shape of the weight, once per option.
         score_scale: lambda; uniform initial scores are `U(0, lambda sigma)`, with sigma the scale of the options.
             Default: 0.1 for weights of two dimensions and 1 for more, and 1 for all at their own scale.
         share: which connections have the same options, `(K,)` in all: none (`"connection"`), those of a `"layer"`, or
@@ -226,11 +228,11 @@ def _check(settings: SlotMachine) -> None:
         raise ValueError(f"k: {k!r} was given, but it must be a whole number of options, at least 1")
     for name, choices in _CHOICES.items():
         check_one_of(name, getattr(settings, name), get_args(choices))
-    if settings.sparse is True and k < 2:
-        raise ValueError("k: 1 was given, but a sparse slot machine needs an option beside 0, so at least 2")
-    if score_scale is not None and not (isinstance(score_scale, Real) and 0 <= score_scale < float("inf")):
-        raise ValueError(f"score_scale: {score_scale!r} was given, but it must be finite and not negative")
     check_flag("sparse", settings.sparse)
+    if settings.sparse and k < 2:
+        raise ValueError("k: 1 was given, but a sparse slot machine needs an option beside 0, so at least 2")
+    if score_scale is not None and not (is_number(score_scale) and 0 <= score_scale < float("inf")):
+        raise ValueError(f"score_scale: {score_scale!r} was given, but it must be a number, finite and not negative")
     if not isinstance(settings.exact, bool):
         raise ValueError(f"exact: {settings.exact!r} was given, but it must be True, False or None")
     if settings.share != "connection" and not isinstance(settings.distribution, Distribution):
@@ -243,8 +245,8 @@ def _check(settings: SlotMachine) -> None:
 
 
 def _check_stratified(settings: SlotMachine) -> None:
-    """A random choice among options that are spread over the whole range would be twice too wide."""
-    if settings.initial == "uniform":
-        raise ValueError("initial: 'uniform' was given, but stratified options need 'nearest' or 'given'")
+    """Raises for what stratified options, which are spread over a whole range and in order, do not go with."""
+    if settings.initial == "uniform":  # a random choice among them would be twice too wide
+        raise ValueError("initial: 'uniform' was given, but with stratified options it must be 'nearest' or 'given'")
     if settings.sparse:
-        raise ValueError("sparse: True was given, but 0 cannot take the place of the least of stratified options")
+        raise ValueError("sparse: True was given, but with stratified options it must be False")

@@ -78,7 +78,7 @@ static uint32_t mix(uint32_t x) {
     return x ^ x >> 16;
 }
 
-/* Of `strata` options, if they are stratified, and else 0. */
+/* strata: the number of options if they are stratified, else 0. */
 static uint32_t random_bits(const uint32_t seed[2], uint32_t option, uint64_t connection, uint32_t strata) {
     uint32_t c = mix(mix((uint32_t)connection ^ seed[0]) ^ seed[1] ^ mix((uint32_t)(connection >> 32)));
     if (strata) return ((option << 20 | mix(c ^ option * 0x9E3779B9u) >> 12) / strata << 12) ^ 0x80000000u;

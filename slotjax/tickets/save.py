@@ -58,8 +58,8 @@ def save_ticket(
         proof: `slotjax.proof(variables["frozen"])`, to be read back.
 
     Raises:
-        ValueError: for names that could not be read back, such as those with `/` of an Equinox module, for weights that
-            are infinite or NaN, or values that JSON or the format cannot hold, such as options of 1e38.
+        ValueError: for names that could not be read back, such as those with `/` of an Equinox module, for selected
+            weights that are infinite or NaN, or values that JSON or the format cannot hold, such as options of 1e38.
 
     Warns:
         UserWarning: if NNX variables have metadata, such as the names of dimensions, which a ticket does not hold, or
@@ -84,7 +84,7 @@ def save_ticket(
     nodes = {name: structure(tree) for name, tree in trees.items() if jax.tree.leaves(tree)}
     nodes = {name: node for name, node in nodes.items() if node is not None}
     content: dict[str, Any] = {
-        "format": 2,  # or what the weights need
+        "format": 2,  # raised below if a weight needs a later one
         "selector": described(selector),
         "weights": {},
         "arrays": {},
@@ -110,8 +110,8 @@ def save_ticket(
     write(Path(path), tensors, content | {"format": needed})
     if others := keys_lost(trees):
         warnings.warn(
-            f"ticket: the keys {others} are neither strings nor integers, so they come back as strings; give "
-            "load_ticket like=, which has them",
+            f"variables, collections: the keys {others} are neither strings nor integers, so they come back as "
+            "strings; give load_ticket like=, which has them",
             stacklevel=2,
         )
     if lost := metadata_of(trees):

@@ -78,7 +78,7 @@ def test_other_programs_refuse_them(program, flag, value, tmp_path):
         ("train", "--nothing=1", "Unknown command line flag 'nothing'; see --help"),
     ],
 )
-def test_a_value_that_is_no_number_is_named_with_what_is_allowed(program, given, sentence):
+def test_a_value_of_a_wrong_kind_is_named_with_what_is_allowed(program, given, sentence):
     assert call(program, given) == (1, "", f"error: {sentence}\n")
 
 

@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # From the bottom up; those in one row know nothing of each other, but `linen` and `analysis` of selectors and tickets.
 LAYERS = [
-    ("distributions", "_places"),
+    ("_numbers", "_places"),
+    ("distributions",),
     ("options",),
     ("selection",),
     ("selectors",),

@@ -161,7 +161,7 @@ def test_a_place_without_scores_is_one_sentence():
     )
     module = nnx.Dict(hidden=nnx.data(Hidden()))
     with pytest.raises(
-        ValueError, match=r"^module: hidden/kernel is where no scores can take its place; hold it in an"
+        ValueError, match=r"^module: hidden/kernel is held where scores cannot replace it; hold it in an"
     ):
         slotjax.nnx.Selected(module, MACHINE, KEY)
 

@@ -102,7 +102,7 @@ def test_a_flag_that_does_something_is_taken(arguments):
         ("--method=biprop", "--distribution: own_stratified needs --method=slot_machine, but that is biprop"),
         (
             "--initial=nearest --sparse",
-            "--sparse: it was given, but not with --distribution=own_stratified, whose options are all random",
+            "--sparse: True was given, but with --distribution=own_stratified it must be False",
         ),
         (
             "--initial=nearest --k=4097",

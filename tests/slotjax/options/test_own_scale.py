@@ -115,7 +115,7 @@ def test_a_factor_widens_the_options_and_nothing_else():
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, math.inf, math.nan])
 def test_a_factor_is_a_positive_number(factor):
-    with pytest.raises(ValueError, match=f"factor: {factor} was given, but it must be above 0"):
+    with pytest.raises(ValueError, match=f"factor: {factor} was given, but it must be a number above 0"):
         slotjax.distributions.own_scale(factor=factor)
 
 

@@ -12,7 +12,7 @@ import slotjax
 from slotjax.distributions import Distribution, own_scale
 from slotjax.options import Seeded
 
-SEED = jnp.array([3, 4], jnp.uint32)
+SEED, STRATIFIED = jnp.array([3, 4], jnp.uint32), own_scale("stratified")
 
 
 def stratified(k, shape, sigma=1.0, dtype=jnp.float32):
@@ -60,6 +60,8 @@ def test_the_nearest_is_the_nearest_of_all(k, latent):
     np.testing.assert_array_equal(options.one_by_one(jnp.float32).option(index, bits), options.at(index))
     chosen = np.take_along_axis(distance, np.asarray(index)[None], 0)[0]
     np.testing.assert_allclose(chosen, distance.min(0), rtol=1e-6, atol=1e-7)
+    outside = np.abs(value) > 0.75
+    np.testing.assert_array_equal(np.asarray(index)[outside], np.where(value > 0, options.k - 1, 0)[outside])
 
 
 def test_the_nearest_is_exact_in_float64(x64):
@@ -69,7 +71,7 @@ def test_the_nearest_is_exact_in_float64(x64):
         np.testing.assert_array_equal(index, np.abs(np.asarray(options.values()) - value).argmin(0))
 
 
-def test_the_edges_of_parts_are_no_exception():
+def test_at_the_edges_of_parts_too():
     k, shape = 5, (1000,)
     options = stratified(k, shape)
     units = np.asarray(options.values())
@@ -123,7 +125,20 @@ def test_every_form_of_a_slot_machine_selects_the_same(options, scores):
     np.testing.assert_array_equal(selector.select(variables), expected)
 
 
-STRATIFIED = own_scale("stratified")
+def test_exact_scores_start_from_the_same_choice():
+    params = {"kernel": jax.random.normal(jax.random.key(0), (30, 20))}
+    latent, exact = (slotjax.slot_machine(64, distribution=STRATIFIED, exact=one) for one in (False, True))
+    weights = [selector.select(selector.init(jax.random.key(1), params))["kernel"] for selector in (latent, exact)]
+    assert np.mean(np.asarray(weights[0]) == weights[1]) > 0.995  # of options as near, rounding decides
+
+
+def test_given_weights_start_from_the_option_nearest_to_them():
+    params = {"kernel": jax.random.normal(jax.random.key(0), (30, 20))}
+    selector = slotjax.slot_machine(64, initial="given", distribution=STRATIFIED)
+    variables = selector.init(jax.random.key(1), params)
+    distance = np.abs(selector.codebooks(variables)["kernel"].options.values() - params["kernel"][None])
+    chosen = np.abs(selector.select(variables)["kernel"] - params["kernel"])
+    np.testing.assert_allclose(chosen, distance.min(0), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -131,20 +146,35 @@ STRATIFIED = own_scale("stratified")
     [
         (
             lambda: slotjax.slot_machine(1, distribution=STRATIFIED),
-            "distribution: .* with k = 1, .* 2 to 4,096 options",
+            "distribution: .* of 2 to 4,096 options, and k is 1$",
         ),
-        (lambda: slotjax.slot_machine(4097, distribution=STRATIFIED), "distribution: .* with k = 4097"),
+        (lambda: slotjax.slot_machine(4097, distribution=STRATIFIED), "distribution: .* and k is 4097$"),
         (lambda: slotjax.slot_machine(4, initial="uniform", distribution=STRATIFIED), "initial: 'uniform' was given"),
         (lambda: slotjax.slot_machine(4, sparse=True, distribution=STRATIFIED), "sparse: True was given"),
-        (lambda: slotjax.edge_popup(distribution=STRATIFIED), "distribution: .* with one value per connection"),
-        (lambda: slotjax.supermask(distribution=STRATIFIED), "distribution: .* with one value per connection"),
-        (lambda: slotjax.biprop(distribution=STRATIFIED), "distribution: .* with one value per connection"),
-        (lambda: slotjax.multicoat([0.5], distribution=STRATIFIED), "distribution: .* with one value per connection"),
-        (lambda: slotjax.learned(STRATIFIED), "distribution: .* with one value per connection"),
-        (lambda: slotjax.random_selection(STRATIFIED), "distribution: .* with one value per connection"),
+        (
+            lambda: slotjax.edge_popup(distribution=STRATIFIED),
+            "distribution: .* it is only for slot machines of 2 to 4,096 options$",
+        ),
+        (
+            lambda: slotjax.supermask(distribution=STRATIFIED),
+            "distribution: .* it is only for slot machines of 2 to 4,096 options$",
+        ),
+        (
+            lambda: slotjax.biprop(distribution=STRATIFIED),
+            "distribution: .* it is only for slot machines of 2 to 4,096 options$",
+        ),
+        (
+            lambda: slotjax.multicoat([0.5], distribution=STRATIFIED),
+            "distribution: .* it is only for slot machines of 2 to 4,096 options$",
+        ),
+        (lambda: slotjax.learned(STRATIFIED), "distribution: .* it is only for slot machines of 2 to 4,096 options$"),
+        (
+            lambda: slotjax.random_selection(STRATIFIED),
+            "distribution: .* it is only for slot machines of 2 to 4,096 options$",
+        ),
         (
             lambda: slotjax.partly_frozen(slotjax.slot_machine(4, distribution=STRATIFIED), 0.1, 0.2),
-            "kept: 0.2 was given, but it must be 0",
+            "kept: 0.2 was given, but with stratified options it must be 0",
         ),
     ],
 )

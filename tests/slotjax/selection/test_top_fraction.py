@@ -89,7 +89,7 @@ def test_what_is_not_finite_is_refused(value):
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
 def test_what_is_no_share_is_refused(fraction):
-    with pytest.raises(ValueError, match=r"keep_fraction: .* was given, but it must be from 0 to 1"):
+    with pytest.raises(ValueError, match=r"keep_fraction: .* was given, but it must be a number from 0 to 1"):
         slotjax.selection.top_fraction(jnp.ones(3), fraction)
 
 

@@ -29,14 +29,18 @@ ARGUMENTS = {
     (slotjax.slot_machine, "score_scale", -1.0): "score_scale: -1.0 was given",
     (slotjax.slot_machine, "score_scale", float("nan")): "score_scale: nan was given",
     (slotjax.slot_machine, "distribution", 0.1): "distribution: 0.1 was given, but it must be a slotjax.distributions",
-    (slotjax.edge_popup, "keep_fraction", 1.5): "keep_fraction: 1.5 was given, but it must be from 0 to 1",
+    (slotjax.edge_popup, "keep_fraction", 1.5): "keep_fraction: 1.5 was given, but it must be a number from 0 to 1",
     (slotjax.edge_popup, "ranking", "row"): "it must be one of layer, global$",
     (slotjax.edge_popup, "options", "none"): "it must be one of stored, seeded$",
-    (slotjax.biprop, "keep_fraction", -0.1): "keep_fraction: -0.1 was given, but it must be from 0 to 1",
+    (slotjax.biprop, "keep_fraction", -0.1): "keep_fraction: -0.1 was given, but it must be a number from 0 to 1",
     (slotjax.biprop, "options", "none"): "it must be one of stored, seeded$",
     (slotjax.multicoat, "keep_fractions", ()): r"keep_fractions: \(\) was given, but they must be decreasing",
     (slotjax.multicoat, "keep_fractions", (0.3, 0.3)): "they must be decreasing, at least one$",
-    (slotjax.multicoat, "keep_fractions", (2.0, 0.3)): "keep_fraction: 2.0 was given, but it must be from 0 to 1",
+    (
+        slotjax.multicoat,
+        "keep_fractions",
+        (2.0, 0.3),
+    ): "keep_fraction: 2.0 was given, but it must be a number from 0 to 1",
     (slotjax.multicoat, "options", "none"): "it must be one of stored, seeded$",
     (slotjax.supermask, "evaluation", "mean"): "it must be one of thresholded, expected, sampled$",
     (slotjax.supermask, "options", "none"): "it must be one of stored, seeded$",
@@ -71,7 +75,7 @@ MISTAKES = {
     ),
     "a share for nothing": (
         lambda: slotjax.partly_frozen(slotjax.edge_popup(), 0.9, 0.1),
-        "pruned, kept: 0.9 and 0.1 were given, but they must be from 0 to 31/32 together",
+        "pruned, kept: 0.9 and 0.1 were given, but they must be numbers, together from 0 to 31/32",
     ),
     "a share below nothing": (lambda: slotjax.partly_frozen(slotjax.edge_popup(), -0.1, 0.1), "pruned, kept: -0.1 and"),
     "frozen together": (
@@ -96,7 +100,7 @@ MISTAKES = {
     ),
     "scaled for nothing kept": (
         lambda: distributions.scaled_for(0.0, distributions.kaiming_normal()),
-        "keep_fraction: 0.0 was given, but it must be above 0",
+        "keep_fraction: 0.0 was given, but it must be a number above 0",
     ),
     "weights that do not vary": (
         lambda: slotjax.slot_machine().init(KEY, {"kernel": jnp.ones((3, 2))}),
@@ -163,15 +167,17 @@ MISTAKES = {
 NONE: dict = {"params": {}, "frozen": {}}
 
 WRONG_KINDS = {
-    "keep_fraction: 'a'": lambda: slotjax.edge_popup("a"),
-    "keep_fraction: None": lambda: slotjax.biprop(None),
-    "keep_fractions: 0.5": lambda: slotjax.multicoat(0.5),
+    "keep_fraction: 'a' was given, but it must be a number from 0 to 1": lambda: slotjax.edge_popup("a"),
+    "keep_fraction: None was given, but it must be a number from 0 to 1": lambda: slotjax.biprop(None),
+    "keep_fractions: 0.5 was given, but they must be decreasing, at least one": lambda: slotjax.multicoat(0.5),
     "keep_fraction: 'b'": lambda: slotjax.multicoat("b"),
-    "sparse: 'no'": lambda: slotjax.slot_machine(sparse="no"),
-    "rescale: 1 was": lambda: slotjax.supermask(rescale=1),
-    "score_scale: 'x'": lambda: slotjax.slot_machine(score_scale="x"),
-    "factor: 'a'": lambda: distributions.own_scale("bell", "a"),
-    "pruned, kept: None": lambda: slotjax.partly_frozen(slotjax.edge_popup(), None, 0.1),
+    "sparse: 'no' was given, but it must be True or False": lambda: slotjax.slot_machine(sparse="no"),
+    "rescale: 1 was given, but it must be True or False": lambda: slotjax.supermask(rescale=1),
+    "score_scale: 'x' was given, but it must be a number, finite and": lambda: slotjax.slot_machine(score_scale="x"),
+    "factor: 'a' was given, but it must be a number above 0 and finite": lambda: distributions.own_scale("bell", "a"),
+    "pruned, kept: None and 0.1 were given, but they must be numbers": lambda: slotjax.partly_frozen(
+        slotjax.edge_popup(), None, 0.1
+    ),
     "selectors: the pattern 1": lambda: slotjax.partition({1: slotjax.learned()}),
     "selectors: the pattern b": lambda: slotjax.partition({b".*": slotjax.learned()}),
     "distribution: 'he'": lambda: slotjax.random_selection("he"),
@@ -181,8 +187,12 @@ WRONG_KINDS = {
         distribution=distributions.Distribution("normal", lambda shape: np.nan)
     ).init(KEY, jnp.ones((2, 3))),
     "k: 2 was given, but it must be at least 4": lambda: slotjax.analysis.index_counts({"w": jnp.array([0, 3])}, k=2),
-    "metadata: list": lambda: slotjax.save_ticket("ticket", slotjax.slot_machine(), NONE, metadata=[1]),
-    "proof: int": lambda: slotjax.save_ticket("ticket", slotjax.slot_machine(), NONE, proof=3),
+    "metadata: list was given, but it must be a dict": lambda: slotjax.save_ticket(
+        "ticket", slotjax.slot_machine(), NONE, metadata=[1]
+    ),
+    "proof: int was given, but it must be a str": lambda: slotjax.save_ticket(
+        "ticket", slotjax.slot_machine(), NONE, proof=3
+    ),
 }
 MISTAKES |= FIRST_HOUR
 MISTAKES |= {sentence: (call, sentence) for sentence, call in WRONG_KINDS.items()}

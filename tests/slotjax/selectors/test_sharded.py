@@ -27,8 +27,8 @@ SELECTORS = {
     "supermask": slotjax.supermask(evaluation="sampled", rescale=True),
     "random": slotjax.random_selection(),
     "stratified": slotjax.slot_machine(64, distribution=own_scale("stratified")),
-    "all kept": slotjax.edge_popup(0.999),
-    "nothing kept": slotjax.multicoat((1.0, 0.0)),
+    "all kept": slotjax.edge_popup(1.0),
+    "a coat of all and one of none": slotjax.multicoat((1.0, 0.0)),
 }
 
 
