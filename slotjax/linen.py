@@ -145,7 +145,7 @@ def _selected_class(plain: Any, selector: Any) -> Any:
 
     @nn.nowrap
     def clone(self, *, parent=None, **kwargs):
-        if isinstance(parent, Scope) and hasattr(self, _ENTERED):
+        if isinstance(parent, Scope) and _ENTERED in vars(self):  # `hasattr` would make Flax call `setup`
             parent.flags = parent.flags.copy({_ENTERED: True})
         _check_entered(parent)
         return plain.clone(self, parent=parent, **kwargs)
@@ -154,18 +154,29 @@ def _selected_class(plain: Any, selector: Any) -> Any:
     def bind(self, variables, *_, rngs=None, mutable=False):
         return _bound(self, plain, selector, variables, rngs, mutable)
 
+    def setup(self):
+        # Outside of its methods it has scores. So what `setup` makes is not there, and Flax says so to who asks for it.
+        if not _has_variables(self.scope) or is_within(self.scope):
+            plain.setup(self)
+
+    @nn.nowrap
+    def reduce(self):  # because pickle finds no class that is made here
+        return Selected, (plain(**_fields(self), name=self.name), selector)
+
     methods = {name: _lifted(selector, getattr(plain, name)) for name in _own_methods(plain)}
     methods |= {name: _entered(selector, getattr(plain, name)) for name in ("apply", "init_with_output")}
-    methods |= {"bind": bind, "clone": clone}
+    methods |= {"bind": bind, "clone": clone, "setup": setup, "__reduce__": reduce}
     return type(f"Selected{plain.__name__}", (plain,), {**methods, _SELECTED: True})
 
 
 def _lifted(selector: Selector, method: Callable[..., Any]) -> Callable[..., Any]:
     """A method that runs on selected weights."""
 
+    @nn.nowrap  # so that Flax does not call `setup` beforehand, with scores
     @functools.wraps(method)
     def run(self, *args, **kwargs):
-        if is_within(self.scope):  # one method calls another, with the weights that the first selected
+        # Outside of `apply`, or where one method calls another, with the weights that the first selected.
+        if self.scope is None or is_within(self.scope):
             return method(self, *args, **kwargs)
         return lift_transform(selecting(selector, self.scope), method)(self, *args, **kwargs)
 
@@ -193,12 +204,16 @@ def _entered(selector: Selector, enter: Callable[..., Any]) -> Callable[..., Any
 def _check_entered(scope: Any) -> None:
     """Raises for the scope of a whole network if a function of Flax's, and no method of the module, is to run in it."""
     is_root = isinstance(scope, Scope) and scope.path == ()
-    is_used = is_root and bool(scope._variables or scope.rngs)  # else Flax looks at what `setup` makes, and no more
-    if is_used and not (scope.get_flag(_ENTERED, False) or is_within(scope)):
+    if is_root and _has_variables(scope) and not (scope.get_flag(_ENTERED, False) or is_within(scope)):
         raise ValueError(
             "module: nn.apply and nn.init would run it on scores; use its own `apply` and `init`, whose method= takes "
             "any function of the module"
         )
+
+
+def _has_variables(scope: Scope | None) -> bool:
+    """Whether something can run in a scope, or Flax only looks at what `setup` makes."""
+    return scope is not None and bool(scope.root._variables or scope.root.rngs)
 
 
 def _bound(module: Any, plain: Any, selector: Selector, variables: Any, rngs: Any, mutable: Any) -> nn.Module:
@@ -216,8 +231,8 @@ def _fields(module: Any) -> dict[str, Any]:
     return {name: getattr(module, name) for name in fields}
 
 
-def _own_methods(module_class: type[nn.Module]) -> list[str]:
-    """The methods of a module, beside those of all modules and those that are its own business."""
-    defined = {name for one in module_class.__mro__ if one not in nn.Module.__mro__ for name in vars(one)}
-    public = {name for name in defined if name == "__call__" or not name.startswith("_")} - {"setup"}
-    return sorted(name for name in public if inspect.isfunction(inspect.getattr_static(module_class, name)))
+def _own_methods(plain: type[nn.Module]) -> list[str]:
+    """The methods of a module, beside those of all modules."""
+    defined = {name for one in plain.__mro__ if one not in nn.Module.__mro__ for name in vars(one)}
+    named = {name for name in defined if name == "__call__" or not name.startswith("__")} - {"setup"}
+    return sorted(name for name in named if inspect.isfunction(inspect.getattr_static(plain, name)))

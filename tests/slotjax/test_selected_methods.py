@@ -1,5 +1,10 @@
 """However one enters a module with selected weights, it never computes with scores."""
 
+import copy
+import pickle
+from typing import Any
+
+import chex
 import flax.errors
 import flax.linen as nn
 import jax
@@ -35,6 +40,59 @@ MODEL = Selected(PLAIN, MASK)
 @pytest.fixture(scope="module")
 def variables():
     return MODEL.init(jax.random.key(0), X)
+
+
+class WithParameter(nn.Module):
+    def setup(self):
+        self.first = self.param("first", nn.initializers.normal(), (4, 4))
+        self.second = nn.Dense(4)
+
+    def __call__(self, x):
+        return self._hidden(x)
+
+    def _hidden(self, x):
+        return self.second(x @ self.first)
+
+    @nn.nowrap
+    def thrice(self, x):
+        return 3 * x
+
+
+class Outer(nn.Module):
+    inner: nn.Module
+    use: Any = lambda inner, x: inner(x)
+
+    def __call__(self, x):
+        return self.use(self.inner, x)
+
+
+@pytest.mark.parametrize("selector", [MASK, slotjax.slot_machine()])
+@pytest.mark.parametrize(
+    "module", [WithParameter(), nn.Embed(7, 4), Outer(nn.Embed(7, 4))], ids=["own", "embed", "field"]
+)
+def test_parameters_of_setup_are_those_of_the_pytree(module, selector):
+    inputs = X if isinstance(module, WithParameter) else jnp.arange(3)
+    variables = Selected(module, selector).init(jax.random.key(0), inputs)
+    plain = module.init(jax.random.key(0), inputs)["params"]
+    chex.assert_trees_all_equal(variables, selector.init(jax.random.key(0), plain))
+    expected = module.apply({"params": selector.select(variables)}, inputs)
+    np.testing.assert_array_equal(Selected(module, selector).apply(variables, inputs), expected)
+
+
+def test_another_module_gets_selected_weights_or_none():
+    private = Outer(Selected(WithParameter(), MASK), lambda inner, x: inner._hidden(x))
+    variables = private.init(jax.random.key(0), X)
+    expected = WithParameter().apply({"params": MASK.select(variables)["inner"]}, X)
+    np.testing.assert_array_equal(private.apply(variables, X), expected)
+    for use in (lambda inner, x: x @ inner.first, lambda inner, x: inner.second(x)):
+        with pytest.raises(AttributeError, match="SelectedWithParameter"):
+            Outer(Selected(WithParameter(), MASK), use).apply(variables, X)
+
+
+def test_it_pickles_and_its_other_methods_need_no_variables():
+    model = Selected(WithParameter(), MASK)
+    assert pickle.loads(pickle.dumps(model)) == model == copy.deepcopy(model)
+    assert model.thrice(2) == 6
 
 
 @pytest.mark.parametrize("method", ["encode", Coder.encode, MODEL.encode, lambda model, x: model.norm(model.inner(x))])
