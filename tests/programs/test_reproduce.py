@@ -184,7 +184,7 @@ def test_the_list_counts_what_is_done_and_missing(reproduced, prepared_digits):
 
 @pytest.mark.slow
 def test_a_budget_ends_it_with_everything_saved(prepared_digits, tmp_path):
-    output = finish(prepared_digits, tmp_path, *SEVERAL, "--epochs_scale=1", "--budget_minutes=0.4")
+    output = finish(prepared_digits, tmp_path, *SEVERAL, "--epochs_scale=100", "--budget_minutes=0.4")
     assert "the same command goes on from there" in output
 
 
