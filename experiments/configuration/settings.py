@@ -166,8 +166,8 @@ class Request:
     warmup_epochs: float | None = flag(
         None,
         flags.DEFINE_float,
-        "Epochs, or a part of one, in which the learning rate rises from 0, linearly. Unless given, at most --epochs "
-        "less 1, so none where that is 1.",
+        "Epochs, or a part of one, in which the learning rate rises linearly from 0. By default it is shorter than the "
+        "run by at least an epoch, so there is none with --epochs=1.",
     )
     label_smoothing: float | None = flag(
         None,

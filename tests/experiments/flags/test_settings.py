@@ -287,7 +287,7 @@ def test_the_help_says_the_recipes_numbers_and_whom_a_flag_concerns():
     assert values["ranking"].help.startswith("Edge-popup: ")
     assert values["options"].help.startswith("Slot machines, edge-popup, biprop, multicoated supermasks, partly ")
     assert "random (nothing is trained)" in values["method"].help
-    assert "at most --epochs less 1, so none where that is 1. Default: 5 on ImageNet" in values["warmup_epochs"].help
+    assert "so there is none with --epochs=1. Default: 5 on ImageNet" in values["warmup_epochs"].help
     assert "windows of a text" in values["examples"].help
     for field in dataclasses.fields(Request):
         assert ("Default" in values[field.name].help) == (field.default is None)
