@@ -111,7 +111,8 @@ def observed_epochs(cell: Cell) -> tuple[int, ...]:
 def _observed(cell: Cell, directories: Directories) -> dict[str, Any]:
     """What figures show of the run's checkpoints."""
     workdir = directories.workdir(cell)
-    return {name: _OBSERVATIONS[name](workdir, epochs_of(figure.epochs, cell)) for figure, name in _observing(cell)}
+    figures = {name: figure for figure, name in _observing(cell)}  # several may look at the same
+    return {name: _OBSERVATIONS[name](workdir, epochs_of(figure.epochs, cell)) for name, figure in figures.items()}
 
 
 def _observing(cell: Cell) -> list[tuple[Figure, str]]:
