@@ -71,6 +71,13 @@ def test_the_nearest_is_exact_in_float64(x64):
         np.testing.assert_array_equal(index, np.abs(np.asarray(options.values()) - value).argmin(0))
 
 
+def test_of_two_that_are_as_near_it_is_the_first():
+    options = stratified(12, (500,), 2.0**19)  # so that options are integers, and their means exact
+    for number in (0, 5, 10):
+        middle = (options.numbered(number) + options.numbered(number + 1)) / 2
+        np.testing.assert_array_equal(options.one_by_one(jnp.float32).nearest(middle)[0], number)
+
+
 def test_at_the_edges_of_parts_too():
     k, shape = 5, (1000,)
     options = stratified(k, shape)
