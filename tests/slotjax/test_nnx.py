@@ -4,12 +4,12 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import orbax.checkpoint
 import pytest
 from flax import nnx
 
 import slotjax
+from tests.slotjax.nnx_steps import ten_steps
 
 KEY = jax.random.key(1)
 X = jnp.asarray(np.random.default_rng(0).normal(size=(8, 4)), jnp.float32)
@@ -112,17 +112,9 @@ def test_its_gradient_is_that_of_the_pytree():
 @pytest.mark.slow
 def test_an_optimizer_of_params_trains_scores_and_leaves_what_is_frozen():
     model = selected(Tied)
-    optimizer = nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
     frozen, before = jax.tree.map(np.asarray, nnx.state(model, slotjax.nnx.Frozen)), float(loss(model))
     assert jax.tree.leaves(frozen)
-
-    @nnx.jit
-    def step(model, optimizer):
-        optimizer.update(model, nnx.grad(loss)(model))
-
-    with jax.numpy_dtype_promotion("standard"):  # of Adam
-        for _ in range(10):
-            step(model, optimizer)
+    ten_steps(model, loss)
     assert loss(model) < before / 2
     chex.assert_trees_all_equal(nnx.state(model, slotjax.nnx.Frozen), frozen)
 

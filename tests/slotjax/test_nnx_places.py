@@ -16,6 +16,7 @@ import pytest
 from flax import nnx
 
 import slotjax
+from tests.slotjax.nnx_steps import ten_steps
 
 KEY = jax.random.key(1)
 X = jnp.asarray(np.random.default_rng(0).normal(size=(8, 4)), jnp.float32)
@@ -113,17 +114,9 @@ def test_their_gradients_are_those_of_the_weights():
 @pytest.mark.slow
 def test_an_optimizer_under_jit_trains_them_all():
     model = selected()
-    optimizer = nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
     before, frozen = model.variables()["params"], jax.tree.map(np.asarray, nnx.state(model, slotjax.nnx.Frozen))
     first = float(loss(model))
-
-    @nnx.jit
-    def step(model, optimizer):
-        optimizer.update(model, nnx.grad(loss)(model))
-
-    with jax.numpy_dtype_promotion("standard"):  # of Adam
-        for _ in range(10):
-            step(model, optimizer)
+    ten_steps(model, loss)
     assert loss(model) < first / 2
     chex.assert_trees_all_equal(nnx.state(model, slotjax.nnx.Frozen), frozen)
     same = jax.tree.map(lambda one, other: bool(np.all(one == other)), before, model.variables()["params"])
