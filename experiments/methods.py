@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import slotjax
 from experiments.configuration import recipes
+from experiments.configuration.choices import OWN_SCALES
 from experiments.configuration.settings import Request, Settings
 from slotjax import models
 
@@ -56,7 +57,7 @@ def distribution_of(settings: Settings) -> slotjax.distributions.Distribution | 
     """
     if settings.distribution == "own":
         return None
-    if settings.distribution in ("own_uniform", "own_bell", "own_stratified", "own_normal"):
+    if settings.distribution in OWN_SCALES:
         kind: Any = settings.distribution.removeprefix("own_")
         return slotjax.distributions.own_scale(kind, settings.scale_factor)
     counts_one_fan = not settings.distribution.startswith("glorot")

@@ -28,6 +28,8 @@ Distribution = Literal[
     "signed_xavier_constant",
 ]
 
+OWN_SCALES = ("own_uniform", "own_bell", "own_stratified", "own_normal")  # of a kind that is named
+
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "model": (*models.MODELS, *FOREIGN),
     "padding": get_args(Padding),

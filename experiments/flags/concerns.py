@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any, NamedTuple
 
-from experiments.configuration.choices import CHOICES
+from experiments.configuration.choices import CHOICES, OWN_SCALES
 from experiments.configuration.settings import Settings
 from experiments.methods import METHODS
 from slotjax import data, models
@@ -88,7 +88,7 @@ def _needs() -> tuple[Need, ...]:
         Need(("score_scale",), "initial", ("uniform",)),
         # What is given to a slot machine has options all the same.
         Need(("distribution", "fan", "scale_factor"), "init_from", (None,), unless=_is_given),
-        Need(("scale_factor",), "distribution", ("own_uniform", "own_bell", "own_stratified", "own_normal")),
+        Need(("scale_factor",), "distribution", OWN_SCALES),
         Need(("fan",), "distribution", kinds),
     )
 
